@@ -1,0 +1,170 @@
+"""The tables of a detection run: their columns, units and checks, declared once.
+
+The results store makes its database columns from these declarations, the exporters their headers and data
+dictionary. A table is a numpy structured array; a row of `EVENT_COLUMNS` is a twitch event (or a rejected
+candidate), a row of `COVERAGE_COLUMNS` a stretch of one site's night and what could be seen in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Table = npt.NDArray[np.void]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: name, numpy dtype, unit ("" where it has none) and what it means."""
+
+    name: str
+    dtype: str
+    unit: str
+    meaning: str
+
+
+class Kind(IntEnum):
+    """What a stretch of a site's night was good for; only in `VALID` time could a twitch have been found."""
+
+    VALID = 0
+    MOVEMENT = 1
+    GAP = 2
+    CLIPPED = 3
+    NOT_WORN = 4
+    NOISY = 5
+    EXCLUDED = 6
+
+
+class Label(IntEnum):
+    """A reviewer's verdict on an event."""
+
+    NONE = 0
+    TWITCH = 1
+    NOT_TWITCH = 2
+
+
+class Flag(IntFlag):
+    """What else is known of an event."""
+
+    COMPLEX = 1
+    """Two or more events closer than 60 ms, counted as one."""
+    REJECTED = 2
+    """A context rule or the reviewer speaks against it: never counted."""
+    BELOW_FLOOR = 4
+    """A candidate below the operating point, kept for review and for `export --candidates`."""
+
+
+EVENT_COLUMNS: tuple[Column, ...] = (
+    Column("event_id", "i8", "", "number of the event within its run, in order of site and time"),
+    Column("site", "U32", "", "where the sensor sat; left and right are the person's own"),
+    Column("unit", "i4", "", "the motor unit it is ascribed to; empty where none is known"),
+    Column("peak_s", "f8", "s", "time of the maximum of the zero-phase 3-45 Hz norm, from the night's start_ns"),
+    Column("onset_s", "f8", "s", "time where the burst rises out of the floor, from the night's start_ns"),
+    Column("duration_ms", "f4", "ms", "time from onset to the end of the burst"),
+    Column("peak_to_peak_mg", "f4", "mg", "peak-to-peak acceleration in 3-45 Hz along its own main direction"),
+    Column("snr", "f4", "", "d = sqrt(2 E) / nd: burst energy over three axes in 3-45 Hz against the local floor"),
+    Column("dominant_hz", "f4", "Hz", "frequency at which the burst has most power"),
+    Column("probability", "f4", "", "calibrated probability of a twitch; empty where the model gives none"),
+    Column("counted", "?", "", "1 where at or above the operating point and not rejected"),
+    Column("label", "u1", "", "the reviewer's verdict: empty, twitch or not_twitch"),
+    Column("flags", "u4", "", "what else is known: complex, rejected, below_floor"),
+)
+
+COVERAGE_COLUMNS: tuple[Column, ...] = (
+    Column("site", "U32", "", "where the sensor sat"),
+    Column("start_s", "f8", "s", "start of the stretch, from the night's start_ns"),
+    Column("end_s", "f8", "s", "end of the stretch (not part of it), from the night's start_ns"),
+    Column(
+        "kind", "u1", "", "valid, movement, gap, clipped, not_worn, noisy or excluded; only valid time is observed"
+    ),
+    Column("wear_unconfirmed", "?", "", "1 where the sensor lay so still that wearing it cannot be shown"),
+)
+
+
+def dtype_of(columns: Iterable[Column]) -> np.dtype[np.void]:
+    """Return the structured dtype that the columns declare."""
+    return np.dtype([(column.name, column.dtype) for column in columns])
+
+
+EVENT_DTYPE = dtype_of(EVENT_COLUMNS)
+COVERAGE_DTYPE = dtype_of(COVERAGE_COLUMNS)
+
+
+def table(dtype: np.dtype[np.void], n: int, **columns: Any) -> Table:  # noqa: ANN401
+    """Make a table of `n` rows from named columns; what is not named is 0, or NaN for `probability`.
+
+    Raises
+    ------
+    ValueError
+        If a name is no column of the table.
+    """
+    rows = np.zeros(n, dtype)
+    names = dtype.names or ()
+    if "probability" in names:
+        rows["probability"] = np.nan
+    if "unit" in names:
+        rows["unit"] = -1
+    for name, values in columns.items():
+        if name not in names:
+            raise ValueError(f"{name!r} is no column; the columns are {', '.join(names)}")
+        rows[name] = values
+    return rows
+
+
+def check_events(events: Table) -> None:
+    """Check an event table where it is made: its dtype, its order, and that its numbers can be true.
+
+    Raises
+    ------
+    ValueError
+        With the first thing that is wrong and what it probably means.
+    """
+    if events.dtype != EVENT_DTYPE:
+        raise ValueError(f"an event table has the columns of EVENT_COLUMNS, not {events.dtype.names}")
+    for name in ("peak_s", "onset_s", "duration_ms", "peak_to_peak_mg", "snr", "dominant_hz"):
+        if not np.all(np.isfinite(events[name])):
+            raise ValueError(f"column {name} holds a number that is not finite")
+    if np.any(events["onset_s"] > events["peak_s"] + 1e-9):
+        raise ValueError("an onset lies after its peak")
+    if np.any(events["peak_s"] > 40 * 86_400.0):
+        raise ValueError("a peak lies more than 40 days after the start: were the times in seconds?")
+    _check_order(events, "peak_s")
+
+
+def check_coverage(coverage: Table) -> None:
+    """Check a coverage table: half-open stretches in order, without overlap within a site.
+
+    Raises
+    ------
+    ValueError
+        With the first thing that is wrong.
+    """
+    if coverage.dtype != COVERAGE_DTYPE:
+        raise ValueError(f"a coverage table has the columns of COVERAGE_COLUMNS, not {coverage.dtype.names}")
+    if np.any(coverage["end_s"] <= coverage["start_s"]):
+        raise ValueError("a stretch of coverage ends before it starts")
+    if np.any(coverage["kind"] > max(Kind)):
+        raise ValueError("a stretch of coverage has an unknown kind")
+    _check_order(coverage, "start_s")
+    same = coverage["site"][1:] == coverage["site"][:-1]
+    if np.any(same & (coverage["start_s"][1:] < coverage["end_s"][:-1] - 1e-6)):
+        raise ValueError("two stretches of one site's coverage overlap")
+
+
+def _check_order(rows: Table, time: str) -> None:
+    same = rows["site"][1:] == rows["site"][:-1]
+    if np.any(same & (np.diff(rows[time]) < 0)):
+        raise ValueError(f"rows of one site are not in order of {time}")
+    if len(set(rows["site"].tolist())) != 1 + int(np.count_nonzero(~same)) and len(rows):
+        raise ValueError("the rows of one site do not stand together")
+
+
+def valid_s(coverage: Table) -> float:
+    """Return the seconds of valid time in a coverage table."""
+    valid = coverage[coverage["kind"] == Kind.VALID]
+    return float(np.sum(valid["end_s"] - valid["start_s"]))

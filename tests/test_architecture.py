@@ -1,0 +1,126 @@
+"""The house of the design: who may import whom, how long things may be, and what starts up light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "firmware_host"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+EVERYWHERE = {"errors", "body", "twitches"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "body": set(),
+    "twitches": set(),
+    "sensors": set(),
+    "capture": {"sensors", "recording"},
+    "recording": set(),
+    "detection": set(),
+    "analysis": {"recording", "detection", "twitch_map"},
+    "twitch_map": set(),
+    "learning": {"recording", "detection", "analysis", "twitch_map"},
+    "simulation": {"sensors", "recording"},
+    "formats": {"recording", "analysis", "twitch_map"},
+    "review": {"recording", "analysis", "twitch_map", "formats", "detection"},
+    "study": {"recording", "analysis", "twitch_map", "formats"},
+    "cli": {
+        "analysis", "capture", "detection", "formats", "learning", "recording", "review", "sensors",
+        "simulation", "study", "twitch_map",
+    },
+    "__init__": {"recording", "analysis", "twitch_map", "formats", "learning", "simulation"},
+    "__main__": {"cli"},
+}  # fmt: skip
+NO_FILES_OR_RADIO = {"os", "io", "pathlib", "socket", "asyncio", "sqlite3", "shutil", "tempfile", "bleak"}
+
+
+def room_of(path: Path) -> str:
+    """Return the room of the house that a source file stands in."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> Iterator[tuple[str, bool]]:
+    """Yield each imported module and whether the import runs when the module is loaded."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or is_type_checking(node)
+        for child in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, id(node) not in inside
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: imports are written out in full"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", id(node) not in inside
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    """Tell an `if TYPE_CHECKING:` block."""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def test_the_package_is_seen() -> None:
+    """The rules below look at the sources that there are."""
+    assert len(SOURCES) > 10
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_down_the_journey(path: Path) -> None:
+    """A room imports only itself, the rooms before it, and the three that are open to all."""
+    room = room_of(path)
+    assert room in MAY_IMPORT, f"{room} is no room of the design"
+    for name, _ in imports_of(path):
+        parts = name.split(".")
+        if parts[0] == "firmware_host" and len(parts) > 1:
+            other = parts[1]
+            assert other in MAY_IMPORT[room] | EVERYWHERE | {room, "__version__"}, f"{room} imports {other}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_libraries_stay_in_their_rooms(path: Path) -> None:
+    """bleak, scikit-learn and scipy are imported only where the design lets them be; decoders and detectors do no I/O."""
+    room, relative = room_of(path), path.relative_to(PACKAGE).as_posix()
+    for name, at_load in imports_of(path):
+        top = name.split(".")[0]
+        if top == "sklearn":
+            assert room == "learning"
+        if top == "bleak":
+            assert relative == "capture/ble.py" or room == "simulation"
+        if top == "scipy" and at_load:
+            assert room in {"detection", "learning", "simulation"}
+        if room in {"detection", "sensors"}:
+            assert top not in NO_FILES_OR_RADIO, f"{relative} does I/O through {top}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_files_and_functions_stay_short(path: Path) -> None:
+    """No file is over 400 lines, no function body over 60, and no name says nothing."""
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 400
+    assert not {"utils", "util", "helpers", "helper", "common", "manager", "misc"} & set(path.stem.split("_"))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            if body:
+                assert (body[-1].end_lineno or 0) - body[0].lineno < 60, f"{node.name} is too long"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["nights", "--help"]])
+def test_start_up_is_light(arguments: list[str]) -> None:
+    """Help and lists start without scipy, scikit-learn, bleak and matplotlib."""
+    script = (
+        "import sys\nfrom firmware_host.cli import main\n"
+        f"try:\n    main({arguments!r})\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
+        "heavy = {'scipy', 'sklearn', 'bleak', 'matplotlib', 'pyarrow'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
