@@ -1,4 +1,4 @@
-"""The body under the sensors: gravity and turns, breath, heartbeat, movements; one sleeper, seen at each site."""
+"""The body under the sensors: gravity, breath, heartbeat, movements; one sleeper, seen at each site."""
 
 from __future__ import annotations
 
@@ -61,13 +61,14 @@ def draw_sleeper(rng: np.random.Generator, p: Parameters, hours: float) -> Sleep
         breath_hz,
         rng.uniform(0.6, 1.4, int(duration_s / 60) + 2),
         np.sort(rng.uniform(0, duration_s, count)),
-        _log_uniform(rng, p.movement_s, count),
-        _log_uniform(rng, p.movement_mg, count),
+        log_uniform(rng, p.movement_s, count),
+        log_uniform(rng, p.movement_mg, count),
     )
 
 
-def _log_uniform(rng: np.random.Generator, limits: Range, n: int) -> Floats:
-    return np.exp(rng.uniform(*np.log(limits), n))
+def log_uniform(rng: np.random.Generator, limits: Range, n: int) -> Floats:
+    """Draw numbers whose logarithms are evenly spread."""
+    return limits[0] * (limits[1] / limits[0]) ** rng.random(n)
 
 
 def add_pulses(acc_g: Signal, at: Floats, gain: Floats, shape: Floats, along: Floats) -> None:
@@ -85,7 +86,7 @@ def as_sampled(shape: Floats, fs_hz: float) -> Floats:
     """Bring a shape from `FINE_HZ` to `PHASES` times the sampling rate, low-passed as the chip does it."""
     smooth = signal.sosfiltfilt(signal.butter(3, 0.45 * fs_hz, fs=FINE_HZ, output="sos"), shape)
     at = np.arange(int(len(shape) * PHASES * fs_hz / FINE_HZ)) * FINE_HZ / (PHASES * fs_hz)
-    return np.interp(at, np.arange(len(shape)), smooth)
+    return np.asarray(np.interp(at, np.arange(len(shape)), smooth))
 
 
 def add_twitches(acc_g: Signal, grid: Grid, firings: Firings, units: tuple[Unit, ...]) -> None:
@@ -109,8 +110,8 @@ def rest(rng: np.random.Generator, p: Parameters, grid: Grid, sleeper: Sleeper, 
     count = int(rng.poisson(p.small_movements_per_h * hours))
     for start_s, duration_s, size_mg in zip(
         rng.uniform(0, hours * 3600, count),
-        _log_uniform(rng, p.small_movement_s, count),
-        _log_uniform(rng, p.small_movement_mg, count),
+        log_uniform(rng, p.small_movement_s, count),
+        log_uniform(rng, p.small_movement_mg, count),
         strict=True,
     ):
         add_movement(rng, acc_g, grid, start_s, duration_s, size_mg)
@@ -125,8 +126,8 @@ def _gravity(rng: np.random.Generator, p: Parameters, grid: Grid, sleeper: Sleep
         aside = np.cross(postures[-1], direction(rng))
         turned = np.cos(angle) * postures[-1] + np.sin(angle) * aside / np.linalg.norm(aside)
         postures.append(turned / np.linalg.norm(turned))
-    windows = [grid.window(start, start + length)
-               for start, length in zip(sleeper.movement_start_s, sleeper.movement_s, strict=True)]  # fmt: skip
+    spans = zip(sleeper.movement_start_s, sleeper.movement_s, strict=True)
+    windows = [grid.window(start, start + length) for start, length in spans]
     stops = np.maximum.accumulate([0, *(window.stop for window in windows), grid.n])
     acc_g = np.repeat(np.array(postures, np.float32), np.diff(stops), axis=0)
     for number, window in enumerate(windows):

@@ -139,8 +139,8 @@ def write_truth(path: Path, truth: Table) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(column.name for column in TRUTH_COLUMNS)
-        rows.writerows((row["site"], f"{row['peak_s']:.4f}", f"{row['peak_to_peak_mg']:.3f}",
-                        f"{row['energy_mg2s']:.4f}", f"{row['d']:.3f}", row["unit"]) for row in truth)  # fmt: skip
+        for site, peak_s, *numbers, unit in truth.tolist():
+            rows.writerow((site, f"{peak_s:.4f}", *(f"{number:.4g}" for number in numbers), unit))
 
 
 def _check(hours: float, sites: Sequence[str], fs_hz: float, seed: int) -> None:
@@ -218,13 +218,13 @@ def _density(acc_g: Signal, fs_hz: float, without_rows: slice) -> float:
     upper_hz = min(45.0, 0.45 * fs_hz)
     band = signal.butter(2, (3.0, upper_hz), "bandpass", fs=fs_hz, output="sos").astype(np.float32)
     window = round(10 * fs_hz)
-    power = np.concatenate([
-        np.square(signal.sosfilt(band, acc_g[start : start + 60 * window] - acc_g[start], axis=0)[window:]).mean(axis=1)
-        for start in range(0, len(acc_g) - 2 * window, 60 * window)
-        if not without_rows.start <= start + 30 * window < without_rows.stop
-    ])  # fmt: skip
-    local = power[: len(power) // window * window].reshape(-1, window).mean(axis=1)
-    return 1000 * float(np.sqrt(np.median(local) / (upper_hz - 3)))
+    power = []
+    for start in range(0, len(acc_g) - 2 * window, 60 * window):
+        if not without_rows.start <= start + 30 * window < without_rows.stop:
+            heard = signal.sosfilt(band, acc_g[start : start + 60 * window] - acc_g[start], axis=0)[window:]
+            whole = heard[: len(heard) // window * window]
+            power.append(np.square(whole).reshape(-1, 3 * window).mean(axis=1))
+    return 1000 * float(np.sqrt(np.median(np.concatenate(power)) / (upper_hz - 3)))
 
 
 def _write(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from firmware_host.simulation.bodies import Grid, Signal
+from firmware_host.simulation.bodies import Grid, Signal, log_uniform
 from firmware_host.simulation.parameters import Parameters, Range
 from firmware_host.simulation.twitches import Floats
 
@@ -25,7 +26,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One block of samples as it arrives: rows [start, stop) of the grid, counter of the first, arrival time."""
+    """Samples as they arrive: rows [start, stop) of the grid, counter of the first, arrival time."""
 
     start: int
     stop: int
@@ -43,7 +44,9 @@ def add_noise(rng: np.random.Generator, acc_g: Signal, fs_hz: float, noise_ug_pe
 
 def quantise(acc_g: Signal, mg_per_count: float) -> Counts:
     """Return what a chip with 16 bit sends, int16 (n, 3); beyond its range it clips."""
-    return np.clip(np.rint(acc_g * np.float32(1000 / mg_per_count)), -32768, 32767).astype(np.int16)
+    counts = np.rint(acc_g * np.float32(1000 / mg_per_count))
+    np.clip(counts, -32768, 32767, out=counts)
+    return counts.astype(np.int16)
 
 
 def draw_link(rng: np.random.Generator, p: Parameters, hours: float, number: int) -> Link:
@@ -55,14 +58,14 @@ def draw_link(rng: np.random.Generator, p: Parameters, hours: float, number: int
         back = away + (p.lost_share * duration_s if number else min(25.0, 0.01 * duration_s))
         connected = ((connected[0][0], away), (back, duration_s))
     starts = np.sort(rng.uniform(60, max(61, duration_s - 60), int(rng.poisson(p.losses_per_h * hours))))
-    lengths = np.exp(rng.uniform(*np.log(p.loss_s), len(starts)))
+    lengths = log_uniform(rng, p.loss_s, len(starts))
     return Link(connected, tuple(zip(starts.tolist(), (starts + lengths).tolist(), strict=True)))
 
 
 def deliveries(
     rng: np.random.Generator, p: Parameters, grid: Grid, span_s: Range, link: Link
 ) -> Iterator[Delivery]:
-    """Yield the blocks that arrive in one connection, in order; the counter starts at 0 and counts lost samples."""
+    """Yield what arrives in one connection, in order; the counter starts at 0 and counts what is lost."""
     window = grid.window(*span_s)
     block = max(1, round(p.block_s * grid.fs_hz))
     edges = set(range(window.start, window.stop, block)) | {window.stop}
@@ -75,7 +78,7 @@ def deliveries(
     late = rng.uniform(0, p.jitter_s, len(borders))
     stalls: Floats = rng.uniform(*p.stall_s, len(borders)) * (rng.random(len(borders)) < p.stall_share)
     arrival_s = 0.0
-    for number, (start, stop) in enumerate(zip(borders, borders[1:], strict=False)):
+    for number, (start, stop) in enumerate(itertools.pairwise(borders)):
         taken_s = grid.start_s + (stop - 1) / grid.fs_hz
         arrival_s = max(arrival_s, taken_s + late[number] + stalls[number])
         if not gone[number]:

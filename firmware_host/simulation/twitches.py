@@ -114,7 +114,7 @@ def _fire(
 ) -> Floats:
     spans = max(1, round(duration_s / 600))
     activity = rng.gamma(1 / p.rate_cv**2, p.rate_cv**2, spans) * np.linspace(
-        *rng.uniform(0.5, 1.5, 2), spans
+        rng.uniform(0.5, 1.5), rng.uniform(0.5, 1.5), spans
     )
     counts = rng.poisson(expected * activity / spans)
     first = (np.repeat(np.arange(spans), counts) + rng.random(counts.sum())) * duration_s / spans
