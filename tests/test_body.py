@@ -26,11 +26,22 @@ def test_at_least_46_sites_in_left_and_right_pairs() -> None:
     assert {place.region for place in SITES.values()} == {"bulbar", "cervical", "thoracic", "lumbosacral"}
 
 
-@pytest.mark.parametrize(
-    "place",
-    "face tongue neck shoulder upper_arm forearm hand chest abdomen upper_back lower_back gluteal thigh thigh_back "
-    "shin calf foot".split(),
+ASKED_FOR = (
+    "face",
+    "tongue",
+    "neck",
+    "shoulder",
+    "upper_arm",
+    "forearm",
+    "hand",
+    "chest",
+    "abdomen",
+    "upper_back",
 )
+ASKED_FOR += ("lower_back", "gluteal", "thigh", "thigh_back", "shin", "calf", "foot")
+
+
+@pytest.mark.parametrize("place", ASKED_FOR)
 def test_the_places_that_are_asked_for_are_there(place: str) -> None:
     """Every place named in the order for the body figure exists on both sides."""
     assert f"left_{place}" in SITES

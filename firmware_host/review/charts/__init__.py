@@ -1,1 +1,1 @@
-"""Pictures of a night: drawn once as a scene of simple shapes, written as SVG by us or as PNG through matplotlib."""
+"""Pictures of a night: a scene of simple shapes, written as SVG by us or as PNG through matplotlib."""
