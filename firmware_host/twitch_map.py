@@ -131,7 +131,7 @@ def _fill_site(
 ) -> None:
     is_valid = cover["kind"] == Kind.VALID
     valid = cover[is_valid]
-    peaks = np.sort(peaks_s[_inside(peaks_s, valid)])
+    peaks = np.sort(peaks_s[inside(peaks_s, valid)])
     rows["valid_s"] = _seconds(valid, edges_s)
     rows["twitches"] = np.histogram(peaks, edges_s)[0] if len(edges_s) > 1 else 0
     dispersion = _night_dispersion(peaks, valid, end_s, rows)
@@ -149,7 +149,7 @@ def _fill_site(
     )
 
 
-def _inside(times_s: Floats, stretches: Table) -> npt.NDArray[np.bool_]:
+def inside(times_s: Floats, stretches: Table) -> npt.NDArray[np.bool_]:
     """Tell which times lie in one of the half-open stretches."""
     if not len(stretches):
         return np.zeros(len(times_s), bool)
