@@ -1,0 +1,44 @@
+"""The night on disk: written as it arrives, read around whatever damage there is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firmware_host.recording.blocks import Damage
+from firmware_host.recording.night import Amendment, NightMeta, SensorInfo, evening_of, local_time
+from firmware_host.recording.nights import amend_night, find_night, list_nights, night_folder_name
+from firmware_host.recording.reader import LogEvent, Night, Samples, open_night
+from firmware_host.recording.stretch import Stretch
+
+if TYPE_CHECKING:
+    from firmware_host.recording.writer import NightWriter, continue_night, create_night
+
+__all__ = [
+    "Amendment",
+    "Damage",
+    "LogEvent",
+    "Night",
+    "NightMeta",
+    "NightWriter",
+    "Samples",
+    "SensorInfo",
+    "Stretch",
+    "amend_night",
+    "continue_night",
+    "create_night",
+    "evening_of",
+    "find_night",
+    "list_nights",
+    "local_time",
+    "night_folder_name",
+    "open_night",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    """Import the writer when it is asked for: readers do without it."""
+    if name in {"NightWriter", "continue_night", "create_night"}:
+        from firmware_host.recording import writer
+
+        return getattr(writer, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,209 @@
+"""`samples.log` on the disk: append-only, one unbuffered write a block, patient with a disk that refuses.
+
+What the disk does not take is kept in memory (64 MB) and offered again; a write that was cut short is gone on
+with from the byte where it stopped. The file is never truncated, renamed or rewritten.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from firmware_host.errors import StorageError
+
+BACKLOG_BYTES = 64 * 1024 * 1024
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+Tag = TypeVar("Tag")
+
+
+class AppendLog(Generic[Tag]):
+    """An append-only file that outlives a full, slow or failing disk.
+
+    Parameters
+    ----------
+    path
+        The file; made private to the user where it is missing.
+    on_drop
+        Called with the tag of each block that had to be given up because the backlog was full. Blocks without
+        a tag are never given up.
+
+    Raises
+    ------
+    StorageError
+        If the file cannot be opened: nothing could be kept.
+    """
+
+    def __init__(self, path: Path, on_drop: Callable[[Tag], None]) -> None:
+        self.path = path
+        self._on_drop = on_drop
+        self._backlog: deque[tuple[bytes, Tag | None]] = deque()
+        self._backlog_bytes = 0
+        self._written = 0  # bytes of the backlog's first block that are in the file
+        self._write_error: OSError | None = None
+        self._sync_error: OSError | None = None
+        self._dirty_since: float | None = None
+        self._guard = threading.Lock()  # of the descriptor alone: no write ever waits for a sync
+        try:
+            self._descriptor: int | None = self._open()
+            self._size = os.fstat(self._descriptor).st_size
+        except OSError as error:
+            raise StorageError(f"{path} cannot be opened for writing ({error.strerror or error}).") from error
+
+    @property
+    def trouble(self) -> str | None:
+        """What the disk refuses, as a sentence; None when everything is written and confirmed."""
+        where = self.path.parent
+        if self._write_error is not None:
+            kept = f"{self._backlog_bytes / 1e6:.1f} MB are kept in memory until it does"
+            if self._write_error.errno in _FULL:
+                return f"The disk of {where} is full: free some space; {kept}."
+            return f"The disk of {where} takes no data ({_reason(self._write_error)}); {kept}."
+        if self._sync_error is not None:
+            return (
+                f"The disk of {where} does not confirm what was written ({_reason(self._sync_error)}); "
+                "a power cut could cost it."
+            )
+        return None
+
+    def append(self, frame: bytes, tag: Tag | None = None) -> bool:
+        """Write one block, after what waits; return whether everything is in the file."""
+        self._backlog.append((frame, tag))
+        self._backlog_bytes += len(frame)
+        if not self.flush():
+            self._bound()
+        return not self._backlog
+
+    def flush(self) -> bool:
+        """Offer what waits to the disk again; return whether all of it is in the file."""
+        while self._backlog:
+            frame = self._backlog[0][0]
+            try:
+                self._write_rest(frame)
+            except OSError as error:
+                self._write_error = error
+                return False
+            self._backlog.popleft()
+            self._backlog_bytes -= len(frame)
+            self._written = 0
+        self._write_error = None
+        return True
+
+    def sync(self) -> bool:
+        """Have the disk confirm what was written; may be called from any thread, and may take its time."""
+        with self._guard:
+            if self._descriptor is None:
+                return False
+            if self._dirty_since is None:
+                return True
+            self._dirty_since = None
+            descriptor = os.dup(self._descriptor)
+        try:
+            _sync(descriptor)
+        except OSError as error:
+            self._sync_error = error
+            self._dirty_since = time.monotonic()
+            return False
+        finally:
+            os.close(descriptor)
+        self._sync_error = None
+        return True
+
+    def close(self) -> None:
+        """Write and confirm what can be, and close the file.
+
+        Raises
+        ------
+        StorageError
+            If something could not be written: it is lost now.
+        """
+        whole = self.flush()
+        self.sync()
+        with self._guard:
+            if self._descriptor is not None:
+                with contextlib.suppress(OSError):
+                    os.close(self._descriptor)
+            self._descriptor = None
+        if not whole:
+            assert self._write_error is not None
+            raise StorageError(
+                f"{len(self._backlog)} blocks ({self._backlog_bytes / 1e6:.1f} MB) could not be written to "
+                f"{self.path} ({_reason(self._write_error)}) and are lost; all before them is safe."
+            )
+
+    def _open(self) -> int:
+        flags = (
+            os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+        )
+        return os.open(self.path, flags, 0o600)
+
+    def _write_rest(self, frame: bytes) -> None:
+        """Write what is missing of a block. A short write raises nothing: the next one tells why."""
+        if self._descriptor is None:
+            self._reopen()
+        assert self._descriptor is not None
+        try:
+            while self._written < len(frame):
+                count = os.write(self._descriptor, memoryview(frame)[self._written :])
+                if count == 0:
+                    raise OSError(errno.EIO, "the disk took nothing")
+                self._written += count
+                self._size += count
+                self._dirty_since = self._dirty_since or time.monotonic()
+        except OSError as error:
+            if error.errno not in _FULL and error.errno != errno.EINTR:
+                self._give_up_descriptor()  # a disk that came back needs a new one
+            raise
+
+    def _give_up_descriptor(self) -> None:
+        with self._guard:
+            if self._descriptor is not None:
+                with contextlib.suppress(OSError):
+                    os.close(self._descriptor)
+            self._descriptor = None
+
+    def _reopen(self) -> None:
+        descriptor = self._open()
+        size = os.fstat(descriptor).st_size
+        if size != self._size:
+            # Not all that was written is there: begin the block anew, readers pass over what is left of it.
+            self._size, self._written = size, 0
+        with self._guard:
+            self._descriptor = descriptor
+
+    def _bound(self) -> None:
+        """Give up the oldest blocks above the bound, but none that is partly in the file."""
+        place = 1 if self._written else 0
+        while self._backlog_bytes > BACKLOG_BYTES and place < len(self._backlog):
+            frame, tag = self._backlog[place]
+            if tag is None:
+                place += 1
+                continue
+            del self._backlog[place]
+            self._backlog_bytes -= len(frame)
+            self._on_drop(tag)
+
+
+def _sync(descriptor: int) -> None:
+    """Flush a file to the disk by the best that the system has."""
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(descriptor)
+        return
+    with contextlib.suppress(ImportError, OSError):
+        import fcntl  # not on Windows
+
+        if hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync leaves the data in the drive's own memory
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

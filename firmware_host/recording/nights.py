@@ -1,0 +1,117 @@
+"""The folder of nights: names, lists, and what a person means by `last` or by a date."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+
+from firmware_host.errors import BadFileError, BadValueError, NotFoundError, TwitchmapError
+from firmware_host.recording.night import (
+    META_FILE,
+    NightMeta,
+    amended,
+    evening_of,
+    local_time,
+    read_meta,
+    write_meta,
+)
+from firmware_host.recording.reader import LOG_FILE, open_night
+
+SUFFIX = ".night"
+LABEL_CHARACTERS = 40
+
+
+def night_folder_name(start_ns: int, time_zone: str, label: str = "") -> str:
+    """Return a night's folder name, `2026-11-22T22-31-05_<label>.night`: valid on every file system."""
+    start = local_time(start_ns, time_zone).strftime("%Y-%m-%dT%H-%M-%S")
+    clean = re.sub(r"[^\w-]+", "-", label)[:LABEL_CHARACTERS].strip("-_")
+    return f"{start}_{clean}{SUFFIX}" if clean else f"{start}{SUFFIX}"
+
+
+def list_nights(directory: Path) -> list[Path]:
+    """Return the nights in a folder, oldest first; damaged ones too, none where the folder is not there."""
+    if not directory.is_dir():
+        return []
+    nights = [
+        path
+        for path in directory.glob(f"*{SUFFIX}")
+        if (path / META_FILE).exists() or (path / LOG_FILE).exists()
+    ]
+    return sorted(nights, key=lambda path: (_start_and_date(path)[0], path.name))
+
+
+def find_night(ref: str, directory: Path) -> Path:
+    """Return the night that a person means: a path, `last`, or the date of its evening (2026-11-22).
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    BadValueError
+        If two nights go by that date; the sentence lists them.
+    """
+    path = Path(ref)
+    for candidate in (path, directory / ref):
+        if (candidate / META_FILE).exists() or (candidate / LOG_FILE).exists():
+            return candidate
+    nights = list_nights(directory)
+    if ref == "last":
+        if not nights:
+            raise NotFoundError(f"There is no night in {directory} yet.")
+        return nights[-1]
+    try:
+        wanted = date.fromisoformat(ref)
+    except ValueError:
+        if path.exists():
+            raise BadFileError(
+                f"{path} is no night: a night is a folder with {META_FILE}.", path=path
+            ) from None
+        raise NotFoundError(
+            f"There is no night {ref!r}; give a path, `last`, or a date such as 2026-11-22."
+        ) from None
+    found = [night for night in nights if _start_and_date(night)[1] == wanted]
+    if not found:
+        raise NotFoundError(f"There is no night of {wanted} in {directory}.")
+    if len(found) > 1:
+        names = ", ".join(night.name for night in found)
+        raise BadValueError(f"{len(found)} nights go by {wanted}: give the path of one of {names}.")
+    return found[0]
+
+
+def amend_night(
+    path: Path,
+    *,
+    participant: str | None = None,
+    sites: dict[str, str] | None = None,
+    placements: dict[str, str] | None = None,
+    note: str | None = None,
+) -> NightMeta:
+    """Correct a night's metadata; what was there stays in its history, and the samples are not touched.
+
+    Raises
+    ------
+    NotFoundError, BadFileError
+        If there is no night.
+    BadValueError
+        If a site is not in the night, or two sensors would have one site.
+    StorageError
+        If the disk refuses; nothing has changed then.
+    """
+    meta = amended(
+        open_night(path).meta, participant=participant, sites=sites, placements=placements, note=note
+    )
+    write_meta(path, meta)
+    return meta
+
+
+def _start_and_date(path: Path) -> tuple[int, date | None]:
+    """Return a night's start (UTC ns) and the date it goes by, as far as they can be known."""
+    try:
+        meta = read_meta(path)
+    except (OSError, TwitchmapError):
+        try:
+            meta = open_night(path).meta
+        except (OSError, TwitchmapError):
+            return 0, None
+    return meta.start_ns, evening_of(meta.start_ns, meta.time_zone)

@@ -1,0 +1,289 @@
+"""Reading a night: from the log on disk to samples with times, around whatever damage there is.
+
+A `Night` is a look at what was there when it was opened. It never holds the samples: their blocks are read
+when they are asked for. It works while a writer writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from firmware_host.errors import BadFileError, NotFoundError
+from firmware_host.recording.blocks import BlockKind, Damage, Scan, read_payload, scan
+from firmware_host.recording.night import META_FILE, NightMeta, SensorInfo, meta_from, read_meta
+from firmware_host.recording.runs import STARTS_A_STRETCH, Run, find_runs
+from firmware_host.recording.stretch import Counts, Stretch, read_blocks
+
+LOG_FILE = "samples.log"
+LOCK_FILE = "writer.lock"
+
+CLOCK_SETTLED_NS = 600 * 10**9
+CLOCK_STEP_NS = 500 * 10**6
+
+Rows = npt.NDArray[np.void]
+
+
+@dataclass(frozen=True)
+class LogEvent:
+    """Something that happened in a night: connected, lost, battery, mark ..."""
+
+    kind: str
+    sensor: int | None
+    """None for what concerns all."""
+    utc_ns: int
+    """Corrected where the computer learnt the time later."""
+    details: dict[str, Any]
+    offset: int
+    """Where it stands in the log."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples without a gap between them."""
+
+    sensor: SensorInfo
+    time_ns: npt.NDArray[np.int64]
+    """(n,) UTC."""
+    counts: Counts
+    """(n, 3) int16 or float32, as the sensor sent them."""
+
+    @property
+    def acc_g(self) -> npt.NDArray[np.float32]:
+        """(n, 3) acceleration in g."""
+        return self.counts * np.float32(self.sensor.g_per_count)
+
+
+@dataclass(frozen=True)
+class Night:
+    """A night that is being read; made by `open_night`."""
+
+    path: Path
+    meta: NightMeta
+    damage: tuple[Damage, ...]
+    """What could not be read, and where."""
+    being_written: bool
+    """A writer was alive when the night was opened."""
+    scan: Scan
+    notes: tuple[tuple[int, int, dict[str, Any]], ...]
+    """Header and event blocks: row of the index, kind, content."""
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Where the sensors sat, in the order of the metadata."""
+        return tuple(info.site for info in self.meta.sensors)
+
+    @cached_property
+    def start_ns(self) -> int:
+        """UTC start of the night; that of the metadata, corrected if the computer learnt the time later."""
+        for row, kind, content in self.notes:
+            if kind == BlockKind.HEADER and self.scan.index["session"][row] == 1:
+                step = content["mono_ns"] + self._offset_ns(row) - content["utc_ns"]
+                recorded = self.meta.origin in {"recorded", "virtual"}
+                return self.meta.start_ns + (step if recorded and abs(step) > CLOCK_STEP_NS else 0)
+        return self.meta.start_ns
+
+    @cached_property
+    def end_ns(self) -> int:
+        """UTC end of the last stretch of any site; the start where there is none."""
+        return max(
+            (stretch.end_ns for site in self.sites for stretch in self.stretches(site)), default=self.start_ns
+        )
+
+    def stretches(self, site: str) -> tuple[Stretch, ...]:
+        """Return a site's stretches in time order; raises `BadValueError` for a site without a sensor."""
+        info = self.meta.sensor(site)
+        if site not in self._stretches:
+            self._stretches[site] = self._make_stretches(info)
+        return self._stretches[site]
+
+    def events(self) -> list[LogEvent]:
+        """Return what was logged besides samples, in the order of the log."""
+        found = []
+        for row, kind, content in self.notes:
+            if kind == BlockKind.EVENT:
+                details = {
+                    key: value for key, value in content.items() if key not in {"kind", "utc_ns", "mono_ns"}
+                }
+                sensor = int(self.scan.index["sensor"][row])
+                utc_ns = content["mono_ns"] + self._offset_ns(row)
+                offset = int(self.scan.index["offset"][row])
+                known = sensor in {info.index for info in self.meta.sensors}
+                found.append(LogEvent(content["kind"], sensor if known else None, utc_ns, details, offset))
+        return found
+
+    def read(self, site: str, start_ns: int | None = None, end_ns: int | None = None) -> list[Samples]:
+        """Return a site's samples in [start_ns, end_ns), one `Samples` for each run without a gap."""
+        found = []
+        for stretch in self.stretches(site):
+            lo = 0 if start_ns is None else _first_at(stretch, start_ns)
+            hi = stretch.n if end_ns is None else _first_at(stretch, end_ns)
+            for begin, end in stretch.pieces.tolist():
+                a, b = max(begin, lo), min(end, hi)
+                if a < b:
+                    times = stretch.time_ns(np.arange(a, b))
+                    found.append(Samples(stretch.sensor, times, stretch.counts(a, b)))
+        return found
+
+    @cached_property
+    def _stretches(self) -> dict[str, tuple[Stretch, ...]]:
+        return {}
+
+    def _make_stretches(self, info: SensorInfo) -> tuple[Stretch, ...]:
+        index = self.scan.index
+        rows = index[(index["kind"] == BlockKind.SAMPLES) & (index["sensor"] == info.index)]
+        boundaries = [
+            (int(index["offset"][row]), content["kind"])
+            for row, kind, content in self.notes
+            if kind == BlockKind.EVENT
+            and (
+                content["kind"] == "suspended"
+                or (content["kind"] in STARTS_A_STRETCH and index["sensor"][row] == info.index)
+            )
+        ]
+        log = self.path / LOG_FILE
+        if not len(rows):
+            return ()
+        with log.open("rb") as stream:
+            runs = find_runs(
+                rows, boundaries, info.fs_hz, lambda row: read_blocks(stream, np.array([row]))[0]
+            )
+        return _timed(runs, info, log, [self._offset_ns_at(run.rows[0]) for run in runs])
+
+    def _offset_ns(self, row: int) -> int:
+        return self._offset_ns_at(self.scan.index[row])
+
+    def _offset_ns_at(self, row: np.void) -> int:
+        """Return UTC less monotonic time for a row of the index."""
+        part = int(np.searchsorted(self._clock_parts[0], row["offset"], side="right")) - 1
+        return int(self._clock_parts[1][max(part, 0)])
+
+    @cached_property
+    def _clock_parts(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Where a part of the log begins in which the monotonic clock ran through, and its offset to UTC.
+
+        All sensors of a part share one offset, so that a step of the computer's clock never parts them. It is
+        that of the part's last ten minutes: a computer without a clock chip learns the time later.
+        """
+        index = self.scan.index
+        pairs = np.zeros((len(index), 2), np.int64)
+        pairs[:, 0], pairs[:, 1] = index["mono_ns"], index["utc_ns"]
+        for row, _, content in self.notes:
+            pairs[row] = content["mono_ns"], content["utc_ns"]
+        suspended = np.zeros(len(index), np.int64)
+        suspended[[row for row, _, content in self.notes if content.get("kind") == "suspended"]] = 1
+        part = np.cumsum(suspended) + np.cumsum(np.diff(index["session"].astype(np.int64), prepend=0) != 0)
+        starts = np.flatnonzero(np.diff(part, prepend=-1))
+        offsets = []
+        for begin, end in zip(starts, [*starts[1:], len(index)], strict=True):
+            mono, utc = pairs[begin:end].T
+            samples = index["kind"][begin:end] == BlockKind.SAMPLES
+            keep = samples if samples.any() else np.ones(len(mono), bool)
+            mono, utc = mono[keep], utc[keep]
+            offsets.append(int(np.median((utc - mono)[mono >= mono.max() - CLOCK_SETTLED_NS])))
+        return index["offset"][starts], np.array(offsets or [0], np.int64)
+
+
+def open_night(path: Path | str) -> Night:
+    """Open a night for reading.
+
+    Raises
+    ------
+    NotFoundError, BadFileError
+        If there is no night at the path, or too little of it is left to read it.
+    NewerFormatError
+        If a newer program made it.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise NotFoundError(f"There is no night at {folder}.")
+    log = folder / LOG_FILE
+    if not folder.is_dir() or not (log.exists() or (folder / META_FILE).exists()):
+        raise BadFileError(
+            f"{folder} is no night: a night is a folder with {META_FILE} and {LOG_FILE}.", path=folder
+        )
+    being_written = is_being_written(folder)
+    if not log.exists():
+        missing = Damage(0, 0, "the file is missing: there are no samples")
+        return Night(folder, read_meta(folder), (missing,), being_written, Scan.empty(), ())
+    try:
+        with log.open("rb", buffering=0) as stream:
+            found = scan(stream)
+            notes = tuple(_notes(stream, found.index))
+    except OSError as error:
+        raise BadFileError(f"{log} cannot be read ({error.strerror or error}).", path=log) from error
+    meta, damage = recover_meta(folder, [content for _, kind, content in notes if kind == BlockKind.HEADER])
+    in_log = found.damage[:-1] if being_written and found.cut_short else found.damage
+    return Night(folder, meta, (*in_log, *damage), being_written, found, notes)
+
+
+def recover_meta(folder: Path, headers: list[dict[str, Any]]) -> tuple[NightMeta, tuple[Damage, ...]]:
+    """Read a night's metadata, from the last header of its log where `night.toml` is lost or damaged."""
+    try:
+        return read_meta(folder), ()
+    except FileNotFoundError:
+        problem: Exception = BadFileError(f"{folder / META_FILE} is missing.", path=folder / META_FILE)
+    except (BadFileError, OSError) as error:
+        problem = error
+    for header in reversed(headers):
+        meta = meta_from(header["night"], folder / LOG_FILE)
+        return meta, (Damage(0, 0, f"{problem} What {LOG_FILE} says of the night is used.", META_FILE),)
+    raise BadFileError(f"{problem} The log does not say either what the night was.", path=folder) from problem
+
+
+def read_headers(stream: BinaryIO, index: Rows) -> list[dict[str, Any]]:
+    """Return the contents of a log's header blocks."""
+    return [content for _, kind, content in _notes(stream, index) if kind == BlockKind.HEADER]
+
+
+def is_being_written(folder: Path) -> bool:
+    """Tell whether a writer is alive at a night."""
+    from filelock import FileLock, Timeout  # the light start
+
+    if not (folder / LOCK_FILE).exists():
+        return False
+    try:
+        with FileLock(str(folder / LOCK_FILE), timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a folder that cannot be written has no writer
+        return False
+
+
+def _notes(stream: BinaryIO, index: Rows) -> list[tuple[int, int, dict[str, Any]]]:
+    """Read header and event blocks; one that is no JSON object of ours is passed over."""
+    found = []
+    for row in np.flatnonzero(index["kind"] != BlockKind.SAMPLES).tolist():
+        payload = read_payload(stream, int(index["offset"][row]), int(index["length"][row]))
+        if payload is None or index["kind"][row] not in {BlockKind.HEADER, BlockKind.EVENT}:
+            continue  # a kind of block that a later version of the format added
+        found.append((row, int(index["kind"][row]), msgspec.json.decode(payload, type=dict[str, Any])))
+    return found
+
+
+def _timed(runs: list[Run], info: SensorInfo, log: Path, offsets: list[int]) -> tuple[Stretch, ...]:
+    """Make stretches of runs; all but the longest know the longest, for its rate."""
+    sizes = [int(run.stop[-1]) for run in runs]
+    best = sizes.index(max(sizes))
+    longest = Stretch(info.site, info, runs[best].cause, log, runs[best], offsets[best])
+    return tuple(
+        longest if i == best else Stretch(info.site, info, run.cause, log, run, offset, longest)
+        for i, (run, offset) in enumerate(zip(runs, offsets, strict=True))
+    )
+
+
+def _first_at(stretch: Stretch, time_ns: int) -> int:
+    """Return the first grid index whose time is not before `time_ns`."""
+    index = int(np.clip(np.ceil(stretch.index_at(time_ns)), 0, stretch.n))
+    while index > 0 and stretch.time_ns(index - 1) >= time_ns:
+        index -= 1
+    while index < stretch.n and stretch.time_ns(index) < time_ns:
+        index += 1
+    return index

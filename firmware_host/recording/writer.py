@@ -1,0 +1,299 @@
+"""Writing a night: `create_night` for a new one, `continue_night` for another session of the same.
+
+*Acknowledged* means that the write of a block returned its full length. What was acknowledged outlives the
+end of the program in any way; a power cut may cost what came after the last sync, two seconds at most.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock, Timeout
+
+from firmware_host.errors import BadFileError, NightBusyError, NotEmptyError, NotFoundError, StorageError
+from firmware_host.recording.blocks import BlockKind, pack_frame, scan
+from firmware_host.recording.coding import MAX_SAMPLES, encode_samples
+from firmware_host.recording.log import AppendLog
+from firmware_host.recording.night import NightMeta, SensorInfo, check_meta, write_meta
+from firmware_host.recording.reader import LOCK_FILE, LOG_FILE, read_headers, recover_meta
+
+HEADER_EVERY_S = 600.0
+SYNC_EVERY_S = 2.0
+
+Counts = npt.NDArray[np.int16] | npt.NDArray[np.float32]
+
+
+class _Loss(msgspec.Struct):
+    """What had to be given up of one sensor while the disk took nothing."""
+
+    blocks: int
+    samples: int
+    start_utc_ns: int
+    end_utc_ns: int
+
+
+class NightWriter:
+    """A night that is being written; made by `create_night` and `continue_night`.
+
+    A context manager. All methods are for one thread or event loop; none waits for the disk to confirm, which
+    a thread of the writer's own sees to every two seconds.
+    """
+
+    def __init__(self, folder: Path, meta: NightMeta, lock: FileLock, *, session: int, sequence: int) -> None:
+        self.path = folder
+        self.meta = meta
+        self._lock = lock
+        self._session = session
+        self._sequence = sequence
+        self._sensors: dict[int, SensorInfo] = {info.index: info for info in meta.sensors}
+        self._lost: dict[int, _Loss] = {}
+        self._log: AppendLog[tuple[int, int, int]] = AppendLog(folder / LOG_FILE, self._note_loss)
+        self._header_due = 0.0
+        self._stop_sync = threading.Event()
+        self._sync_thread = threading.Thread(
+            target=self._sync_now_and_then, name="twitchmap sync", daemon=True
+        )
+        self._closed = False
+        self._write_header()
+        self._sync_thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        except StorageError:
+            if kind is None:  # else the error that is on its way says more
+                raise
+
+    @property
+    def trouble(self) -> str | None:
+        """The sentence to show while the disk refuses; None when all is on disk."""
+        return self._log.trouble
+
+    def append_samples(
+        self,
+        sensor: int,
+        counts: Counts,
+        first: int,
+        *,
+        arrival_mono_ns: int,
+        arrival_utc_ns: int,
+        device_ns: int | None = None,
+        stamps_ns: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        """Append one block of a sensor's samples; recorders do so once a second, importers every 10-20 s.
+
+        Parameters
+        ----------
+        sensor
+            Its number in the night's metadata.
+        counts
+            (n, 3) of the sensor's sample type, 1 <= n <= 65,536.
+        first
+            The sensor's own counter of the first sample; a jump is a gap.
+        arrival_mono_ns, arrival_utc_ns
+            When the *last* sample arrived, read together from the monotonic and the UTC clock. Importers give
+            the last stamp for both.
+        device_ns
+            The sensor's own time of the last sample.
+        stamps_ns
+            (n,) UTC stamps of all samples, where an importer must keep irregular ones.
+
+        Raises
+        ------
+        ValueError
+            If the sensor, the shape or the dtype is not what the metadata say.
+        """
+        self._check(sensor, counts, stamps_ns)
+        coding, payload = encode_samples(counts, first, arrival_mono_ns, arrival_utc_ns, device_ns, stamps_ns)
+        self._append(BlockKind.SAMPLES, payload, coding, sensor, (sensor, len(counts), arrival_utc_ns))
+
+    def append_event(
+        self,
+        kind: str,
+        sensor: int | None,
+        utc_ns: int,
+        mono_ns: int,
+        **details: Any,  # noqa: ANN401 - whatever JSON holds
+    ) -> None:
+        """Append what happened: connected, lost, restarted, suspended, clock_stepped, battery, mark ..."""
+        event = {"kind": kind, "utc_ns": utc_ns, "mono_ns": mono_ns, **details}
+        self._append(BlockKind.EVENT, msgspec.json.encode(event), 0, sensor, None)
+
+    def poll(self) -> None:
+        """Offer what waits to the disk again; to be called about once a second, every append does it too."""
+        if self._log.flush():
+            self._report_losses()
+
+    def sync(self) -> bool:
+        """Have the disk confirm what was written, now; may be called from any thread."""
+        return self._log.sync()
+
+    def close(self) -> None:
+        """End the session and let go of the night.
+
+        Raises
+        ------
+        StorageError
+            If the disk still refuses what is kept in memory: it is lost then.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._stop_sync.set()
+        self._sync_thread.join()
+        try:
+            self.poll()
+            self._log.close()
+        finally:
+            self._lock.release()
+
+    def _append(
+        self,
+        kind: BlockKind,
+        payload: bytes,
+        coding: int,
+        sensor: int | None,
+        tag: tuple[int, int, int] | None,
+    ) -> None:
+        if time.monotonic() >= self._header_due and kind is not BlockKind.HEADER:
+            self._write_header()
+        frame = pack_frame(
+            kind, payload, sequence=self._sequence, session=self._session, coding=coding, sensor=sensor
+        )
+        self._sequence += 1
+        if self._log.append(frame, tag):
+            self._report_losses()
+
+    def _write_header(self) -> None:
+        self._header_due = time.monotonic() + HEADER_EVERY_S
+        header = {
+            "night": msgspec.to_builtins(self.meta),
+            "session": self._session,
+            "utc_ns": time.time_ns(),
+            "mono_ns": time.monotonic_ns(),
+        }
+        self._append(BlockKind.HEADER, msgspec.json.encode(header), 0, None, None)
+
+    def _note_loss(self, tag: tuple[int, int, int]) -> None:
+        sensor, n, utc_ns = tag
+        loss = self._lost.setdefault(sensor, _Loss(0, 0, utc_ns, utc_ns))
+        loss.blocks += 1
+        loss.samples += n
+        loss.end_utc_ns = utc_ns
+
+    def _report_losses(self) -> None:
+        """Log what had to be given up, once the disk takes data again."""
+        lost, self._lost = self._lost, {}
+        for sensor, loss in lost.items():
+            details = msgspec.structs.asdict(loss)
+            self.append_event("lost_data", sensor, time.time_ns(), time.monotonic_ns(), **details)
+
+    def _sync_now_and_then(self) -> None:
+        while not self._stop_sync.wait(SYNC_EVERY_S):
+            self._log.sync()
+
+    def _check(self, sensor: int, counts: Counts, stamps_ns: npt.NDArray[np.int64] | None) -> None:
+        info = self._sensors.get(sensor)
+        if info is None:
+            raise ValueError(f"the night has no sensor {sensor}; its sensors are {sorted(self._sensors)}")
+        if counts.ndim != 2 or counts.shape[1] != 3 or not 1 <= len(counts) <= MAX_SAMPLES:
+            raise ValueError(f"samples are (n, 3) with n of 1 to {MAX_SAMPLES}, not {counts.shape}")
+        if counts.dtype != np.dtype(info.sample_type):
+            raise ValueError(f"sensor {sensor} sends {info.sample_type}, not {counts.dtype}")
+        if stamps_ns is not None and (stamps_ns.shape != (len(counts),) or stamps_ns.dtype != np.int64):
+            raise ValueError(f"stamps are ({len(counts)},) int64, not {stamps_ns.shape} {stamps_ns.dtype}")
+
+
+def create_night(folder: Path, meta: NightMeta) -> NightWriter:
+    """Make a night in a folder that is empty or not there yet.
+
+    Raises
+    ------
+    NotEmptyError
+        If there is something already.
+    BadValueError
+        If the metadata cannot be (`check_meta`).
+    NightBusyError, StorageError
+        If another process writes there, or the disk refuses; nothing is left behind then.
+    """
+    check_meta(meta)
+    if folder.exists() and not folder.is_dir():
+        raise NotEmptyError(f"{folder} is a file; name a folder that is not there yet.")
+    made = not folder.exists()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder} could not be made ({error.strerror or error}).") from error
+    lock = _lock(folder)
+    written: list[Path] = []
+    try:
+        if any(entry.name != LOCK_FILE for entry in folder.iterdir()):
+            raise NotEmptyError(
+                f"{folder} already holds something; name a folder that is empty or not there yet."
+            )
+        written = [folder / "night.toml", folder / LOG_FILE]
+        write_meta(folder, meta)
+        return NightWriter(folder, meta, lock, session=1, sequence=0)
+    except BaseException:
+        lock.release()
+        for path in [*written, folder / LOCK_FILE]:
+            path.unlink(missing_ok=True)
+        if made:
+            folder.rmdir()
+        raise
+
+
+def continue_night(folder: Path) -> NightWriter:
+    """Append another session to a night; what is there, a torn last block too, stays as it is.
+
+    Raises
+    ------
+    NotFoundError, BadFileError
+        If there is no night.
+    NightBusyError, StorageError
+        If another process writes it, or the disk refuses.
+    """
+    log = folder / LOG_FILE
+    if not folder.is_dir():
+        raise NotFoundError(f"There is no night at {folder}.")
+    if not log.exists():
+        raise BadFileError(f"{folder} is no night: it has no {LOG_FILE}.", path=folder)
+    lock = _lock(folder)
+    try:
+        with log.open("rb", buffering=0) as stream:
+            found = scan(stream)
+            meta, damage = recover_meta(folder, read_headers(stream, found.index))
+        if damage:
+            write_meta(folder, meta)
+        rows = found.index
+        session = int(rows["session"].max()) + 1 if len(rows) else 1
+        sequence = int(rows["sequence"][-1]) + 1 if len(rows) else 0
+        return NightWriter(folder, meta, lock, session=session, sequence=sequence)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _lock(folder: Path) -> FileLock:
+    """Take the writer's lock; a reader that looks whether a writer is alive holds it for a moment only."""
+    lock = FileLock(os.fspath(folder / LOCK_FILE), mode=0o600)
+    try:
+        lock.acquire(timeout=1.0)
+    except Timeout:
+        raise NightBusyError(f"Another twitchmap is writing {folder.name}; end it first.") from None
+    except OSError as error:
+        raise StorageError(f"{folder} does not let itself be written ({error.strerror or error}).") from error
+    return lock
