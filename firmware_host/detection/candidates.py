@@ -1,0 +1,218 @@
+"""From filter outputs to candidates: whitening, the robust local floor, one maximum a twitch.
+
+The statistic is the norm over three axes of each template's output in units of the local density, and of
+these the largest: for a burst of a template's own shape it is d = sqrt(2 E) / nd plus noise. In white noise
+its square is chi-square with three degrees of freedom for each template, so false alarms follow Rice's
+crossing rate.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from firmware_host.detection.signals import CELL_S, GROUP, Bool, Float32, Float64, Plan
+
+FLOOR_REACH = round(30.0 / CELL_S)
+"""Cells before and after that speak for the floor."""
+FLOOR_SHARE = 0.3
+"""Quantile of the cells' energies that is the floor: events in half of the cells move it by a few percent."""
+FLOOR_LEAST = round(10.0 / CELL_S)
+"""With fewer usable cells within reach the last known floor holds."""
+MERGE_S = 0.060
+"""Events closer than this are one (two potentials 5-35 ms apart fuse to one mechanical burst)."""
+SHADOW_MARGIN = 1.25
+"""Tissue rings on and shapes differ from the templates, so side lobes are larger than the templates' own."""
+AFTERSWING = ((0.15, 0.30), (0.30, 0.18), (0.50, 0.08))
+"""Share of a burst's statistic that its relaxation may leave up to each lag in seconds."""
+
+Int64 = npt.NDArray[np.int64]
+
+
+class Whitener:
+    """Follows the shape of the noise over the axes: z is often noisier, and the body prefers directions.
+
+    The 3 x 3 covariance of the quietest third of a block's cells, pooled with the blocks before, makes the
+    statistic equally sensitive in all directions; it turns with the sensor, where per-axis scaling would not.
+    """
+
+    def __init__(self, series: int) -> None:
+        self._pool: Float64 = np.zeros((series, 3, 3))
+
+    def whiten(
+        self, filtered: Float32, band_energy: Float32, usable: Bool, cell: int
+    ) -> tuple[Float32, Float64]:
+        """Return the whitened norm squared of the templates and the variance of the band-pass per axis.
+
+        Parameters
+        ----------
+        filtered : (series, 3, samples) float32
+            Band-pass first, then templates.
+        band_energy : (cells,) float32
+            Mean square of the band-passed norm.
+        usable : (cells,) bool
+        cell : int
+            Samples in a cell.
+
+        Returns
+        -------
+        (series - 1, samples) float32, (3,) float64
+            The variance is that of the quietest third, NaN where nothing is usable.
+        """
+        variance = np.full(3, np.nan)
+        cells = np.flatnonzero(usable)
+        if len(cells) >= FLOOR_LEAST // 2:
+            cells = np.sort(cells[np.argsort(band_energy[cells], kind="stable")[: len(cells) // 3]])
+            rows = (
+                filtered.reshape(filtered.shape[0] * 3, -1, cell)
+                .take(cells, axis=1)
+                .reshape(len(filtered) * 3, -1)
+            )
+            products = (rows @ rows.T).astype(float).reshape(len(filtered), 3, len(filtered), 3)
+            covariance = np.stack([products[i, :, i] for i in range(len(filtered))])
+            trace = np.trace(covariance, axis1=1, axis2=2)
+            variance = np.diagonal(covariance[0]) / rows.shape[1]
+            if np.all(trace > 0):
+                self._pool = 0.6 * self._pool + covariance * (3.0 / trace)[:, None, None]
+        return self._norm_squared(filtered[1:]), variance
+
+    def _norm_squared(self, templates: Float32) -> Float32:
+        pool = self._pool[1:]
+        trace = np.trace(pool, axis1=1, axis2=2)[:, None, None]
+        shape = np.where(trace > 0, pool / np.where(trace > 0, trace, 1.0) * 3.0, np.eye(3))
+        values, vectors = np.linalg.eigh(shape)
+        # An axis that hardly moves at all must not be blown up.
+        root = (vectors / np.sqrt(np.maximum(values, 0.05))[:, None, :]) @ vectors.transpose(0, 2, 1)
+        white = root.astype(np.float32) @ templates
+        return norm_squared(white)
+
+
+def norm_squared(vectors: Float32) -> Float32:
+    """Return the squared norm over the second last axis of (..., 3, samples)."""
+    out = vectors[..., 0, :] * vectors[..., 0, :]
+    out += vectors[..., 1, :] * vectors[..., 1, :]
+    out += vectors[..., 2, :] * vectors[..., 2, :]
+    return np.asarray(out)
+
+
+def cell_means(values: Float32, cell: int) -> Float32:
+    """Return the means over cells of (..., samples)."""
+    return np.asarray(values.reshape(*values.shape[:-1], -1, cell).mean(axis=-1))
+
+
+def floor_gain(cell_dof: Float64) -> Float64:
+    """Return for each series what the floor's quantile is of the true mean square, in white noise."""
+    return np.asarray(special.gammaincinv(cell_dof / 2.0, FLOOR_SHARE) * 2.0 / cell_dof)
+
+
+def quiet_gain(cell_dof: float) -> float:
+    """Return what the mean square of the quietest third of cells is of the true one, in white noise."""
+    limit = special.gammaincinv(cell_dof / 2.0, 1.0 / 3.0)
+    return float(special.gammainc(cell_dof / 2.0 + 1.0, limit) * 3.0)
+
+
+def local_floor(energy: Float32, usable: Bool, gain: Float64) -> Float32:
+    """Return the noise power per axis of each series on the 1 s grid, from the usable cells within 30 s.
+
+    Parameters
+    ----------
+    energy : (series, cells) float32
+        Mean squares over three axes; `FLOOR_REACH` cells stand before the first grid step and after the last.
+    usable : (cells,) bool
+        Cells that may speak for the floor.
+    gain : (series,) float64
+        See `floor_gain`.
+
+    Returns
+    -------
+    (series, steps) float32
+        NaN where fewer than 10 s of usable cells are within reach.
+    """
+    reach = 2 * FLOOR_REACH + GROUP
+    spoken = np.where(usable, energy, np.float32(np.inf))
+    windows = np.lib.stride_tricks.sliding_window_view(spoken, reach, axis=1)[:, ::GROUP]
+    ordered = np.sort(windows, axis=2)
+    count = np.lib.stride_tricks.sliding_window_view(usable, reach)[::GROUP].sum(axis=1)
+    rank = (FLOOR_SHARE * np.maximum(count - 1, 0)).astype(np.int64)
+    floor = np.take_along_axis(
+        ordered, np.broadcast_to(rank[None, :, None], (*ordered.shape[:2], 1)), axis=2
+    )[..., 0]
+    floor = np.where(count < FLOOR_LEAST, np.nan, floor)
+    return np.asarray(floor / (3.0 * gain)[:, None], np.float32)
+
+
+def hold_last(floor: Float32, last: Float32) -> Float32:
+    """Fill the unknown steps of a floor (series, steps) with the last known one before."""
+    known = np.isfinite(floor[0])
+    if known.all():
+        return floor
+    with_last = np.concatenate([last[:, None], floor], axis=1)
+    index = np.maximum.accumulate(np.where(np.concatenate([[True], known]), np.arange(len(known) + 1), 0))
+    return np.asarray(with_last[:, index[1:]])
+
+
+def pick(
+    square: Float32, white: Float32, floor: Float32, plan: Plan, lowest: float
+) -> tuple[Int64, Int64, Bool]:
+    """Find the maxima of the statistic that stand for a burst of their own.
+
+    Parameters
+    ----------
+    square : (samples,) float32
+        Largest normalised square of the bank.
+    white : (templates, samples) float32
+        Whitened norm squared of each template.
+    floor : (templates, cells) float32
+        Noise power per axis.
+    lowest : float
+        Score below which nothing is looked at.
+
+    Returns
+    -------
+    index, template : (k,) int64
+        In order of time.
+    merged : (k,) bool
+        Another maximum within 60 ms that is no side lobe: more than one burst.
+    """
+    high = np.flatnonzero(square > lowest**2)
+    high = high[(high > 0) & (high < len(square) - 1)]
+    peaks = high[(square[high] > square[high - 1]) & (square[high] >= square[high + 1])]
+    if not len(peaks):
+        return peaks, peaks, np.zeros(0, bool)
+    answers = white[:, peaks] / floor[:, peaks // plan.cell]
+    return _one_a_burst(peaks, np.sqrt(square[peaks]), np.argmax(answers, axis=0), shadow_of(plan), plan)
+
+
+def shadow_of(plan: Plan) -> Float64:
+    """Return (templates, lags): the share of a burst's statistic below which a maximum is its side lobe."""
+    lag_s = np.arange(plan.shadow.shape[1]) / plan.fs_internal_hz
+    swing = np.zeros(len(lag_s))
+    for until_s, share in reversed(AFTERSWING):
+        swing[lag_s <= until_s] = share
+    return np.maximum(np.minimum(plan.shadow * SHADOW_MARGIN, 1.0), swing)
+
+
+def _one_a_burst(
+    peaks: Int64, score: Float32, template: Int64, shadow: Float64, plan: Plan
+) -> tuple[Int64, Int64, Bool]:
+    """Keep the largest maxima first; each hides its side lobes and takes in what lies within 60 ms."""
+    merge = MERGE_S * plan.fs_internal_hz
+    reach = shadow.shape[1] - 1
+    open_ = np.ones(len(peaks), bool)
+    kept = np.zeros(len(peaks), bool)
+    merged = np.zeros(len(peaks), bool)
+    for i in np.argsort(-score, kind="stable"):
+        if not open_[i]:
+            continue
+        kept[i] = True
+        near = slice(
+            np.searchsorted(peaks, peaks[i] - reach), np.searchsorted(peaks, peaks[i] + reach, "right")
+        )
+        lag = np.abs(peaks[near] - peaks[i])
+        lobe = score[near] < shadow[template[i], lag] * score[i]
+        close = lag < merge
+        own = close & ~lobe & open_[near]
+        merged[i] = own.sum() > 1
+        open_[near] &= ~(lobe | close)
+    return peaks[kept], template[kept], merged[kept]

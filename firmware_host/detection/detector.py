@@ -1,0 +1,343 @@
+"""The stages of pass 1 in order, streaming: one detector for one stretch of one sensor.
+
+An event is final at most 120 s after its peak arrived: a filter block (at most 46 s), half a floor window
+(30 s) and a few seconds for the gate. Only the judgement of wear can change later, up to the end of the
+stretch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from firmware_host.detection import candidates as pick_stage
+from firmware_host.detection import features, quality
+from firmware_host.detection.classifier import Model
+from firmware_host.detection.ring import Ring
+from firmware_host.detection.signals import (
+    GROUP,
+    SERIES,
+    Block,
+    BlockFilter,
+    Bool,
+    Float32,
+    Float64,
+    make_plan,
+)
+from firmware_host.twitches import Column, Flag, Kind, Table, dtype_of
+
+CANDIDATE_COLUMNS: tuple[Column, ...] = (
+    Column(
+        "peak_index", "f8", "samples", "maximum of the zero-phase 3-45 Hz norm on the stretch's sample grid"
+    ),
+    Column("onset_index", "f8", "samples", "where the burst rises out of the floor"),
+    Column("end_index", "f8", "samples", "where the burst falls into the floor"),
+    Column(
+        "peak_to_peak_mg", "f4", "mg", "peak-to-peak acceleration in 3-45 Hz along its own main direction"
+    ),
+    Column("snr", "f4", "", "d = sqrt(2 E) / nd"),
+    Column("dominant_cps", "f4", "1/sample", "frequency of most power, in cycles per sample"),
+    Column("score", "f4", "", "largest answer of the template bank over the local density"),
+    Column("probability", "f4", "", "probability of a twitch; NaN where the model gives none"),
+    Column("flags", "u4", "", "see twitches.Flag"),
+    *features.FEATURE_COLUMNS,
+)
+CANDIDATE_DTYPE = dtype_of(CANDIDATE_COLUMNS)
+MARGIN = 24
+"""Cells (6 s) on both sides that the gate and the side-lobe rule look at."""
+BATCH = 256
+"""Candidates whose features are measured at once."""
+GAP_GUARD_S = 0.1
+"""What lies so near a gap is judged from half a burst."""
+GAP_UNGUARDED_S = 0.03
+"""A straight line over so short a gap leaves no trace in 3-45 Hz."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one stretch holds: candidates, what its time was good for, and the noise.
+
+    `candidates` has `CANDIDATE_DTYPE`, in order of time; `coverage` `quality.COVERED_DTYPE` tiles the stretch
+    with half-open index intervals; `density` (3,) is the median density of quiet signal per axis in
+    mg/sqrt(Hz), NaN if never quiet.
+    """
+
+    candidates: Table
+    coverage: Table
+    density: Float64
+
+
+class SiteDetector:
+    """Finds candidates in one stretch, sample by sample index.
+
+    Parameters
+    ----------
+    fs_hz : float
+        Nominal sampling rate, which designs the filters.
+    model : Model
+        Gives the lowest score worth keeping and the probability.
+    range_g : float, optional
+        Range of the sensor; None if unknown.
+    step_g : float, optional
+        Step of its numbers; None where they have no steps. No floor is believed to be under what the steps
+        add.
+
+    Raises
+    ------
+    BadValueError
+        If the rate is below 45 Hz.
+    """
+
+    def __init__(
+        self, fs_hz: float, model: Model, *, range_g: float | None = None, step_g: float | None = None
+    ) -> None:
+        self._plan = make_plan(fs_hz)
+        self._model = model
+        self._range_g = range_g
+        # Steps add step^2 / 12 of noise, white up to half the rate; doubled, as toggling is not Gaussian.
+        density_mg = 2e3 * (step_g or 0.0) / np.sqrt(12.0 * fs_hz / 2.0)
+        self._least = np.full(SERIES, max(density_mg, 1e-3) ** 2, np.float32)
+        self._least[0] *= np.float32(self._plan.bandwidth_hz)
+        self._gain = pick_stage.floor_gain(self._plan.cell_dof)
+        self._filter = BlockFilter(self._plan)
+        self._whitener = pick_stage.Whitener(SERIES)
+        self._ring = Ring(self._plan.cell, pick_stage.FLOOR_REACH + 2 * MARGIN)
+        self._last_floor = np.full(SERIES, np.nan, np.float32)
+        self._picked = 0  # cells whose candidates are final
+        self._kept: list[_Cells] = []
+        self._gaps: list[tuple[int, int]] = []
+        self._variances: list[Float64] = []
+        self._waiting: list[_Cut] = []
+        self._tables: list[Table] = []
+
+    def push(self, first: int, acc_g: npt.ArrayLike) -> None:
+        """Take contiguous samples (n, 3) in g from grid index `first` on; a jump from the last is a gap.
+
+        Raises
+        ------
+        ValueError
+            If the samples have no three axes or go back in the grid.
+        """
+        samples = np.asarray(acc_g, np.float32)
+        if samples.ndim != 2 or samples.shape[1] != 3:
+            raise ValueError(f"samples have the shape (n, 3), not {samples.shape}")
+        for block in self._filter.push(first, samples):
+            self._take_block(block)
+            self._advance(self._ring.stop - pick_stage.FLOOR_REACH)
+
+    def take(self) -> Table:
+        """Return the candidates that became final since the last call (but for gaps and wear)."""
+        self._measure()
+        tables, self._tables = self._tables, []
+        return np.concatenate([np.empty(0, CANDIDATE_DTYPE), *tables])
+
+    def finish(self, n: int | None = None) -> Found:
+        """Close the stretch and return what it holds.
+
+        Parameters
+        ----------
+        n : int, optional
+            Length of the stretch, gaps included; by default it ends with the last sample.
+        """
+        length = self._filter.next_index if n is None else n
+        for block in self._filter.finish(length):
+            self._take_block(block)
+        self._ring.pad_end(pick_stage.FLOOR_REACH + MARGIN)
+        self._advance(self._ring.stop - pick_stage.FLOOR_REACH)
+        coverage = self._cover(length)
+        found = self.take()
+        tile = np.searchsorted(coverage["start_index"], found["peak_index"], side="right") - 1
+        inside = (found["peak_index"] >= 0) & (found["peak_index"] < length)
+        valid = inside & (coverage["kind"][np.maximum(tile, 0)] == Kind.VALID) if length else inside
+        density = np.full(3, np.nan)
+        if self._variances:
+            gain = pick_stage.quiet_gain(self._plan.cell_dof[0])
+            density = np.sqrt(np.median(self._variances, axis=0) / self._plan.bandwidth_hz / gain)
+        return Found(found[valid], coverage, density)
+
+    def _take_block(self, block: Block) -> None:
+        plan = self._plan
+        cells = quality.judge_cells(block, plan, self._range_g)
+        band = block.filtered[0]
+        band_energy = pick_stage.cell_means(pick_stage.norm_squared(band), plan.cell)
+        usable = ~(cells.missing | cells.clipped | cells.stuck)
+        white, variance = self._whitener.whiten(block.filtered, band_energy, usable, plan.cell)
+        if np.isfinite(variance).all():
+            self._variances.append(variance)
+        energy = np.concatenate([band_energy[None], pick_stage.cell_means(white, plan.cell)])
+        self._ring.append(band, white, energy, cells)
+        first = block.first * plan.decimation
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], block.missing, [False]]).astype(np.int8)))
+        for start, stop in (edges.reshape(-1, 2) + first).tolist():
+            if self._gaps and self._gaps[-1][1] == start:
+                self._gaps[-1] = (self._gaps[-1][0], stop)
+            else:
+                self._gaps.append((start, stop))
+
+    def _advance(self, horizon: int) -> None:
+        """Learn the floor up to a cell, then pick candidates up to `MARGIN` cells before it."""
+        ring = self._ring
+        start, stop = ring.floor_stop, horizon
+        if stop <= start:
+            return
+        slow = quality.slow_movement(ring.mean_mg)
+        usable = ~(ring.missing | ring.clipped | ring.stuck | slow)
+        window = ring.cells(start - pick_stage.FLOOR_REACH, stop + pick_stage.FLOOR_REACH)
+        floor = pick_stage.local_floor(ring.energy[:, window], usable[window], self._gain)
+        floor = np.maximum(pick_stage.hold_last(floor, self._last_floor), self._least[:, None])
+        self._last_floor = floor[:, -1]
+        ring.learn_floor(np.repeat(floor, GROUP, axis=1))
+        self._pick(self._picked, stop - MARGIN, slow)
+        self._picked = max(self._picked, stop - MARGIN)
+        ring.drop_before(self._picked - MARGIN - pick_stage.FLOOR_REACH)
+
+    def _pick(self, start: int, stop: int, slow: Bool) -> None:
+        if stop <= start:
+            return
+        ring, plan = self._ring, self._plan
+        density = np.sqrt(ring.floor[0] / np.float32(plan.bandwidth_hz))
+        moving = slow | quality.sustained_movement(ring.energy[0], 3 * ring.floor[0])
+        kind = quality.kinds(moving, ring.clipped, ring.stuck, density)
+        here = ring.cells(start, stop)
+        self._kept.append(
+            _Cells(ring.mean_mg[:, here], ring.energy[0, here], density[here], kind[here], ring.empty[here])
+        )
+        wide = ring.cells(start - MARGIN, stop + MARGIN)
+        samples = slice(wide.start * plan.cell, wide.stop * plan.cell)
+        index, template, merged = pick_stage.pick(
+            ring.square[samples], ring.white[:, samples], ring.floor[1:, wide], plan, self._model.lowest_score
+        )
+        if not len(index):
+            return
+        apart = np.diff(index, prepend=-BATCH * plan.cell, append=len(ring.square) + BATCH * plan.cell) / 2.0
+        index = index + samples.start
+        cell = index // plan.cell
+        final = (cell >= here.start) & (cell < here.stop) & (kind[cell] == Kind.VALID)
+        if final.any():
+            self._cut(index[final], template[final], merged[final], apart[:-1][final], apart[1:][final])
+
+    def _cut(
+        self,
+        index: pick_stage.Int64,
+        template: pick_stage.Int64,
+        merged: Bool,
+        left: Float64,
+        right: Float64,
+    ) -> None:
+        """Cut out what the features of some maxima (positions in the ring) need."""
+        ring, plan = self._ring, self._plan
+        half = features.snippet_half(plan.fs_internal_hz)
+        cell = index // plan.cell
+        rows = index[:, None] + np.arange(-half, half)
+        before = ring.mean_mg[:, cell[:, None] + np.arange(-4, -1)].mean(axis=2)
+        after = ring.mean_mg[:, cell[:, None] + np.arange(2, 5)].mean(axis=2)
+        snippets = features.Snippets(
+            band_mg=ring.band[:, rows].transpose(1, 0, 2),
+            left=left.astype(np.float32),
+            right=right.astype(np.float32),
+            floor=ring.floor[0, cell],
+            template=template.astype(np.float32),
+            step_mg=np.nan_to_num(np.sqrt(((after - before) ** 2).sum(axis=0))),
+        )
+        self._waiting.append(
+            _Cut(index + ring.first_cell * plan.cell, np.sqrt(ring.square[index]), merged, snippets)
+        )
+        if sum(len(cut.at) for cut in self._waiting) >= BATCH:
+            self._measure()
+
+    def _measure(self) -> None:
+        """Turn what was cut out into rows of the candidate table."""
+        if not self._waiting:
+            return
+        plan, waiting = self._plan, self._waiting
+        self._waiting = []
+        parts = [cut.snippets for cut in waiting]
+        bursts = features.make_bursts(
+            features.Snippets(
+                *(
+                    np.concatenate([getattr(part, name) for part in parts])
+                    for name in features.Snippets.__match_args__
+                )
+            ),
+            plan.fs_internal_hz,
+            plan.bandwidth_hz,
+        )
+        index = np.concatenate([cut.at for cut in waiting])
+        rows = np.zeros(len(index), CANDIDATE_DTYPE)
+        middle = len(bursts.time_s) // 2
+        for name in ("peak", "onset", "end"):
+            offset = (getattr(bursts, name) - middle) / features.OVERSAMPLING
+            rows[f"{name}_index"] = (index + offset) * plan.decimation
+        rows["peak_to_peak_mg"] = features.peak_to_peak_mg(bursts)
+        rows["snr"] = features.snr(bursts)
+        rows["dominant_cps"] = features.dominant_hz(bursts) / plan.fs_hz
+        rows["score"] = np.concatenate([cut.score for cut in waiting])
+        rows["flags"] = np.concatenate([cut.merged for cut in waiting]) * np.uint32(Flag.COMPLEX)
+        for name, function in features.FEATURES.items():
+            rows[name] = function(bursts)
+        rows["probability"] = self._model.probability(rows)
+        self._tables.append(rows)
+
+    def _cover(self, length: int) -> Table:
+        """Tile the stretch with what its time was good for."""
+        cells = _Cells(*(np.concatenate(parts, axis=-1) for parts in zip(*self._kept, strict=True)))
+        size = self._plan.cell * self._plan.decimation
+        count = -(-length // size)
+        kind = np.where(cells.empty, np.uint8(Kind.GAP), cells.kind)[:count]
+        worn = quality.judge_wear(cells.mean_mg[:, :count], cells.energy[:count], cells.density[:count], kind)
+        kind = np.where(worn.not_worn & (kind == Kind.VALID), np.uint8(Kind.NOT_WORN), kind)
+        guard, least = round(GAP_GUARD_S * self._plan.fs_hz), GAP_UNGUARDED_S * self._plan.fs_hz
+        gaps = [(a - guard, b + guard) if b - a > least else (a, b) for a, b in self._gaps]
+        return quality.tile(kind, worn.unconfirmed, gaps, size, length)
+
+
+class _Cells(NamedTuple):
+    """What is kept of each cell to the end of the stretch."""
+
+    mean_mg: Float32
+    energy: Float32
+    density: Float32
+    kind: quality.Cells
+    empty: Bool
+
+
+class _Cut(NamedTuple):
+    """Candidates whose features are still to be measured; `at` counts internal samples of the stretch."""
+
+    at: pick_stage.Int64
+    score: Float32
+    merged: Bool
+    snippets: features.Snippets
+
+
+def detect_stretch(
+    chunks: Iterable[tuple[int, npt.ArrayLike]],
+    n: int,
+    fs_hz: float,
+    model: Model,
+    *,
+    range_g: float | None = None,
+    step_g: float | None = None,
+) -> Found:
+    """Find the candidates of a stretch whose samples come in chunks.
+
+    Parameters
+    ----------
+    chunks : iterable of (int, (k, 3) float32)
+        Grid index of the first sample, and the samples in g; in order, gaps between chunks allowed.
+    n : int
+        Length of the stretch, gaps included.
+    fs_hz : float
+        Nominal sampling rate.
+    model : Model
+    range_g, step_g : float, optional
+        See `SiteDetector`.
+    """
+    detector = SiteDetector(fs_hz, model, range_g=range_g, step_g=step_g)
+    for first, acc_g in chunks:
+        detector.push(first, acc_g)
+    return detector.finish(n)

@@ -1,0 +1,285 @@
+"""What each quarter of a second of signal is good for: missing, clipped, stuck, moving, too noisy, not worn.
+
+Rules that judge acceleration work on vectors and norms, so that turning the sensor changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from firmware_host.detection.signals import CELL_S, Block, Bool, Float32, Plan
+from firmware_host.twitches import Kind, Table
+
+CLIPPED_SHARE = 0.995
+"""Share of the range from which on a sample counts as clipped: int16 parts end a few counts short of it."""
+STUCK_S = 10.0
+"""All three axes without any change for so long: the sensor hangs, or its steps are too coarse to see."""
+NOISY_DENSITY = 1.9
+"""mg/sqrt(Hz). Above it a twitch of 100 mg peak-to-peak is found less than 9 times in 10 (matched filter,
+three axes, unknown direction: 53 mg per mg/sqrt(Hz) for a rise of 50 ms)."""
+SLOW_MG = 30.0
+"""Change of the slow acceleration within 2 s that is movement; breathing tilts a chest by 10-20 mg."""
+TILT_MG = 52.0
+"""Change within 6 s that is a new position: 3 degrees of gravity."""
+ENVELOPE_RATIO = 4.0
+"""Band-passed amplitude over the floor from which on sustained activity is movement."""
+ENVELOPE_OF_LARGEST = 0.14
+"""Only what is above this share of the largest amplitude within 2 s counts as sustained: the filter rings 1 s
+after a very large twitch, at a few percent of it."""
+SUSTAINED_CELLS = 5
+"""1.25 s: a run of six twitches 100 ms apart lasts 0.65 s and touches at most four cells."""
+GUARD_CELLS = 4
+CLIP_GUARD_CELLS = 2
+WEAR_WINDOW_S = 900.0
+"""Evidence of wearing holds for so long before and after it."""
+NOT_WORN_S = 1200.0
+HANDLING_MG = 100.0
+"""Root mean square over a cell from which on movement is handling: a peak of some 300 mg."""
+HANDLING_TURN = 0.34
+"""Change of gravity's direction (chord of 20 degrees) that shows the sensor was laid down or picked up."""
+MICRO_MOTION_RATIO = 4.0
+"""Slow micro-motion over what the sensor's white noise explains, in power, that breath or pulse must show."""
+WEAR_JUDGED_BELOW = 0.25
+"""mg/sqrt(Hz). A noisier sensor could not show the micro-motion of a limb: stillness proves nothing."""
+
+Cells = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class CellQuality:
+    """What can be told of a block's cells without a floor: mean acceleration (3, cells) in mg, and flags.
+
+    `missing` has a sample missing, `empty` all; the mean of an empty cell is NaN.
+    """
+
+    mean_mg: Float32
+    missing: Bool
+    empty: Bool
+    clipped: Bool
+    stuck: Bool
+
+
+def judge_cells(block: Block, plan: Plan, range_g: float | None) -> CellQuality:
+    """Judge each cell of a block by its samples alone.
+
+    Parameters
+    ----------
+    block : Block
+    plan : Plan
+    range_g : float or None
+        Range of the sensor. None: a sample is clipped where the block's largest value, above 1.9 g, stands
+        three times in a row.
+    """
+    raw = block.raw_g
+    size = plan.cell * plan.decimation
+    mean = raw.reshape(3, plan.cells, size).mean(axis=2) * np.float32(1000.0)
+    same = np.zeros(raw.shape[1], bool)
+    same[1:] = (raw[:, 1:] == raw[:, :-1]).all(axis=0)
+    # The first sample of a cell is compared with the cell before, which may rightly differ.
+    stuck = (
+        same.reshape(plan.cells, size)[:, 1:].all(axis=1)
+        if same.sum() >= size - 1
+        else np.zeros(plan.cells, bool)
+    )
+    missing = block.missing.reshape(plan.cells, size)
+    mean[:, missing.all(axis=1)] = np.nan
+    return CellQuality(
+        mean_mg=mean,
+        missing=np.asarray(missing.any(axis=1)),
+        empty=np.asarray(missing.all(axis=1)),
+        clipped=np.asarray(_clipped(raw, range_g).reshape(-1, size).any(axis=1)),
+        stuck=np.asarray(stuck & ~missing.any(axis=1)),
+    )
+
+
+def _clipped(raw_g: Float32, range_g: float | None) -> Bool:
+    largest = float(max(raw_g.max(), -raw_g.min()))
+    if range_g is not None:
+        if largest < CLIPPED_SHARE * range_g:
+            return np.zeros(raw_g.shape[1], bool)
+        return np.asarray((np.abs(raw_g) >= CLIPPED_SHARE * range_g).any(axis=0))
+    if largest < 1.9:
+        return np.zeros(raw_g.shape[1], bool)
+    at_end = np.abs(raw_g) >= largest
+    return np.asarray(ndimage.binary_opening(at_end, np.ones((1, 3), bool)).any(axis=0))
+
+
+def slow_movement(mean_mg: Float32) -> Bool:
+    """Tell where the slow acceleration (means of cells, (3, cells) in mg) changes as only movement does."""
+    # Smoothed, the swing that one very large twitch leaves in neighbouring means cancels.
+    smooth = ndimage.convolve1d(mean_mg, np.array([0.25, 0.5, 0.25], np.float32), axis=1, mode="nearest")
+    moving = np.zeros(mean_mg.shape[1], bool)
+    for lag, limit_mg in ((2, SLOW_MG), (4, SLOW_MG), (8, SLOW_MG), (24, TILT_MG)):
+        change = smooth[:, lag:] - smooth[:, :-lag]
+        beyond = np.flatnonzero(np.einsum("an,an->n", change, change) > limit_mg**2)
+        if len(beyond):
+            edges = np.zeros(len(moving) + 1, np.int32)
+            np.add.at(edges, beyond, 1)
+            np.add.at(edges, beyond + lag + 1, -1)
+            moving |= np.cumsum(edges[:-1]) > 0
+    return moving
+
+
+def sustained_movement(energy: Float32, floor: Float32) -> Bool:
+    """Tell where band-passed activity lasts too long for a twitch or a run of them.
+
+    Parameters
+    ----------
+    energy, floor : (cells,) arrays
+        Mean square of the band-passed norm and its floor, in mg^2; cells of unknown floor are not judged.
+    """
+    nearby = ndimage.maximum_filter1d(energy, 17, mode="nearest")
+    with np.errstate(invalid="ignore"):
+        high = (energy > ENVELOPE_RATIO**2 * floor) & (energy > ENVELOPE_OF_LARGEST**2 * nearby)
+    if high.sum() < SUSTAINED_CELLS:
+        return np.zeros(len(high), bool)
+    return np.asarray(ndimage.binary_opening(high, np.ones(SUSTAINED_CELLS, bool)))
+
+
+def widen(flags: Bool, cells: int) -> Bool:
+    """Widen flags by a number of cells on both sides."""
+    if not flags.any():
+        return flags
+    return np.asarray(ndimage.maximum_filter1d(flags, 2 * cells + 1, mode="constant"))
+
+
+def kinds(moving: Bool, clipped: Bool, stuck: Bool, density: Float32) -> Cells:
+    """Return the kind of each cell, gaps apart: movement before clipped before noisy.
+
+    `density` is the floor in mg/sqrt(Hz), NaN where too little quiet signal is near to know it.
+    """
+    kind = np.full(len(moving), Kind.VALID, np.uint8)
+    kind[~(density <= NOISY_DENSITY) | stuck] = Kind.NOISY
+    kind[widen(clipped, CLIP_GUARD_CELLS)] = Kind.CLIPPED
+    kind[widen(moving, GUARD_CELLS)] = Kind.MOVEMENT
+    return kind
+
+
+@dataclass(frozen=True)
+class Worn:
+    """What whole-stretch rules say of each cell: surely not worn, or nothing shows that it is."""
+
+    not_worn: Bool
+    unconfirmed: Bool
+
+
+def judge_wear(mean_mg: Float32, energy: Float32, density: Float32, kind: Cells) -> Worn:
+    """Judge whether the sensor was worn, from all cells of a stretch.
+
+    Stillness alone proves nothing: people with ALS lie still for hours. Evidence of wearing is slow
+    micro-motion (breath and pulse tilt the skin) beyond what the sensor's white noise explains, or movement,
+    within 15 minutes; without it time stays valid and is marked unconfirmed. Not worn needs proof: a sensor
+    that is quiet enough to see micro-motion shows none for 20 minutes, and this stillness begins or ends with
+    handling that gives it a new direction. A change of this judgement can come as late as the end of the
+    stretch.
+
+    Parameters
+    ----------
+    mean_mg : (3, cells) float32
+        Mean acceleration.
+    energy, density : (cells,) float32
+        Mean square of the band-passed norm in mg^2; floor in mg/sqrt(Hz).
+    kind : (cells,) uint8
+        Kind of each cell.
+    """
+    moving = kind == Kind.MOVEMENT
+    evidence = moving | _micro_motion(mean_mg, density, kind)
+    reach = round(WEAR_WINDOW_S / CELL_S)
+    near = widen(evidence, reach)
+    not_worn = np.zeros(len(kind), bool)
+    edges = np.flatnonzero(np.diff(np.concatenate([[1], evidence, [1]]).astype(np.int8)))
+    handled = moving & (energy > HANDLING_MG**2)
+    for start, stop in edges.reshape(-1, 2):
+        if (stop - start) * CELL_S < NOT_WORN_S or not np.nanmedian(density[start:stop]) <= WEAR_JUDGED_BELOW:
+            continue
+        if _handled_at(mean_mg, handled, moving, start, before=True) or _handled_at(
+            mean_mg, handled, moving, stop, before=False
+        ):
+            not_worn[start:stop] = True
+    return Worn(not_worn & (kind != Kind.MOVEMENT), ~near & ~not_worn)
+
+
+def _micro_motion(mean_mg: Float32, density: Float32, kind: Cells) -> Bool:
+    """Tell where minutes hold slow changes beyond white noise: 1 s means that lie 2 s apart differ."""
+    seconds = len(kind) // 4
+    out = np.zeros(len(kind), bool)
+    if seconds < 10:
+        return out
+    means = mean_mg[:, : seconds * 4].reshape(3, seconds, 4).mean(axis=2)
+    good = (kind[: seconds * 4].reshape(seconds, 4) == Kind.VALID).all(axis=1)
+    change = np.sum((means[:, 2:] - means[:, :-2]) ** 2, axis=0)
+    # White noise of density nd leaves nd^2 / 2 in a 1 s mean, so a difference of three axes has 3 nd^2.
+    expected = 3.0 * density[: seconds * 4 : 4][2:] ** 2
+    usable = good[2:] & good[:-2] & (expected > 0)
+    ratio = np.full(len(change), np.nan)
+    ratio[usable] = change[usable] / expected[usable]
+    for start in range(0, len(ratio), 60):
+        part = ratio[start : start + 60]
+        part = part[np.isfinite(part)]
+        # 0.79 is the median of a chi-square with three degrees of freedom over its mean.
+        if len(part) >= 8 and np.median(part) / 0.79 > MICRO_MOTION_RATIO:
+            out[start * 4 : (start + 60) * 4] = True
+    return out
+
+
+def _handled_at(mean_mg: Float32, handled: Bool, moving: Bool, edge: int, *, before: bool) -> bool:
+    """Tell whether the movement that touches one end of a still time was handling with a new direction."""
+    step = -1 if before else 1
+    cell = edge - 1 if before else edge
+    stop = cell
+    while 0 <= stop < len(moving) and moving[stop]:
+        stop += step
+    run = handled[stop + 1 : cell + 1] if before else handled[cell:stop]
+    if not run.any() or not 4 <= stop < len(moving) - 4 or not 4 <= cell < len(moving) - 4:
+        return False
+    outside = mean_mg[:, stop - 3 : stop + 1] if before else mean_mg[:, stop : stop + 4]
+    inside = mean_mg[:, edge : edge + 4] if before else mean_mg[:, edge - 4 : edge]
+    one, two = outside.mean(axis=1), inside.mean(axis=1)
+    turn = one / np.linalg.norm(one) - two / np.linalg.norm(two)
+    return bool(np.linalg.norm(turn) > HANDLING_TURN)
+
+
+COVERED_DTYPE = np.dtype(
+    [("start_index", "i8"), ("stop_index", "i8"), ("kind", "u1"), ("wear_unconfirmed", "?")]
+)
+"""Coverage of one stretch on its sample grid: half-open intervals that tile it."""
+
+
+def tile(kind: Cells, unconfirmed: Bool, gaps: list[tuple[int, int]], size: int, length: int) -> Table:
+    """Make the coverage of a stretch from its cells, and lay the gaps over them, exact to the sample.
+
+    Parameters
+    ----------
+    kind, unconfirmed : (cells,) arrays
+    gaps : list of (start, stop)
+        In order; may overlap and reach beyond the stretch.
+    size : int
+        Samples of a cell.
+    length : int
+        Samples of the stretch.
+
+    Returns
+    -------
+    table of COVERED_DTYPE
+    """
+    within = np.clip(np.array(gaps, np.int64).reshape(-1, 2), 0, length)
+    cuts = np.unique(np.concatenate([np.arange(len(kind)) * size, within.ravel(), [length]]))
+    starts = cuts[:-1]
+    gap_depth = np.searchsorted(np.sort(within[:, 0]), starts, "right") - np.searchsorted(
+        np.sort(within[:, 1]), starts, "right"
+    )
+    cell = starts // size
+    piece_kind = np.where(gap_depth > 0, np.uint8(Kind.GAP), kind[cell])
+    piece_flag = unconfirmed[cell] & (piece_kind == Kind.VALID)
+    new = np.ones(len(starts), bool)
+    new[1:] = (piece_kind[1:] != piece_kind[:-1]) | (piece_flag[1:] != piece_flag[:-1])
+    out = np.zeros(int(new.sum()), COVERED_DTYPE)
+    out["start_index"] = starts[new]
+    out["stop_index"] = np.append(starts[new][1:], length)
+    out["kind"] = piece_kind[new]
+    out["wear_unconfirmed"] = piece_flag[new]
+    return out
