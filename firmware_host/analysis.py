@@ -1,0 +1,384 @@
+"""The one module that joins recording, detection and results: a night in, events and coverage out.
+
+Detection works on sample indices and knows no clock; here its findings get their times, site after site, and
+the whole run is stored beside the night, where it can be deleted and made again at will.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+import firmware_host
+from firmware_host.errors import BadFileError, BadValueError, NotFoundError
+from firmware_host.recording import Night, ResultsStore, RunInfo, Stretch, open_night
+from firmware_host.recording.reader import LOG_FILE
+from firmware_host.twitch_map import twitch_map
+from firmware_host.twitches import (
+    COVERAGE_COLUMNS,
+    COVERAGE_DTYPE,
+    EVENT_COLUMNS,
+    EVENT_DTYPE,
+    Kind,
+    Table,
+    check_coverage,
+    check_events,
+    table,
+)
+
+if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do without
+    from firmware_host.detection.classifier import Model
+    from firmware_host.detection.detector import Found
+
+DEFAULT_MODEL = "plain"
+DEFAULT_POINT = "balanced"
+Progress = Callable[[float], None]
+
+
+class SiteSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one site's night held: rates, what it was good for in seconds, counted twitches and noise."""
+
+    site: str
+    fs_hz: float
+    fs_nominal_hz: float
+    seconds: dict[str, float]
+    twitches: int
+    noise_mg_per_sqrt_hz: float | None
+
+
+class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A run in brief; stored with it as JSON."""
+
+    sites: tuple[SiteSummary, ...]
+    warnings: tuple[str, ...]
+    samples_sha256: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One detection run over a night: its events (`EVENT_DTYPE`), coverage (`COVERAGE_DTYPE`) and summary."""
+
+    info: RunInfo
+    events: Table
+    coverage: Table
+    summary: Summary
+
+    @property
+    def counted(self) -> Table:
+        """The events that count: at or above the operating point and not rejected."""
+        counted: Table = self.events[self.events["counted"]]
+        return counted
+
+
+def model_folders(recordings: Path | None = None) -> list[Path]:
+    """Return the folders that hold model bundles, the shipped ones first so that no other shadows them."""
+    package = Path(firmware_host.__file__).parent
+    shipped = package / "_models"
+    folders = [shipped if shipped.is_dir() else package.parent / "models"]
+    return folders if recordings is None else [*folders, recordings / "models"]
+
+
+def load_model(name: str = DEFAULT_MODEL, recordings: Path | None = None) -> tuple[Model, str]:
+    """Load a model bundle by its name; return it with the SHA-256 of its file.
+
+    Raises
+    ------
+    NotFoundError
+        If no folder holds a bundle of that name; the sentence lists those that are there.
+    BadFileError
+        If the bundle is not what a bundle must be.
+    """
+    from firmware_host.detection.classifier import model_from_dict
+
+    found = {
+        path.parent.name: path
+        for folder in reversed(model_folders(recordings))
+        for path in folder.glob("*/model.json")
+    }
+    if name not in found:
+        raise NotFoundError(
+            f"There is no model called {name!r}; there are: {', '.join(sorted(found)) or 'none'}."
+        )
+    try:
+        content = found[name].read_bytes()
+        return model_from_dict(json.loads(content)), hashlib.sha256(content).hexdigest()
+    except (OSError, ValueError, BadValueError) as error:
+        raise BadFileError(
+            f"The model file {found[name]} cannot be used: {error}.", path=found[name]
+        ) from error
+
+
+def detect_night(
+    night: Night | Path,
+    *,
+    model: str = DEFAULT_MODEL,
+    operating_point: str = DEFAULT_POINT,
+    progress: Progress | None = None,
+) -> Run:
+    """Find the twitches of a whole night and store them as a new run beside it.
+
+    Parameters
+    ----------
+    night
+        An open night or its folder.
+    model
+        Name of a model bundle.
+    operating_point
+        "specific", "balanced" or "sensitive".
+    progress
+        Called with the share done, 0 to 1.
+
+    Returns
+    -------
+    The stored run.
+
+    Raises
+    ------
+    BadValueError
+        If the operating point is unknown or no site was sampled fast enough.
+    NotFoundError
+        If the model or the night is not there.
+    """
+    night = open_night(night) if isinstance(night, Path) else night
+    bundle, model_sha256 = load_model(model, night.path.parent)
+    if operating_point not in bundle.operating_points.__struct_fields__:
+        points = ", ".join(bundle.operating_points.__struct_fields__)
+        raise BadValueError(f"{operating_point!r} is no operating point; there are {points}.")
+    found = []
+    for number, site in enumerate(night.sites):
+        tell = _part(progress, number, len(night.sites))
+        found.append(_detect_site(night, site, bundle, operating_point, tell))
+    if found and not any(len(site.coverage) for site in found):
+        raise BadValueError(
+            next((site.warning for site in found if site.warning), f"{night.path.name} holds no samples.")
+        )
+    events = np.concatenate([np.zeros(0, EVENT_DTYPE), *(site.events for site in found)])
+    events["event_id"] = np.arange(len(events))
+    coverage = np.concatenate([np.zeros(0, COVERAGE_DTYPE), *(site.coverage for site in found)])
+    check_events(events)
+    check_coverage(coverage)
+    summary = Summary(
+        sites=tuple(site.summary() for site in found),
+        warnings=tuple(site.warning for site in found if site.warning),
+        samples_sha256=samples_sha256(night),
+    )
+    info = RunInfo(
+        run_id=secrets.token_hex(4),
+        created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        detector=f"twitchmap {firmware_host.__version__}",
+        model=f"{bundle.name} {bundle.version}",
+        model_sha256=model_sha256,
+        operating_point=operating_point,
+        passes=1,
+        settings=json.dumps(msgspec.to_builtins(bundle)),
+        summary=msgspec.json.encode(summary).decode(),
+    )
+    with ResultsStore(night.path) as store:
+        store.write_run(info, EVENT_COLUMNS, events, COVERAGE_COLUMNS, coverage)
+    return Run(info, events, coverage, summary)
+
+
+def load_run(night: Night | Path, run_id: str | None = None) -> Run:
+    """Load a stored run: the newest complete one, or the one of that id.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    """
+    path = night if isinstance(night, Path) else night.path
+    runs = {info.run_id: info for info in runs_of(path)}
+    if not runs:
+        raise NotFoundError(
+            f"{path.name} has no detection run yet: `twitchmap detect {path.name}` makes one."
+        )
+    if run_id is None:
+        run_id = next(reversed(runs))
+    if run_id not in runs:
+        raise NotFoundError(f"{path.name} has no run {run_id!r}; its runs are {', '.join(runs)}.")
+    with ResultsStore(path) as store:
+        events = store.read_events(run_id, EVENT_COLUMNS)
+        coverage = store.read_coverage(run_id, COVERAGE_COLUMNS)
+    return Run(runs[run_id], events, coverage, msgspec.json.decode(runs[run_id].summary, type=Summary))
+
+
+def runs_of(path: Path) -> list[RunInfo]:
+    """Return the complete runs of a night, oldest first."""
+    if not ResultsStore.exists(path):
+        return []
+    with ResultsStore(path) as store:
+        return [info for info in store.runs() if info.complete]
+
+
+def night_counts(night: Night, run: Run, bin_s: float | None = None) -> Table:
+    """Count a run's twitches per site and time bin (`COUNT_DTYPE`); None makes one bin of the whole night."""
+    return twitch_map(run.events, run.coverage, night.sites, night.start_ns, bin_s, duration_s(night))
+
+
+def duration_s(night: Night) -> float:
+    """Return the length of a night in seconds."""
+    return (night.end_ns - night.start_ns) / 1e9
+
+
+def samples_sha256(night: Night) -> str:
+    """Return the SHA-256 of what was there of the log when the night was opened."""
+    digest = hashlib.sha256()
+    left = night.scan.size
+    if left:
+        with (night.path / LOG_FILE).open("rb") as stream:
+            while left and (part := stream.read(min(left, 1 << 20))):
+                digest.update(part)
+                left -= len(part)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class _SiteFound:
+    """What was found at one site, in seconds from the night's start."""
+
+    site: str
+    fs_hz: float
+    fs_nominal_hz: float
+    noise_mg_per_sqrt_hz: float | None
+    warning: str | None
+    events: Table
+    coverage: Table
+
+    def summary(self) -> SiteSummary:
+        lengths_s = self.coverage["end_s"] - self.coverage["start_s"]
+        seconds = {kind.name.lower(): float(lengths_s[self.coverage["kind"] == kind].sum()) for kind in Kind}
+        return SiteSummary(
+            self.site,
+            self.fs_hz,
+            self.fs_nominal_hz,
+            seconds,
+            int(self.events["counted"].sum()),
+            self.noise_mg_per_sqrt_hz,
+        )
+
+
+def _detect_site(night: Night, site: str, model: Model, operating_point: str, tell: Progress) -> _SiteFound:
+    """Detect in each stretch of a site, and tile its night with coverage: what is in no stretch is a gap."""
+    from firmware_host.detection.detector import detect_stretch
+    from firmware_host.detection.signals import check_rate
+
+    stretches = night.stretches(site)
+    info = night.meta.sensor(site)
+    longest = max(stretches, key=lambda stretch: stretch.n, default=None)
+    fs_hz = longest.fs_hz if longest else 0.0
+    nothing = _SiteFound(
+        site,
+        fs_hz,
+        info.fs_hz,
+        None,
+        f"{site}: the sensor sent nothing.",
+        np.zeros(0, EVENT_DTYPE),
+        np.zeros(0, COVERAGE_DTYPE),
+    )
+    if longest is None:
+        return nothing
+    try:
+        slow = check_rate(min(fs_hz, info.fs_hz), site)
+    except BadValueError as error:
+        return replace(nothing, warning=str(error))
+    parts, cover, noise = [], [], None
+    total = sum(stretch.n for stretch in stretches)
+    done = 0
+    for stretch in stretches:
+        step_g = info.g_per_count if info.sample_type == "int16" else None
+        chunks = _told(stretch, lambda n, done=done: tell((done + n) / total))  # type: ignore[misc]
+        found = detect_stretch(chunks, stretch.n, info.fs_hz, model, range_g=info.range_g, step_g=step_g)
+        parts.append(
+            _events(found, stretch, night.start_ns, model.counted(found.candidates, operating_point))
+        )
+        cover.append(_coverage(found, stretch, night.start_ns))
+        if stretch is longest and np.isfinite(found.density).all():
+            noise = float(np.sqrt(np.mean(found.density**2)))
+        done += stretch.n
+    events = np.concatenate(parts)
+    events = events[np.argsort(events["peak_s"], kind="stable")]
+    warning = (
+        f"{site}: {fs_hz:.4g} samples a second; below 90, fast twitches are seen weakened." if slow else None
+    )
+    return _SiteFound(
+        site, fs_hz, info.fs_hz, noise, warning, events, _tile(np.concatenate(cover), site, duration_s(night))
+    )
+
+
+def _told(stretch: Stretch, tell: Callable[[int], None]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    for first, acc_g in stretch.chunks():
+        yield first, acc_g
+        tell(first + len(acc_g))
+
+
+def _events(found: Found, stretch: Stretch, start_ns: int, counted: npt.NDArray[np.bool_]) -> Table:
+    """Give candidates their times: from the stretch's sample grid to seconds of the night."""
+    rows = found.candidates
+    peak_s, onset_s, end_s = (
+        (stretch.time_ns(rows[name]) - start_ns) / 1e9 for name in ("peak_index", "onset_index", "end_index")
+    )
+    return table(
+        EVENT_DTYPE,
+        len(rows),
+        site=stretch.site,
+        peak_s=peak_s,
+        onset_s=onset_s,
+        duration_ms=1e3 * (end_s - onset_s),
+        peak_to_peak_mg=rows["peak_to_peak_mg"],
+        snr=rows["snr"],
+        dominant_hz=rows["dominant_cps"] * stretch.fs_hz,
+        probability=rows["probability"],
+        counted=counted,
+        flags=rows["flags"],
+    )
+
+
+def _coverage(found: Found, stretch: Stretch, start_ns: int) -> Table:
+    rows = found.coverage
+    start_s, end_s = (
+        (stretch.time_ns(rows[name]) - start_ns) / 1e9 for name in ("start_index", "stop_index")
+    )
+    return table(
+        COVERAGE_DTYPE,
+        len(rows),
+        site=stretch.site,
+        start_s=start_s,
+        end_s=end_s,
+        kind=rows["kind"],
+        wear_unconfirmed=rows["wear_unconfirmed"],
+    )
+
+
+def _tile(covered: Table, site: str, end_s: float) -> Table:
+    """Fill what no stretch covers with gaps, so that the coverage tiles the night from 0 to `end_s`.
+
+    Two stretches may overlap by what their clock fits are uncertain; the later one then begins where the
+    earlier ends.
+    """
+    covered["start_s"] = np.maximum(
+        covered["start_s"], np.maximum.accumulate(np.append(0.0, covered["end_s"][:-1]))
+    )
+    covered = covered[covered["end_s"] > covered["start_s"]]
+    starts = np.append(0.0, covered["end_s"])
+    ends = np.append(covered["start_s"], end_s)
+    open_ = ends > starts
+    gaps = table(
+        COVERAGE_DTYPE, int(open_.sum()), site=site, start_s=starts[open_], end_s=ends[open_], kind=Kind.GAP
+    )
+    tiled = np.concatenate([covered, gaps])
+    return tiled[np.argsort(tiled["start_s"], kind="stable")]
+
+
+def _part(progress: Progress | None, number: int, of: int) -> Progress:
+    """Return what tells the progress of one of several equal parts."""
+    return (lambda share: progress((number + share) / of)) if progress else (lambda _: None)
