@@ -31,7 +31,7 @@ def events_at(*peaks_s: float, site: str = SITE) -> Table:
 def truth_at(*peaks_s: float, site: str = SITE, d: Any = math.nan, mg: Any = math.nan) -> Table:
     """Make true twitches with these peaks."""
     return table(
-        TRUTH_DTYPE, len(peaks_s), site=site, peak_s=peaks_s, d=d, peak_to_peak_mg=mg, energy_mg2_s=math.nan
+        TRUTH_DTYPE, len(peaks_s), site=site, peak_s=peaks_s, d=d, peak_to_peak_mg=mg, energy_mg2s=math.nan
     )
 
 
@@ -98,7 +98,7 @@ def test_matching_a_night_of_300_000_events() -> None:
 def test_the_figures_of_a_small_night() -> None:
     """Recall, precision, F1, false alarms an hour, timing and count bias come out as counted by hand."""
     truth = truth_at(10, 20, 30, 40, d=[2, 5, 12, 30], mg=[5, 10, 20, 50])
-    result = score(events_at(20.1, 29.95, 40.0, 40.1, 50), truth, valid_hour(end_s=1800))
+    result = score(events_at(20.1, 29.95, 40.0, 40.1, 50), valid_hour(end_s=1800), truth)
 
     assert (result.truths, result.found, result.false_alarms) == (4, 3, 2)
     assert (result.recall, result.precision) == (0.75, 0.6)
@@ -115,20 +115,20 @@ def test_the_figures_of_a_small_night() -> None:
 
 def test_a_second_detection_is_a_false_alarm() -> None:
     """Two events at one truth are one hit and one false alarm."""
-    result = score(events_at(9.95, 10.05), truth_at(10), valid_hour())
+    result = score(events_at(9.95, 10.05), valid_hour(), truth_at(10))
     assert (result.found, result.false_alarms) == (1, 1)
 
 
 def test_the_tolerance_is_150_ms() -> None:
     """A difference of 150 ms matches and one of 151 ms does not."""
-    assert score(events_at(10.15), truth_at(10), valid_hour()).found == 1
-    assert score(events_at(10.151), truth_at(10), valid_hour()).found == 0
+    assert score(events_at(10.15), valid_hour(), truth_at(10)).found == 1
+    assert score(events_at(10.151), valid_hour(), truth_at(10)).found == 0
 
 
 def test_sites_do_not_match_each_other() -> None:
     """An event at another site is no hit."""
     coverage = np.concatenate([valid_hour(), valid_hour("right_calf")])
-    result = score(events_at(10, site="right_calf"), truth_at(10), coverage)
+    result = score(events_at(10, site="right_calf"), coverage, truth_at(10))
     assert (result.found, result.false_alarms, result.valid_h) == (0, 1, 2)
 
 
@@ -138,7 +138,7 @@ def test_truth_outside_valid_time_is_reported_apart() -> None:
         COVERAGE_DTYPE, 2, site=SITE, start_s=[0, 60], end_s=[60, 90], kind=[Kind.VALID, Kind.MOVEMENT]
     )
     truth = np.concatenate([truth_at(10, 70, 80), truth_at(10, site="right_calf")])
-    result = score(events_at(10, 70, 85), truth, coverage)
+    result = score(events_at(10, 70, 85), coverage, truth)
     assert (result.truths, result.found, result.false_alarms) == (1, 1, 0)
     assert (result.outside_truths, result.outside_found, result.outside_false_alarms) == (3, 1, 1)
     assert result.valid_h == pytest.approx(1 / 60)
@@ -148,7 +148,7 @@ def test_events_that_are_not_counted_are_not_scored() -> None:
     """Candidates below the operating point are neither hits nor false alarms."""
     events = events_at(10, 20)
     events["counted"] = [False, True]
-    result = score(events, truth_at(10), valid_hour())
+    result = score(events, valid_hour(), truth_at(10))
     assert (result.found, result.false_alarms) == (0, 1)
 
 
@@ -164,10 +164,10 @@ def test_truths_closer_than_60_ms_are_one() -> None:
 def test_d_from_energy_and_floor() -> None:
     """A truth that has only its energy gets d = sqrt(2 E) / nd from the site's floor."""
     truth = truth_at(10)
-    truth["energy_mg2_s"] = 2.0
-    result = score(events_at(10), truth, valid_hour(), {SITE: 0.25})
+    truth["energy_mg2s"] = 2.0
+    result = score(events_at(10), valid_hour(), truth, {SITE: 0.25})
     assert [each.truths for each in result.recall_by_d] == [0, 0, 1, 0, 0]
-    assert score(events_at(10), truth, valid_hour()).recall_by_d == ()
+    assert score(events_at(10), valid_hour(), truth).recall_by_d == ()
 
 
 @pytest.mark.parametrize("events", [(), (10.0,)])
@@ -175,7 +175,7 @@ def test_d_from_energy_and_floor() -> None:
 @pytest.mark.parametrize("coverage", [valid_hour(), valid_hour()[:0]])
 def test_nothing_to_score_is_no_nan(events: Any, truths: Any, coverage: Table) -> None:
     """Without truth, events or valid time the figures are None or counts, and still JSON and text."""
-    result = score(events_at(*events), truth_at(*truths), coverage)
+    result = score(events_at(*events), coverage, truth_at(*truths))
     text = json.dumps(result.as_dict(), allow_nan=False)
     assert json.loads(text)["found"] == (1 if events and truths and len(coverage) else 0)
     assert "nan" not in " ".join(result.lines())
@@ -183,7 +183,7 @@ def test_nothing_to_score_is_no_nan(events: Any, truths: Any, coverage: Table) -
 
 def test_json_and_text_hold_the_figures() -> None:
     """The JSON has recall and precision by d, and the text names each filled bin."""
-    result = score(events_at(10, 50), truth_at(10, 20, d=[25, 5], mg=[200, 10]), valid_hour())
+    result = score(events_at(10, 50), valid_hour(), truth_at(10, 20, d=[25, 5], mg=[200, 10]))
     figures = json.loads(json.dumps(result.as_dict(), allow_nan=False))
     assert figures["recall_by_d"][-1] == {"low": 20, "high": None, "truths": 1, "found": 1, "recall": 1}
     assert figures["precision_at_d"]["20"] == 0.5

@@ -34,7 +34,7 @@ TRUTH_COLUMNS: tuple[Column, ...] = (
     Column("peak_s", "f8", "s", "peak of the true twitch, from the night's start_ns"),
     Column("d", "f8", "", "d = sqrt(2 E) / nd of the true twitch; empty where not known"),
     Column("peak_to_peak_mg", "f8", "mg", "its peak-to-peak acceleration; empty where not known"),
-    Column("energy_mg2_s", "f8", "mg^2 s", "E, its energy over three axes in 3-45 Hz; empty where not known"),
+    Column("energy_mg2s", "f8", "mg^2 s", "E, its energy over three axes in 3-45 Hz; empty where not known"),
 )
 TRUTH_DTYPE = dtype_of(TRUTH_COLUMNS)
 
@@ -152,7 +152,7 @@ class Score:
 
 
 def score(
-    events: Table, truth: Table, coverage: Table, floor_mg_per_rthz: Mapping[str, float] | None = None
+    events: Table, coverage: Table, truth: Table, floor_mg_per_rthz: Mapping[str, float] | None = None
 ) -> Score:
     """Score counted events against truth, over the valid time of the coverage.
 
@@ -160,10 +160,10 @@ def score(
     ----------
     events : EVENT_DTYPE, (n,)
         Only rows with `counted` are scored.
-    truth : TRUTH_DTYPE, (m,)
-        In any order.
     coverage : COVERAGE_DTYPE, (k,)
         Its sites are the ones that were recorded; all else is outside valid time.
+    truth : TRUTH_DTYPE, (m,)
+        In any order.
     floor_mg_per_rthz : mapping of site to nd, optional
         The site's median density of quiet valid signal; gives d to truths that have only their energy.
     """
@@ -223,7 +223,7 @@ def _with_d(truth: Table, floors: Mapping[str, float]) -> Table:
     truth = truth.copy()
     floor = np.array([floors.get(name, math.nan) for name in truth["site"].tolist()])
     missing = np.isnan(truth["d"])
-    truth["d"][missing] = (np.sqrt(2 * truth["energy_mg2_s"]) / floor)[missing]
+    truth["d"][missing] = (np.sqrt(2 * truth["energy_mg2s"]) / floor)[missing]
     return truth
 
 
@@ -241,7 +241,7 @@ def _recall_bins(
 
 
 def read_truth(path: Path) -> Table:
-    """Read a truth CSV: `site,peak_s`, and where known `d`, `peak_to_peak_mg`, `energy_mg2_s`.
+    """Read a truth CSV: `site,peak_s`, and where known `d`, `peak_to_peak_mg`, `energy_mg2s`.
 
     Returns
     -------
