@@ -5,21 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from firmware_host.recording.blocks import Damage
+from firmware_host.recording.condition import Check, Gap, gaps, verify
 from firmware_host.recording.night import Amendment, NightMeta, SensorInfo, evening_of, local_time
 from firmware_host.recording.nights import amend_night, find_night, list_nights, night_folder_name
 from firmware_host.recording.reader import LogEvent, Night, Samples, open_night
 from firmware_host.recording.stretch import Stretch
 
 if TYPE_CHECKING:
+    from firmware_host.recording.results import ResultsStore, RunInfo
     from firmware_host.recording.writer import NightWriter, continue_night, create_night
 
 __all__ = [
     "Amendment",
+    "Check",
     "Damage",
+    "Gap",
     "LogEvent",
     "Night",
     "NightMeta",
     "NightWriter",
+    "ResultsStore",
+    "RunInfo",
     "Samples",
     "SensorInfo",
     "Stretch",
@@ -28,17 +34,23 @@ __all__ = [
     "create_night",
     "evening_of",
     "find_night",
+    "gaps",
     "list_nights",
     "local_time",
     "night_folder_name",
     "open_night",
+    "verify",
 ]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
-    """Import the writer when it is asked for: readers do without it."""
+    """Import the writer and the results when they are asked for: readers do without filelock and sqlite3."""
     if name in {"NightWriter", "continue_night", "create_night"}:
         from firmware_host.recording import writer
 
         return getattr(writer, name)
+    if name in {"ResultsStore", "RunInfo"}:
+        from firmware_host.recording import results
+
+        return getattr(results, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -23,7 +23,9 @@ REACH = 6
 """Bins to each side that a knot's value is smoothed over."""
 BEND_FROM_S = 150.0
 """Shorter runs get a line: their bend is below what their arrivals can show."""
-RATE_FROM_S = 20.0
+RATE_ERROR = 0.08
+"""A sensor's rate is never further from the nominal one; short runs of stamps can seem so."""
+RATE_FROM_S = 3.0
 """Shorter runs show their rate no better than another run of the sensor, or the nominal one, does."""
 
 
@@ -79,9 +81,9 @@ def fit_timeline(
     y = (stamp_ns - base_ns) / 1e9
     span = float(x[-1] - x[0])
     slope, level = (1.0, 0.0)
-    if span >= (10 * RATE_FROM_S if trust_rate else RATE_FROM_S) and len(x) >= 5:
+    if span >= (BEND_FROM_S if trust_rate else RATE_FROM_S) and len(x) >= 5:
         slope, level = _hull_line(x, y) if late else _median_line(x, y)
-    if not 0.5 < slope < 2.0:  # such stamps show no rate
+    if abs(slope - 1.0) > (RATE_ERROR if span < BEND_FROM_S else 0.5):  # such stamps show no rate
         slope, level = 1.0, 0.0
     rest = y - (level + slope * x)
     level += float(rest.min() if late else np.median(rest))
@@ -142,14 +144,16 @@ def _bend(
 ) -> tuple[Floats, Floats]:
     """Add to a line the slow bend that the stamps show; returns knots and their times."""
     span = x[-1] - x[0]
-    bins = max(4, int(np.ceil(span / BIN_S)))
+    bins = max(10, int(np.ceil(span / BIN_S)))
     knots = np.linspace(x[0], x[-1], bins + 1)
     of = np.minimum(((x - x[0]) / span * bins).astype(np.int64), bins - 1)
     rest = y - line
     bend = np.zeros(bins + 1)
     # Each round smooths what the last one left, so that also a quick bend (a sensor warming up) is followed.
-    for _ in range(4):
-        bend += _smooth(*_reduce(of, x, rest - np.interp(x, knots, bend), bins, late=late), knots)
+    # Only then can a bin that stands out be told from a bend.
+    for robust in (False, False, False, True, True, True):
+        seen = _reduce(of, x, rest - np.interp(x, knots, bend), bins, late=late)
+        bend += _smooth(*seen, knots, robust=robust)
     return knots, level + slope * knots + bend
 
 
@@ -164,11 +168,13 @@ def _reduce(
     return x[picked], rest[picked], (sizes > 0).astype(np.float64)
 
 
-def _smooth(x: Floats, value: Floats, weight: Floats, knots: Floats) -> Floats:
-    """Smooth the bins' values by lines around each knot, twice: bins that stand out count less then."""
+def _smooth(x: Floats, value: Floats, weight: Floats, knots: Floats, *, robust: bool) -> Floats:
+    """Smooth the bins' values by lines around each knot; robust: bins that stand out count less."""
     distance = np.abs(_around(x) - knots[:, None]) / (REACH * (knots[1] - knots[0]))
     near = np.clip(1 - distance**3, 0, None) ** 3 * _around(weight)
     fit = _local_lines(_around(x) - knots[:, None], _around(value), near)
+    if not robust:
+        return fit
     rest = value - np.interp(x, knots, fit)
     spread = 1.4826 * float(np.median(np.abs(rest[weight > 0]))) + 1e-6
     trusted = np.clip(1 - (rest / (6 * spread)) ** 2, 0, None) ** 2 + 1e-9

@@ -1,0 +1,265 @@
+"""`results.sqlite`: the detection runs of a night. Derived: it can be deleted and made again at will.
+
+All SQL of the project is in this module. It knows no column of events or coverage by name: it is handed their
+declarations and makes its tables of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+
+from firmware_host.errors import BadFileError, NewerFormatError, NightBusyError, NotFoundError, StorageError
+from firmware_host.twitches import Column, Table, dtype_of
+
+RESULTS_FILE = "results.sqlite"
+BUSY_S = 30.0
+
+
+class RunInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What made a detection run, and with what."""
+
+    run_id: str
+    created_utc: str
+    """ISO 8601."""
+    detector: str
+    model: str
+    model_sha256: str
+    operating_point: str
+    passes: int
+    settings: str
+    """JSON."""
+    summary: str
+    """JSON."""
+    complete: bool = True
+    """False: made of a night that was still being recorded."""
+
+
+def _make_runs(connection: sqlite3.Connection) -> None:
+    columns = ", ".join(f"{field.name} NOT NULL" for field in msgspec.structs.fields(RunInfo))
+    connection.execute(f"CREATE TABLE runs (run INTEGER PRIMARY KEY, {columns}, UNIQUE (run_id))")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_make_runs,)
+"""Step n brings a file of schema n to schema n + 1; the number is kept in user_version."""
+
+
+class ResultsStore:
+    """The runs of one night; a context manager. Nothing is made on the disk before the first run is written.
+
+    Parameters
+    ----------
+    night
+        The night's folder.
+
+    Raises
+    ------
+    BadFileError, NewerFormatError
+        By any method, if the file is damaged or of a newer program.
+    """
+
+    def __init__(self, night: Path) -> None:
+        self.path = night / RESULTS_FILE
+
+    @staticmethod
+    def exists(night: Path) -> bool:
+        """Tell whether a night has results."""
+        return (night / RESULTS_FILE).exists()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Every method opens and closes the file by itself: nothing is left to do."""
+
+    def write_run(
+        self,
+        info: RunInfo,
+        event_columns: Sequence[Column],
+        events: Table,
+        coverage_columns: Sequence[Column],
+        coverage: Table,
+    ) -> None:
+        """Store a run whole, or not at all.
+
+        Raises
+        ------
+        NightBusyError, StorageError
+            If another process does not let go of the file, or the disk refuses.
+        """
+        with self._opened(for_writing=True) as connection, _transaction(connection):
+            fields = msgspec.structs.asdict(info)
+            names, marks = ", ".join(fields), ", ".join("?" * len(fields))
+            insert = f"INSERT INTO runs ({names}) VALUES ({marks})"  # noqa: S608 - names of our own
+            run = connection.execute(insert, tuple(fields.values())).lastrowid
+            _insert(connection, "events", event_columns, events, run)
+            _insert(connection, "coverage", coverage_columns, coverage, run)
+
+    def runs(self) -> list[RunInfo]:
+        """Return all runs, oldest first."""
+        names = [field.name for field in msgspec.structs.fields(RunInfo)]
+        with self._opened() as connection:
+            if connection is None:
+                return []
+            select = f"SELECT {', '.join(names)} FROM runs ORDER BY run"  # noqa: S608 - names of our own
+            rows = connection.execute(select).fetchall()
+        return [msgspec.convert(dict(zip(names, row, strict=True)), RunInfo, strict=False) for row in rows]
+
+    def run(self, run_id: str | None = None) -> RunInfo:
+        """Return a run by its id, or the newest complete one.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none; the sentence says what to do.
+        """
+        runs = self.runs()
+        name = self.path.parent.name
+        if run_id is None:
+            complete = [run for run in runs if run.complete]
+            if not complete:
+                raise NotFoundError(f"{name} has no detection run yet: run `twitchmap detect` on it first.")
+            return complete[-1]
+        for run in runs:
+            if run.run_id == run_id:
+                return run
+        known = ", ".join(run.run_id for run in runs) or "none"
+        raise NotFoundError(f"{name} has no run {run_id!r}; its runs are: {known}.")
+
+    def read_events(self, run_id: str, columns: Sequence[Column]) -> Table:
+        """Return a run's events, in the order in which they were written."""
+        return self._read("events", run_id, columns)
+
+    def read_coverage(self, run_id: str, columns: Sequence[Column]) -> Table:
+        """Return a run's coverage, in the order in which it was written."""
+        return self._read("coverage", run_id, columns)
+
+    def _read(self, name: str, run_id: str, columns: Sequence[Column]) -> Table:
+        with self._opened() as connection:
+            known = _columns(connection, name) if connection is not None else set()
+            wanted = [column for column in columns if column.name in known]
+            rows: list[tuple[Any, ...]] = []
+            if connection is not None and wanted:
+                names = ", ".join(f'"{column.name}"' for column in wanted)
+                select = f"SELECT {names} FROM {name} JOIN runs USING (run)"  # noqa: S608 - names of our own
+                order = f" WHERE run_id = ? ORDER BY {name}.rowid"
+                rows = connection.execute(select + order, (run_id,)).fetchall()
+        table = np.zeros(len(rows), dtype_of(columns))
+        for column in columns:
+            if table.dtype[column.name].kind == "f":
+                table[column.name] = np.nan  # a column that the run's program did not know
+        for column, values in zip(wanted, zip(*rows, strict=True), strict=bool(rows)):
+            kind = table.dtype[column.name].kind
+            table[column.name] = np.array(values, np.float64) if kind == "f" else values
+        return table
+
+    @contextmanager
+    def _opened(self, *, for_writing: bool = False) -> Iterator[Any]:
+        """Open the file; None where it is not there and nothing is to be written."""
+        if not for_writing and not self.path.exists():
+            yield None
+            return
+        try:
+            with closing(_connect(self.path, for_writing=for_writing)) as connection:
+                yield connection
+        except sqlite3.Error as error:
+            raise _sentence(error, self.path) from error
+        except OSError as error:
+            raise StorageError(f"{self.path} could not be made ({error.strerror or error}).") from error
+
+
+def _connect(path: Path, *, for_writing: bool) -> sqlite3.Connection:
+    if for_writing and not path.exists():
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    mode = (
+        "rw" if os.access(path.parent, os.W_OK) else "ro&immutable=1"
+    )  # readers of WAL write beside the file
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=BUSY_S)
+    try:
+        connection.isolation_level = None  # transactions are written out
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(MIGRATIONS):
+            raise NewerFormatError(
+                f"{path} was made by a newer twitchmap: update twitchmap, or delete it and detect again."
+            )
+        if for_writing:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            _migrate(connection)
+        elif version < len(MIGRATIONS):
+            _migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    with _transaction(connection):
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        for step in MIGRATIONS[version:]:
+            step(connection)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _insert(
+    connection: sqlite3.Connection, name: str, columns: Sequence[Column], rows: Table, run: int | None
+) -> None:
+    known = _columns(connection, name)
+    if not known:
+        connection.execute(f"CREATE TABLE {name} (run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE)")
+        connection.execute(f"CREATE INDEX {name}_of_run ON {name} (run)")
+    for column in columns:
+        if column.name not in known:
+            connection.execute(f'ALTER TABLE {name} ADD COLUMN "{column.name}" {_sql_type(column)}')
+    names = ", ".join(f'"{column.name}"' for column in columns)
+    marks = ", ".join("?" * len(columns))
+    values = zip(*(rows[column.name].tolist() for column in columns), strict=True)
+    insert = f"INSERT INTO {name} (run, {names}) VALUES ({run}, {marks})"  # noqa: S608 - names of our own
+    connection.executemany(insert, values)
+
+
+def _columns(connection: sqlite3.Connection, name: str) -> set[str]:
+    return {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
+
+
+def _sql_type(column: Column) -> str:
+    """Numbers keep their kind; what an older run does not know of is empty text, 0, or NULL read as NaN."""
+    kind = np.dtype(column.dtype).kind
+    return {"U": "TEXT DEFAULT ''", "f": "REAL"}.get(kind, "INTEGER DEFAULT 0")
+
+
+def _sentence(error: sqlite3.Error, path: Path) -> Exception:
+    """Return what a user should read of an error of the database."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return NightBusyError(f"Another process is writing {path}; try again when it is done.")
+    if code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
+        return StorageError(f"The disk refuses {path} ({error}): free some space or mend its permissions.")
+    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return BadFileError(
+            f"{path} is damaged ({error}); it holds only results: delete it and detect again.",
+            path=path,
+        )
+    return error
