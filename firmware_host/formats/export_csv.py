@@ -146,18 +146,18 @@ def _rows(columns: Sequence[Column], filled: tables.Columns, dialect: Dialect) -
 def _cells(column: Column, values: npt.NDArray[Any], dialect: Dialect) -> Iterable[str]:
     """Format one column; a number that is not known is an empty cell."""
     if values.dtype.kind == "U":
-        return map(_harmless, values.tolist())
+        risky = np.isin(values.astype("U1"), FORMULA_STARTS)
+        texts: list[str] = (
+            np.where(risky, np.char.add("'", values), values) if risky.any() else values
+        ).tolist()
+        return texts
     if values.dtype.kind in "bu":
         return map(str, values.astype(int).tolist())
     if np.dtype(column.dtype).kind == "i":
         return ["" if value != value else str(int(value)) for value in values.tolist()]
     form = "%.4f" if column.unit == "s" else "%.6g"
-    texts = ["" if value != value else form % value for value in values.tolist()]
-    return texts if dialect.decimal == "." else [text.replace(".", dialect.decimal) for text in texts]
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    numbers = ["" if value != value else form % value for value in values.tolist()]
+    return numbers if dialect.decimal == "." else [number.replace(".", dialect.decimal) for number in numbers]
 
 
 def _describe(night: Night, run: Run) -> dict[str, Any]:

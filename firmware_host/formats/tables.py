@@ -73,7 +73,7 @@ COVERAGE = (
 def events_table(night: Night, run: Run, *, candidates: bool = False) -> Columns:
     """Return a run's events, columns of `EVENTS`: counted and labelled ones, or all with `candidates`."""
     events = run.events if candidates else run.events[run.events["counted"] | (run.events["label"] > 0)]
-    onset_ns = night.meta.start_ns + np.rint(events["onset_s"] * 1e9).astype(np.int64)
+    onset_ns = night.start_ns + np.rint(events["onset_s"] * 1e9).astype(np.int64)
     filled: Columns = {name: events[name] for name in events.dtype.names or ()}
     filled |= _leading(night, run, events["site"])
     filled |= {
@@ -145,7 +145,7 @@ def _leading(night: Night, run: Run, sites: npt.NDArray[np.str_]) -> Columns:
     return {
         "participant": np.full(n, night.meta.participant),
         "night": np.full(n, night.path.name),
-        "night_date": np.full(n, evening_of(night.meta.start_ns, night.meta.time_zone).isoformat()),
+        "night_date": np.full(n, evening_of(night.start_ns, night.meta.time_zone).isoformat()),
         "run_id": np.full(n, run.info.run_id),
         "site": sites,
         "side": _named(sites, {name: place.side for name, place in places.items()}),

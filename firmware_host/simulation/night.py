@@ -42,7 +42,7 @@ TRUTH_COLUMNS: tuple[Column, ...] = (
     Column(
         "peak_to_peak_mg", "f8", "mg", "peak-to-peak acceleration in 3-45 Hz along its own main direction"
     ),
-    Column("energy_mg2s", "f8", "mg^2 s", "energy E over three axes in 3-45 Hz"),
+    Column("energy_mg2_s", "f8", "mg^2 s", "energy E over three axes in 3-45 Hz"),
     Column(
         "d", "f8", "", "sqrt(2 E) / nd, nd the median local density of the site's signal without twitches"
     ),
@@ -182,7 +182,7 @@ def _draw_sensor(
     peak_s, size_mg, energy, unit = truth_of(firings, units)
     inside = (peak_s > grid.start_s) & (peak_s < hours * 3600)
     truth = table(TRUTH_DTYPE, int(inside.sum()), site=site, peak_s=peak_s[inside], unit=unit[inside],
-                  peak_to_peak_mg=size_mg[inside], energy_mg2s=energy[inside],
+                  peak_to_peak_mg=size_mg[inside], energy_mg2_s=energy[inside],
                   d=np.sqrt(2 * energy[inside]) / density)  # fmt: skip
     info = SensorInfo(
         index=index,

@@ -44,9 +44,8 @@ def add_noise(rng: np.random.Generator, acc_g: Signal, fs_hz: float, noise_ug_pe
 
 def quantise(acc_g: Signal, mg_per_count: float) -> Counts:
     """Return what a chip with 16 bit sends, int16 (n, 3); beyond its range it clips."""
-    counts = np.rint(acc_g * np.float32(1000 / mg_per_count))
-    np.clip(counts, -32768, 32767, out=counts)
-    return counts.astype(np.int16)
+    counts: Signal = np.rint(acc_g * np.float32(1000 / mg_per_count))
+    return np.clip(counts, -32768, 32767, out=counts).astype(np.int16)
 
 
 def draw_link(rng: np.random.Generator, p: Parameters, hours: float, number: int) -> Link:
