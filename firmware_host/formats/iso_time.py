@@ -1,0 +1,146 @@
+"""ISO 8601 stamps to int64 nanoseconds, a column at a time. No I/O.
+
+Python's own reader takes 1 microsecond a stamp and more; numpy's takes 0.04 but knows no offsets and accepts
+words such as "now". So the column is looked at as a matrix of bytes: its form is checked, offsets are read
+and blanked, and the rest is numpy's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.bytes_]
+
+WIDTH = 40
+"""Longer cells are no stamps."""
+_SHORTEST = len("2025-03-01T22:00")
+_NS_PER_S = 1_000_000_000
+_MISSING = (b"", b"nan", b"NaN", b"NA", b"null", b"NaT")
+
+
+@dataclass(frozen=True)
+class IsoColumn:
+    """Stamps of a column: `ns` of the wall clock written there, and `offset_s` where the cells have one."""
+
+    ns: Ints
+    """(n,) int64; NaT's integer where a cell is blank."""
+    offset_s: Ints | None
+    """(n,) seconds east of UTC; None where no cell has an offset."""
+
+    @property
+    def utc_ns(self) -> Ints:
+        """(n,) UTC, of cells with offsets."""
+        assert self.offset_s is not None
+        return np.where(self.ns == np.iinfo(np.int64).min, self.ns, self.ns - self.offset_s * _NS_PER_S)
+
+
+def parse_iso(cells: Bytes) -> IsoColumn:
+    """Read stamps such as `2025-03-01T22:00:00.005+01:00`, `2025-03-01 22:00:00`, `...Z`.
+
+    A blank, a slash in the date, a comma before the fraction, and a colon before three digits of milliseconds
+    (GENEActiv's files) are read too.
+
+    Parameters
+    ----------
+    cells : (n,) bytes.
+
+    Raises
+    ------
+    ValueError
+        If a cell is something else, or only some have an offset; the sentence shows the first such cell.
+    """
+    cells = np.char.strip(cells.astype(f"S{WIDTH}"))
+    blank = np.isin(cells, _MISSING)
+    ns = np.full(len(cells), np.iinfo(np.int64).min)
+    if blank.all():
+        return IsoColumn(ns, None)
+    stamps = cells[~blank]
+    text = stamps.view(np.uint8).reshape(len(stamps), WIDTH).copy()
+    offset_s, stated = _take_offsets(text, np.char.str_len(stamps))
+    _normalise(text, stamps)
+    if stated.any() and not stated.all():
+        raise ValueError(f"{_first(stamps, ~stated)} has no offset from UTC, other stamps have one")
+    ns[~blank] = _to_ns(text, stamps)
+    if not stated.any():
+        return IsoColumn(ns, None)
+    offsets = np.zeros(len(cells), np.int64)
+    offsets[~blank] = offset_s
+    return IsoColumn(ns, offsets)
+
+
+def _take_offsets(text: npt.NDArray[np.uint8], length: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Read Z, +HH:MM, +HHMM and +HH at the end of each row, and blank them there."""
+    rows = np.arange(len(text))
+    offset_s = np.zeros(len(text), np.int64)
+    stated = np.isin(text[rows, length - 1], (ord("Z"), ord("z")))
+    text[rows[stated], length[stated] - 1] = 0
+    for size, minutes_at in ((6, 4), (5, 3), (3, None)):
+        sign_at = length - size
+        signs = text[rows, np.maximum(sign_at, 0)]
+        has = ~stated & (sign_at >= _SHORTEST) & np.isin(signs, (ord("+"), ord("-")))
+        if not has.any():
+            continue
+        row, at = rows[has], sign_at[has]
+        seconds = _two_digits(text, row, at + 1) * 3600
+        if minutes_at is not None:
+            seconds += _two_digits(text, row, at + minutes_at) * 60
+        offset_s[has] = np.where(signs[has] == ord("-"), -seconds, seconds)
+        for column in range(size):
+            text[row, at + column] = 0
+        stated |= has
+    return offset_s, stated
+
+
+def _two_digits(text: npt.NDArray[np.uint8], row: Ints, at: Ints) -> Ints:
+    tens = text[row, at].astype(np.int64) - ord("0")
+    ones = text[row, at + 1].astype(np.int64) - ord("0")
+    if ((tens < 0) | (tens > 9) | (ones < 0) | (ones > 9)).any():
+        raise ValueError("an offset from UTC is not of the form +HH:MM")
+    return tens * 10 + ones
+
+
+def _normalise(text: npt.NDArray[np.uint8], stamps: Bytes) -> None:
+    """Write 2025/03/01 as 2025-03-01, and a comma or a third colon before the fraction as a dot, in place."""
+    for column in (4, 7):
+        text[text[:, column] == ord("/"), column] = ord("-")
+    text[np.isin(text[:, 19], (ord(","), ord(":"))), 19] = ord(".")
+    pattern = b"0000-00-00T00:00"
+    for column, mark in enumerate(pattern):
+        here = text[:, column]
+        if mark == ord("0"):
+            right = (here >= ord("0")) & (here <= ord("9"))
+        elif mark == ord("T"):
+            right = np.isin(here, (ord("T"), ord("t"), ord(" ")))
+        else:
+            right = here == mark
+        if not right.all():
+            raise ValueError(f"{_first(stamps, ~right)} is no ISO 8601 time")
+    text[:, 10] = ord("T")
+    year = text[:, :4].astype(np.int64) @ [1000, 100, 10, 1] - ord("0") * 1111
+    if ((year < 1970) | (year > 2200)).any():  # int64 ns end in 2262
+        raise ValueError(f"{_first(stamps, (year < 1970) | (year > 2200))} is no time between 1970 and 2200")
+
+
+def _to_ns(text: npt.NDArray[np.uint8], stamps: Bytes) -> Ints:
+    clean = text.view(f"S{WIDTH}")[:, 0]
+    try:
+        return clean.astype("datetime64[ns]").astype(np.int64)
+    except ValueError:
+        for stamp, cell in zip(stamps, clean, strict=True):
+            try:
+                np.datetime64(cell.decode("ascii", "replace"), "ns")
+            except ValueError:
+                raise ValueError(f"{_show(stamp)} is no ISO 8601 time") from None
+        raise
+
+
+def _first(stamps: Bytes, wrong: npt.NDArray[np.bool_]) -> str:
+    return _show(stamps[int(np.argmax(wrong))])
+
+
+def _show(cell: bytes) -> str:
+    return repr(cell.decode("utf-8", "replace"))

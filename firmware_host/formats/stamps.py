@@ -1,0 +1,250 @@
+"""What time stamps mean: times of samples or of arrivals, the rate, and where samples are missing. No I/O.
+
+Stamps of samples stand at even distances, apart from gaps. Stamps of arrivals come in bursts: used as sample
+times they tear the signal apart (a motionless sensor then shows 143 "events" an hour), so samples are
+counted, and the recording's clock fit finds the time of the count. A pause between arrivals is a gap only
+where samples are really missing: where the stamps, compared with the count, never come back to where they
+were before the pause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from firmware_host.errors import BadFileError
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Clock = Literal["sample", "arrival"]
+
+SLOWEST_HZ, FASTEST_HZ = 45.0, 5_000.0
+"""Twitches cannot be seen below; nothing worn on the skin is sampled above."""
+WINDOW_ROWS = 4096
+WINDOWS = 48
+JITTER = 0.35
+"""Steps between stamps of samples differ from the period by less than this share."""
+_ODD_SHARE = 0.05
+_PAUSE_TIME_SHARE = 0.4
+USUAL_HZ = (
+    50, 51.2, 52, 60, 62.5, 64, 75, 80, 100, 102.4, 104, 119, 120, 125, 128, 150, 200, 204.8, 208, 238, 240,
+    250, 256, 300, 400, 416, 476, 500, 512, 800, 833, 952, 1000, 1024, 1600, 1666, 2000, 2048, 4000, 4096,
+    5000,
+)  # fmt: skip
+_UNITS_NS: dict[str, float] = {"s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1.0}
+_EPOCH_NS = (6.3e17, 4.2e18)  # 1990 to 2103
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What stamps are."""
+
+    clock: Clock
+    period_ns: float
+    """The period as the windows show it, within about 1 %."""
+    repeated: float
+    """Share of stamps equal to the one before."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Where the count of samples leaves the count of rows.
+
+    Before `rows[k]`, `lost[k]` samples are missing; where it is negative that many rows, from `rows[k]` on,
+    repeat samples that were there.
+    """
+
+    rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    lost: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def counters(self, start: int, stop: int) -> Ints:
+        """Return the sample counters of rows [start, stop)."""
+        row = np.arange(start, stop)
+        if not len(self.rows):
+            return row
+        total = np.concatenate([np.zeros(1, np.int64), np.cumsum(self.lost)])
+        counters: Ints = row + total[np.searchsorted(self.rows, row, side="right")]
+        return counters
+
+    def repeats(self, start: int, stop: int) -> npt.NDArray[np.bool_]:
+        """Tell the rows of [start, stop) that repeat samples."""
+        mask = np.zeros(stop - start, bool)
+        again = self.lost < 0
+        for row, n in zip(self.rows[again].tolist(), (-self.lost[again]).tolist(), strict=True):
+            mask[max(row - start, 0) : max(row + n - start, 0)] = True
+        return mask
+
+
+def unit_of_numbers(first: float, step: float, named: str | None) -> tuple[str, bool]:
+    """Tell the unit of numeric stamps, and whether they count from 1970.
+
+    Parameters
+    ----------
+    first : the first stamp.
+    step : the mean distance of two rows.
+    named : the unit that the column's name gives.
+
+    Raises
+    ------
+    ValueError
+        If under no unit (or not under the one named) this is a sampling rate.
+    """
+    if not step > 0:
+        raise ValueError("the time does not go on: the stamps of its rows are all alike, or run backwards")
+    fitting = [unit for unit, ns in _UNITS_NS.items() if 20 <= 1e9 / (step * ns) <= 2 * FASTEST_HZ]
+    unit = named or (fitting[0] if fitting else None)
+    if unit is None:
+        raise ValueError(f"rows are {step:.3g} apart in time, which is no sampling rate in s, ms, us or ns")
+    rate = 1e9 / (step * _UNITS_NS[unit])
+    if not 1 <= rate <= 10 * FASTEST_HZ:
+        hint = (
+            f"; in {fitting[0]} it would be {1e9 / (step * _UNITS_NS[fitting[0]]):.4g} Hz" if fitting else ""
+        )
+        raise ValueError(f"the time is named in {unit}, which makes a rate of {rate:.3g} Hz{hint}")
+    return unit, _EPOCH_NS[0] <= first * _UNITS_NS[unit] <= _EPOCH_NS[1]
+
+
+def ns_per(unit: str) -> float:
+    """Return the nanoseconds of "s", "ms", "us" or "ns"."""
+    return _UNITS_NS[unit]
+
+
+def judge(windows: Sequence[Ints], stamps: Literal["auto", "sample", "arrival"] = "auto") -> Judgement:
+    """Tell times of samples from times of arrivals.
+
+    Parameters
+    ----------
+    windows : stamps (ns) of windows of consecutive rows, in the order of the file.
+    stamps : "auto", or what the user knows them to be.
+
+    Raises
+    ------
+    BadFileError
+        If the rate changes inside the recording, or there is none.
+    """
+    ordered = [np.sort(window) for window in windows if len(window) > 2]
+    steps = [np.diff(window) for window in ordered]
+    all_steps = np.concatenate(steps) if steps else np.empty(0, np.int64)
+    if not len(all_steps) or all_steps.max() <= 0:
+        raise BadFileError("the time does not go on: its stamps are all alike")
+    period = float(np.median(all_steps[all_steps > 0]))
+    repeated = float(np.mean(all_steps == 0))
+    sample = stamps == "sample" or (stamps == "auto" and repeated <= _ODD_SHARE / 2 and _regular(steps))
+    if not sample:
+        rates = np.array([_mean_period(window) for window in ordered if window[-1] > window[0]])
+        period = float(np.median(rates))
+    else:
+        rates = np.array([float(np.median(step[step > 0])) for step in steps if (step > 0).any()])
+        period = float(np.median(rates))
+        near = all_steps[np.abs(all_steps - period) < 0.5 * period]
+        period = float(near.mean()) if len(near) else period
+    _check_steady(rates, period, sample=sample)
+    return Judgement("sample" if sample else "arrival", period, repeated)
+
+
+def _regular(steps: Sequence[Ints]) -> bool:
+    odd, paused = [], []
+    for step in steps:
+        period = float(np.median(step[step > 0])) if (step > 0).any() else 1.0
+        pause = step >= 1.5 * period
+        odd.append(float(np.mean(~pause & (np.abs(step - period) > JITTER * period))))
+        paused.append(float(step[pause].sum() / max(step.sum(), 1)) if np.count_nonzero(pause) > 2 else 0.0)
+    return float(np.mean(odd)) <= _ODD_SHARE and float(np.median(paused)) <= _PAUSE_TIME_SHARE
+
+
+def _mean_period(window: Ints) -> float:
+    """Return the slope of stamps over rows: of a straight line, which bursts at the ends move least."""
+    row = np.arange(len(window)) - (len(window) - 1) / 2
+    return float(row @ (window - window[0]).astype(np.float64) / (row @ row))
+
+
+def _check_steady(periods: Floats, period: float, *, sample: bool) -> None:
+    off = np.abs(periods / period - 1) > 0.1
+    # a window of arrivals with a gap in it is off without any change of rate
+    if len(periods) < 3 or np.mean(off) <= (0.1 if sample else 0.25):
+        return
+    low, high = 1e9 / float(periods.max()), 1e9 / float(periods.min())
+    raise BadFileError(
+        f"the sampling rate changes inside the recording, between about {low:.4g} and {high:.4g} Hz; "
+        "import its parts one by one"
+    )
+
+
+def pause_from(windows: Sequence[Ints], judgement: Judgement) -> float:
+    """Return from which step (ns) on a pause may be a gap: beyond what bursts do by themselves."""
+    if judgement.clock == "sample":
+        return 1.5 * judgement.period_ns
+    steps = np.concatenate([np.diff(window) for window in windows])
+    pauses = steps[steps > 2 * judgement.period_ns]
+    if not len(pauses):
+        return 4 * judgement.period_ns
+    usual = float(np.median(pauses))
+    spread = float(np.median(np.abs(pauses - usual)))
+    return max(1.5 * usual, usual + 5 * spread, 4 * judgement.period_ns)
+
+
+def find_losses(
+    stamps_ns: Ints, start: int, judgement: Judgement, pause_ns: float, begin: int, end: int
+) -> tuple[Ints, Ints]:
+    """Find where samples are missing among rows [begin, end).
+
+    Parameters
+    ----------
+    stamps_ns : stamps from row `start` on; it should reach `reach(judgement)` rows beyond begin and end.
+    judgement, pause_ns : from `judge` and `pause_from`.
+
+    Returns
+    -------
+    Rows before which the count jumps, and by how many samples.
+    """
+    period, arrival = judgement.period_ns, judgement.clock == "arrival"
+    step = np.diff(stamps_ns)
+    doubtful = (step >= pause_ns) if arrival else (np.abs(step - period) > 0.5 * period)
+    candidates = np.flatnonzero(doubtful) + 1
+    candidates = candidates[(candidates + start >= begin) & (candidates + start < end)]
+    late = (stamps_ns - stamps_ns[0]) - np.arange(len(stamps_ns)) * period
+    around = reach(judgement)
+    rows, lost, last = [], [], 0
+    level = _lowest if arrival else _middle
+    for at in candidates.tolist():
+        if at < last:
+            continue
+        moved = level(late[at : at + around]) - level(late[max(at - around, last) : at])
+        n = round(moved / period)
+        if (arrival and moved >= max(0.4 * step[at - 1], 1.5 * period)) or (not arrival and n != 0):
+            rows.append(at + start)
+            lost.append(n)
+            last = at if n > 0 else at - n
+    return np.array(rows, np.int64), np.array(lost, np.int64)
+
+
+def reach(judgement: Judgement) -> int:
+    """Return how many rows before and after a pause are compared; arrivals catch up within 5 s."""
+    return 9 if judgement.clock == "sample" else max(64, round(5e9 / judgement.period_ns))
+
+
+def _lowest(late: Floats) -> float:
+    return float(late.min())
+
+
+def _middle(late: Floats) -> float:
+    return float(sorted(late.tolist())[len(late) // 2])
+
+
+def nominal_rate(measured_hz: float, span_s: float, given_hz: float | None = None) -> float:
+    """Return the nominal rate of a recording.
+
+    The one given, where the measured rate is within 6 % of it; else the nearest rate that sensors are set to,
+    within 1 % (iPhones at "100 Hz" measure 99.38 Hz), else the measured one to three digits. A recording too
+    short for a clock fit (under 30 s) keeps its measured rate.
+    """
+    if given_hz is not None and abs(measured_hz / given_hz - 1) <= 0.06:
+        return given_hz
+    if span_s < 30:
+        return float(f"{measured_hz:.5g}")
+    nearest = min(USUAL_HZ, key=lambda rate: abs(rate - measured_hz))
+    return float(nearest) if abs(nearest / measured_hz - 1) <= 0.01 else float(f"{measured_hz:.3g}")

@@ -1,0 +1,111 @@
+"""Looks at all samples of a recording: unit, gravity, step, range, and what speaks against them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from firmware_host.errors import BadValueError
+from firmware_host.formats import steps
+from firmware_host.formats.foreign import MISSING_SHARE, ForeignRecording, ImportOptions, Singles, Spool
+from firmware_host.formats.units import choose_unit, vector_length
+
+_GRAVITY_WINDOWS = 400
+_STEP_WINDOWS, _STEP_ROWS = 32, 512
+
+
+@dataclass
+class Survey:
+    """What the samples are, and how they are stored.
+
+    Attributes
+    ----------
+    unit, g_per_unit, gravity_g : unit of the file, its factor to g, and the length of gravity.
+    grid : the uniform step on which all samples lie, in the file's unit; None: stored as float32.
+    range_g : the range at which the samples clip visibly.
+    """
+
+    unit: str
+    g_per_unit: float
+    gravity_g: float
+    grid: steps.Grid | None
+    range_g: float | None
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def sample_type(self) -> Literal["int16", "float32"]:
+        """How samples are stored."""
+        return "float32" if self.grid is None else "int16"
+
+    @property
+    def g_per_count(self) -> float:
+        """One stored count in g."""
+        return 1.0 if self.grid is None else self.grid.step * self.g_per_unit
+
+
+def survey_samples(recording: ForeignRecording, options: ImportOptions, rate_hz: float) -> Survey:
+    """Look at all samples of a recording.
+
+    Raises
+    ------
+    BadFileError, BadValueError
+        If they cannot be acceleration, or their unit must be given.
+    """
+    spool = recording.spool
+    if spool.missing > MISSING_SHARE * spool.rows:
+        raise recording.fault(
+            f"{spool.missing:,} of {spool.rows:,} rows have a blank or a number that is not finite; "
+            f"up to {MISSING_SHARE:.0%} could be left out"
+        )
+    low, high = _extremes(spool)
+    still = [axis for axis, a, b in zip("xyz", low, high, strict=True) if a == b]
+    if len(still) == 3:
+        raise recording.fault(
+            f"all its samples are the same ({low[0]:g}, {low[1]:g}, {low[2]:g}): nothing was measured"
+        )
+    second = max(int(rate_hz), 2)
+    length = vector_length([spool.acc(a, b) for a, b in spool.windows(second, _GRAVITY_WINDOWS)])
+    try:
+        choice = choose_unit(length, named=recording.unit, given=options.unit)
+    except BadValueError as error:
+        raise BadValueError(f"{recording.source.name}: {error}") from error
+    top = float(np.max(np.abs([low, high])))
+    grid = _grid(spool)
+    range_g = steps.visible_range(top * choice.g_per_unit, _run_at(spool, top))
+    survey = Survey(choice.unit, choice.g_per_unit, choice.gravity_g, grid, range_g)
+    if choice.warning:
+        survey.warnings.append(choice.warning)
+    if still:
+        survey.warnings.append(
+            f"the {' and '.join(still)} axis never changes: is it connected, and are these the axes?"
+        )
+    if range_g is not None:
+        survey.warnings.append(f"samples clip at {range_g:g} g")
+    return survey
+
+
+def _extremes(spool: Spool) -> tuple[Singles, Singles]:
+    low, high = np.full(3, np.inf, np.float32), np.full(3, -np.inf, np.float32)
+    for start, stop in spool.blocks():
+        block = spool.acc(start, stop)
+        low, high = np.fmin(low, np.fmin.reduce(block)), np.fmax(high, np.fmax.reduce(block))
+    return low, high
+
+
+def _grid(spool: Spool) -> steps.Grid | None:
+    parts = [spool.acc(a, b).ravel() for a, b in spool.windows(_STEP_ROWS, _STEP_WINDOWS)][
+        : 4 * _STEP_WINDOWS
+    ]
+    some = np.concatenate(parts)
+    grid = steps.find_grid(some[np.isfinite(some)])
+    if grid is None or not all(grid.holds(spool.acc(a, b)) for a, b in spool.blocks()):
+        return None
+    return grid
+
+
+def _run_at(spool: Spool, top: float) -> int:
+    """Return the longest run of samples that stand at the largest value."""
+    edge = top * (1 - 1e-4)
+    return max(steps.longest_run(np.abs(spool.acc(a, b)) >= edge) for a, b in spool.blocks())

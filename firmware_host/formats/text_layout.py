@@ -1,0 +1,136 @@
+"""How a text table is laid out: delimiter, decimal mark, header, first row; told from its beginning."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from firmware_host.formats.columns import is_unit
+
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_COMMA_NUMBER = re.compile(r"[+-]?(?:\d+,?\d*|,\d+)(?:[eE][+-]?\d+)?")
+MISSING = frozenset(
+    {"", "nan", "na", "n/a", "null", "none", "inf", "-inf", "+inf", "infinity", "-infinity", "-"}
+)
+_DELIMITERS = (";", "\t", "|", ",", None)
+"""None: runs of blanks. In order of preference where two read a line alike."""
+_LOOK_LINES = 200
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How rows are to be read.
+
+    Attributes
+    ----------
+    delimiter : one character, or None for runs of blanks.
+    decimal_comma : numbers are written 0,981.
+    fields : cells a row.
+    names : names of the columns, "" where there is none; all "" without a header.
+    first : index of the first row among the lines that were looked at.
+    """
+
+    delimiter: str | None
+    decimal_comma: bool
+    fields: int
+    names: tuple[str, ...]
+    first: int
+
+    @property
+    def has_header(self) -> bool:
+        """Some column has a name."""
+        return any(self.names)
+
+    def cells(self, line: str) -> list[str]:
+        """Take a line apart."""
+        return split(line, self.delimiter)
+
+    def number(self, cell: str) -> float | None:
+        """Read a number: NaN for a blank or a word for "missing", None for anything else."""
+        return number(cell, decimal_comma=self.decimal_comma)
+
+
+def split(line: str, delimiter: str | None) -> list[str]:
+    """Take a line apart at a delimiter, or at runs of blanks, heeding quotes."""
+    if '"' in line:
+        return [
+            cell.strip()
+            for row in csv.reader([line], delimiter=delimiter or " ", strict=False)
+            for cell in row
+        ]
+    return [cell.strip() for cell in line.split(delimiter)]
+
+
+def number(cell: str, *, decimal_comma: bool) -> float | None:
+    """Read a number: NaN for a blank or a word for "missing", None for anything else."""
+    cell = cell.strip()
+    if (_COMMA_NUMBER if decimal_comma else _NUMBER).fullmatch(cell):
+        return float(cell.replace(",", "."))
+    if _NUMBER.fullmatch(cell):
+        return float(cell)
+    return float("nan") if cell.lower() in MISSING else None
+
+
+def find_layout(lines: Sequence[str]) -> Layout | None:
+    """Find the layout of a table from its first lines, or None where no row holds three numbers.
+
+    Lines of text before the header (loggers put serial numbers and settings there), a header that starts with
+    "#", and a row of units below the header are understood.
+    """
+    best: tuple[int, int, str | None, bool, int] | None = None
+    tail = [line for line in lines if line.strip()][-_LOOK_LINES:]
+    for delimiter in _DELIMITERS:
+        for decimal_comma in (False,) if delimiter == "," else (False, True):
+            widths = Counter(
+                len(cells)
+                for cells in (split(line, delimiter) for line in tail)
+                if _numbers(cells, decimal_comma=decimal_comma) >= 3
+            )
+            if not widths:
+                continue
+            fields, rows = max(widths.items(), key=lambda item: (item[1], item[0]))
+            numbers = sum(_numbers(split(line, delimiter), decimal_comma=decimal_comma) for line in tail)
+            if best is None or (rows, numbers) > best[:2]:
+                best = (rows, numbers, delimiter, decimal_comma, fields)
+    if best is None:
+        return None
+    _, _, delimiter, decimal_comma, fields = best
+    first = next(
+        i
+        for i, line in enumerate(lines)
+        if len(cells := split(line, delimiter)) == fields
+        and _numbers(cells, decimal_comma=decimal_comma) >= 3
+    )
+    return Layout(delimiter, decimal_comma, fields, _header(lines[:first], delimiter, fields), first)
+
+
+def _numbers(cells: Sequence[str], *, decimal_comma: bool) -> int:
+    return sum(
+        value is not None and value == value
+        for value in (number(cell, decimal_comma=decimal_comma) for cell in cells)
+    )
+
+
+def _header(before: Sequence[str], delimiter: str | None, fields: int) -> tuple[str, ...]:
+    """Return the names in the line above the first row, with the units below them; "" without a header."""
+    named = [_as_names(line, delimiter, fields) for line in [line for line in before if line.strip()][-2:]]
+    if not named or named[-1] is None:
+        return ("",) * fields
+    names = named[-1]
+    above = named[0] if len(named) == 2 else None
+    if above is not None and all(not cell or is_unit(cell) for cell in names):
+        return tuple(f"{name} ({unit})" if unit else name for name, unit in zip(above, names, strict=True))
+    return names
+
+
+def _as_names(line: str, delimiter: str | None, fields: int) -> tuple[str, ...] | None:
+    cells = split(re.sub(r"^\s*(?:#|%|//)+\s*", "", line), delimiter)
+    while len(cells) > fields and not cells[-1]:
+        cells.pop()
+    if len(cells) == fields - 1:  # the rows end with a delimiter, the header does not
+        cells.append("")
+    has_letters = any(re.search(r"[^\W\d]", cell) for cell in cells)
+    return tuple(cells) if len(cells) == fields and has_letters else None

@@ -1,0 +1,278 @@
+"""From a file's time column to sample counters and stamps in nanoseconds: joins stamps, zones and spool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from firmware_host.errors import BadFileError, BadValueError
+from firmware_host.formats import stamps
+from firmware_host.formats.foreign import ForeignRecording, ImportOptions, Ints, Spool
+from firmware_host.formats.understanding import TimeKind
+from firmware_host.formats.zones import offsets_of, utc_from_local
+from firmware_host.recording.night import zone
+
+LONGEST_DAYS = 40
+SHORTEST_S = 2.0
+SLOW_HZ = 90.0
+_DAY_NS = 86_400 * 10**9
+_LARGEST_NS = 4.2e18
+_CLOCK_SET_BACK_NS = 60 * 10**9
+
+
+@dataclass
+class TimeAxis:
+    """Where the samples of a recording lie in time; the spool's times are then ns.
+
+    Attributes
+    ----------
+    kind : what the stamps are.
+    absolute : ns count from 1970 UTC; else from a zero that only this group of files knows.
+    said : how the stamps were read.
+    first_ns, last_ns : earliest and latest stamp.
+    rate_hz, fs_hz : measured and nominal rate.
+    losses : where the count of samples leaves that of rows.
+    zone : IANA name that the stamps imply, where they do.
+    """
+
+    kind: TimeKind
+    absolute: bool
+    said: str
+    first_ns: int = 0
+    last_ns: int = 0
+    rate_hz: float = 0.0
+    fs_hz: float = 0.0
+    losses: stamps.Losses = field(default_factory=stamps.Losses)
+    zone: str | None = None
+    warnings: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def understand_time(recording: ForeignRecording, options: ImportOptions) -> TimeAxis:
+    """Understand a recording's time, and turn the spool's times into ns in the order of time.
+
+    Raises
+    ------
+    BadFileError, BadValueError
+        If the time or the rate cannot be, or must be given by the user.
+    """
+    if recording.spool.rows < 2:
+        rows = recording.spool.rows
+        raise recording.fault(
+            f"the file holds {rows} row{'s' * (rows != 1)} of numbers: too little for a recording"
+        )
+    try:
+        axis = _counted(recording, options) if recording.meaning == "none" else _stamped(recording, options)
+    except ValueError as error:
+        raise recording.fault(str(error)) from error
+    except BadFileError as error:
+        raise recording.fault(str(error)) if error.path is None else error from None
+    _check_rate(recording, axis)
+    return axis
+
+
+def _counted(recording: ForeignRecording, options: ImportOptions) -> TimeAxis:
+    rate = options.rate_hz or recording.fs_hz
+    if rate is None:
+        raise BadValueError(
+            f"{recording.source.name}: there is no time among its columns; give the rate with --rate"
+        )
+    last_ns = round((recording.spool.rows - 1) / rate * 1e9)
+    where = "given with --rate" if options.rate_hz else "given in the file"
+    return TimeAxis("none", False, f"none; {rate:g} Hz {where}, rows counted", 0, last_ns, rate, rate)
+
+
+def _stamped(recording: ForeignRecording, options: ImportOptions) -> TimeAxis:
+    spool = recording.spool
+    axis = _to_ns(recording, options)
+    wanted = "arrival" if options.stamps == "auto" and recording.arrival else options.stamps
+    judgement = stamps.judge(_windows(spool), wanted)
+    judgement = _settle_order(recording, axis, judgement, wanted)
+    axis.first_ns, axis.last_ns = _ends(spool)
+    if axis.last_ns - axis.first_ns > LONGEST_DAYS * _DAY_NS:
+        days = (axis.last_ns - axis.first_ns) / _DAY_NS
+        raise recording.fault(
+            f"its stamps span {days:,.0f} days; a night is up to {LONGEST_DAYS} days: one is wrong"
+        )
+    axis.losses, period_ns = _losses(spool, judgement)
+    axis.rate_hz = 1e9 / period_ns
+    span_s = (axis.last_ns - axis.first_ns) / 1e9
+    axis.fs_hz = stamps.nominal_rate(axis.rate_hz, span_s, options.rate_hz or recording.fs_hz)
+    given = options.rate_hz or recording.fs_hz
+    if given is not None and axis.fs_hz != given:
+        axis.warnings.append(
+            f"the rate was given as {given:g} Hz, but the stamps show {axis.rate_hz:.5g} Hz, which is used"
+        )
+    axis.kind = "samples" if judgement.clock == "sample" else "arrivals"
+    if axis.kind == "arrivals":
+        axis.said += "; times of arrival: samples are counted, their times are fitted to the stamps"
+    repeated = int(-axis.losses.lost[axis.losses.lost < 0].sum())
+    if repeated:
+        axis.remarks.append(f"{repeated:,} rows repeat the stamp of the row before and are left out")
+    return axis
+
+
+def _check_rate(recording: ForeignRecording, axis: TimeAxis) -> None:
+    if not stamps.SLOWEST_HZ <= axis.rate_hz <= stamps.FASTEST_HZ:
+        raise recording.fault(
+            f"its rate is {axis.rate_hz:.4g} Hz; twitches need {stamps.SLOWEST_HZ:g} Hz at least, "
+            f"and no sensor gives more than {stamps.FASTEST_HZ:g} Hz"
+        )
+    if axis.rate_hz < SLOW_HZ:
+        axis.warnings.append(
+            f"{axis.rate_hz:.4g} Hz is slow: the shortest twitches lose part of their size below 90 Hz"
+        )
+    duration_s = (axis.last_ns - axis.first_ns) / 1e9
+    if duration_s < SHORTEST_S:
+        raise recording.fault(
+            f"the file holds {duration_s:.2f} s; a recording needs {SHORTEST_S:g} s at least"
+        )
+
+
+def _to_ns(recording: ForeignRecording, options: ImportOptions) -> TimeAxis:
+    name = recording.used[0]
+    if recording.meaning == "utc":
+        return TimeAxis(
+            "samples", True, f"{name}: ISO 8601 with offset from UTC", zone=_zone_of(recording.offset_s)
+        )
+    if recording.meaning == "local":
+        return _local_to_ns(recording, options, name)
+    return _numbers_to_ns(recording, name)
+
+
+def _zone_of(offset_s: int | None) -> str | None:
+    """Return the zone of a constant offset of whole hours; its IANA name has the opposite sign."""
+    if offset_s is None or offset_s % 3600 or not -12 <= offset_s // 3600 <= 14 or offset_s == 0:
+        return None
+    return f"Etc/GMT{-offset_s // 3600:+d}"
+
+
+def _local_to_ns(recording: ForeignRecording, options: ImportOptions, name: str) -> TimeAxis:
+    if options.timezone is None:
+        raise BadValueError(
+            f"{recording.source.name}: the times in {name} have no offset from UTC; give their zone "
+            "with --timezone, such as --timezone Europe/Berlin"
+        )
+    spool, where = recording.spool, zone(options.timezone)
+    axis = TimeAxis("samples", True, f"{name}: ISO 8601, clock of {options.timezone}", zone=options.timezone)
+    simple = not any(offsets_of(spool.times_ns(a, b), where).ambiguous.any() for a, b in spool.blocks())
+    for start, stop in spool.blocks() if simple else [(0, spool.rows)]:
+        utc, remark = utc_from_local(spool.times_ns(start, stop), where)
+        spool.replace_times(start, utc)
+        if remark:
+            axis.remarks.append(remark)
+    return axis
+
+
+def _numbers_to_ns(recording: ForeignRecording, name: str) -> TimeAxis:
+    spool = recording.spool
+    windows = [spool.time(a, b) for a, b in spool.windows(stamps.WINDOW_ROWS, stamps.WINDOWS)]
+    steps = [float(w.max() - w.min()) / (len(w) - 1) for w in windows if len(w) > 1]
+    zero = windows[0][0]
+    unit, epoch = stamps.unit_of_numbers(float(zero), float(np.median(steps)), recording.time_unit)
+    ns, whole = stamps.ns_per(unit), spool.time_dtype.kind == "i"
+    zero_ns = int(zero) * round(ns) if whole else round(float(zero) * ns)
+    blocks = list(spool.blocks())
+    for start, stop in blocks:
+        past = spool.time(start, stop) - zero
+        wrong = np.abs(past.astype(np.float64) * ns) + abs(zero_ns) > _LARGEST_NS
+        if wrong.any():
+            row = start + int(np.argmax(wrong))
+            raise recording.fault(
+                f"row {row + 1:,} of the data has the impossible time {spool.time(row, row + 1)[0]:g} {unit}"
+            )
+        scaled = past * round(ns) if whole else np.rint(past * ns).astype(np.int64)
+        spool.replace_times(start, scaled + zero_ns)
+    spool.time_dtype = np.dtype(np.int64)
+    said = f"{name}: {'since 1970' if epoch else 'elapsed'}, in {unit}"
+    return TimeAxis("samples", epoch, said)
+
+
+def _windows(spool: Spool) -> list[Ints]:
+    return [spool.times_ns(a, b) for a, b in spool.windows(stamps.WINDOW_ROWS, stamps.WINDOWS)]
+
+
+def _settle_order(
+    recording: ForeignRecording, axis: TimeAxis, judgement: stamps.Judgement, wanted: str
+) -> stamps.Judgement:
+    """Sort swapped rows where stamps are those of samples; keep arrivals in the order of the file."""
+    spool = recording.spool
+    behind, back_ns, row = _backwards(spool)
+    if not behind:
+        return judgement
+    if judgement.clock == "arrival":
+        if back_ns > _CLOCK_SET_BACK_NS:
+            raise recording.fault(
+                f"the time runs back by {back_ns / 1e9:.4g} s at row {row + 1:,} of the data"
+            )
+        axis.remarks.append(
+            f"{behind:,} rows arrived with a stamp before the row above; the order of the file is kept"
+        )
+        return judgement
+    spool.reorder(np.argsort(spool.times_ns(0, spool.rows), kind="stable"))
+    after = stamps.judge(_windows(spool), "auto")
+    if after.clock == "arrival" and wanted != "sample":
+        raise recording.fault(
+            f"the time runs back by {back_ns / 1e9:.4g} s at row {row + 1:,} of the data, "
+            "and its rows cannot be sorted into a steady rate"
+        )
+    axis.remarks.append(f"{behind:,} rows were out of order and are sorted by their stamps")
+    return after
+
+
+def _backwards(spool: Spool) -> tuple[int, int, int]:
+    """Return how many rows lie behind an earlier one, the largest step back (ns), and its row."""
+    behind, worst, row = 0, 0, 0
+    top = np.iinfo(np.int64).min
+    for start, stop in spool.blocks():
+        times = spool.times_ns(start, stop)
+        highest = np.maximum(np.maximum.accumulate(times), top)
+        back = highest - times
+        behind += int(np.count_nonzero(back))
+        if int(back.max()) > worst:
+            worst, row = int(back.max()), start + int(np.argmax(back))
+        top = highest[-1]
+    return behind, worst, row
+
+
+def _ends(spool: Spool) -> tuple[int, int]:
+    ends = [(int(t.min()), int(t.max())) for t in (spool.times_ns(a, b) for a, b in spool.blocks())]
+    return min(low for low, _ in ends), max(high for _, high in ends)
+
+
+def _losses(spool: Spool, judgement: stamps.Judgement) -> tuple[stamps.Losses, float]:
+    """Find the gaps with the windows' rate, measure the rate between them, and find them again with that."""
+    pause_ns = stamps.pause_from(_windows(spool), judgement)
+    first = _losses_at(spool, judgement, pause_ns)
+    period_ns = _period_between(spool, first, judgement)
+    judgement = stamps.Judgement(judgement.clock, period_ns, judgement.repeated)
+    losses = _losses_at(spool, judgement, pause_ns) if len(first.rows) else first
+    return losses, period_ns
+
+
+def _losses_at(spool: Spool, judgement: stamps.Judgement, pause_ns: float) -> stamps.Losses:
+    around = stamps.reach(judgement)
+    found: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = []
+    for start, stop in spool.blocks():
+        begin = max(start - around, 0)
+        times = spool.times_ns(begin, stop + around)
+        found.append(stamps.find_losses(times, begin, judgement, pause_ns, start, stop))
+    return stamps.Losses(
+        np.concatenate([rows for rows, _ in found]), np.concatenate([lost for _, lost in found])
+    )
+
+
+def _period_between(spool: Spool, losses: stamps.Losses, judgement: stamps.Judgement) -> float:
+    """Return the mean period (ns) of the stretches between gaps, each weighted by its length."""
+    edges = np.concatenate([[0], losses.rows[losses.lost > 0], [spool.rows]])
+    rows, elapsed = 0, 0
+    for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        if stop - start > 1:
+            elapsed += int(spool.times_ns(stop - 1, stop)[0] - spool.times_ns(start, start + 1)[0])
+            rows += stop - start - 1
+    repeated = int(-losses.lost[losses.lost < 0].sum())
+    measured = elapsed / max(rows - repeated, 1)
+    # rows lost and repeated in great number leave nothing better than the windows' rate
+    return measured if abs(measured / judgement.period_ns - 1) < 0.1 else judgement.period_ns
