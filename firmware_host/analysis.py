@@ -10,7 +10,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,10 +29,12 @@ from firmware_host.twitches import (
     COVERAGE_DTYPE,
     EVENT_COLUMNS,
     EVENT_DTYPE,
+    Column,
     Kind,
     Table,
     check_coverage,
     check_events,
+    dtype_of,
     table,
 )
 
@@ -162,8 +164,10 @@ def detect_night(
         raise BadValueError(
             next((site.warning for site in found if site.warning), f"{night.path.name} holds no samples.")
         )
-    events = np.concatenate([np.zeros(0, EVENT_DTYPE), *(site.events for site in found)])
-    events["event_id"] = np.arange(len(events))
+    columns = (*EVENT_COLUMNS, *_feature_columns())
+    rows = np.concatenate([np.zeros(0, dtype_of(columns)), *(site.events for site in found)])
+    rows["event_id"] = np.arange(len(rows))
+    events = rows[list(EVENT_DTYPE.names or ())].astype(EVENT_DTYPE)
     coverage = np.concatenate([np.zeros(0, COVERAGE_DTYPE), *(site.coverage for site in found)])
     check_events(events)
     check_coverage(coverage)
@@ -182,9 +186,9 @@ def detect_night(
         passes=1,
         settings=json.dumps(msgspec.to_builtins(bundle)),
         summary=msgspec.json.encode(summary).decode(),
+        complete=not night.being_written,
     )
-    with ResultsStore(night.path) as store:
-        store.write_run(info, EVENT_COLUMNS, events, COVERAGE_COLUMNS, coverage)
+    ResultsStore(night.path).write_run(info, columns, rows, COVERAGE_COLUMNS, coverage)
     return Run(info, events, coverage, summary)
 
 
@@ -196,28 +200,19 @@ def load_run(night: Night | Path, run_id: str | None = None) -> Run:
     NotFoundError
         If there is none.
     """
-    path = night if isinstance(night, Path) else night.path
-    runs = {info.run_id: info for info in runs_of(path)}
-    if not runs:
-        raise NotFoundError(
-            f"{path.name} has no detection run yet: `twitchmap detect {path.name}` makes one."
-        )
-    if run_id is None:
-        run_id = next(reversed(runs))
-    if run_id not in runs:
-        raise NotFoundError(f"{path.name} has no run {run_id!r}; its runs are {', '.join(runs)}.")
-    with ResultsStore(path) as store:
-        events = store.read_events(run_id, EVENT_COLUMNS)
-        coverage = store.read_coverage(run_id, COVERAGE_COLUMNS)
-    return Run(runs[run_id], events, coverage, msgspec.json.decode(runs[run_id].summary, type=Summary))
+    store = ResultsStore(night if isinstance(night, Path) else night.path)
+    info = store.run(run_id)
+    return Run(
+        info,
+        store.read_events(info.run_id, EVENT_COLUMNS),
+        store.read_coverage(info.run_id, COVERAGE_COLUMNS),
+        msgspec.json.decode(info.summary, type=Summary),
+    )
 
 
 def runs_of(path: Path) -> list[RunInfo]:
     """Return the complete runs of a night, oldest first."""
-    if not ResultsStore.exists(path):
-        return []
-    with ResultsStore(path) as store:
-        return [info for info in store.runs() if info.complete]
+    return [info for info in ResultsStore(path).runs() if info.complete]
 
 
 def night_counts(night: Night, run: Run, bin_s: float | None = None) -> Table:
@@ -249,10 +244,10 @@ class _SiteFound:
     site: str
     fs_hz: float
     fs_nominal_hz: float
-    noise_mg_per_sqrt_hz: float | None
-    warning: str | None
-    events: Table
-    coverage: Table
+    noise_mg_per_sqrt_hz: float | None = None
+    warning: str | None = None
+    events: Table = field(default_factory=lambda: table(dtype_of((*EVENT_COLUMNS, *_feature_columns())), 0))
+    coverage: Table = field(default_factory=lambda: table(COVERAGE_DTYPE, 0))
 
     def summary(self) -> SiteSummary:
         lengths_s = self.coverage["end_s"] - self.coverage["start_s"]
@@ -270,77 +265,78 @@ class _SiteFound:
 def _detect_site(night: Night, site: str, model: Model, operating_point: str, tell: Progress) -> _SiteFound:
     """Detect in each stretch of a site, and tile its night with coverage: what is in no stretch is a gap."""
     from firmware_host.detection.detector import detect_stretch
-    from firmware_host.detection.signals import check_rate
+    from firmware_host.detection.signals import RATE_WARNED_BELOW_HZ, check_rate
 
     stretches = night.stretches(site)
     info = night.meta.sensor(site)
     longest = max(stretches, key=lambda stretch: stretch.n, default=None)
-    fs_hz = longest.fs_hz if longest else 0.0
-    nothing = _SiteFound(
-        site,
-        fs_hz,
-        info.fs_hz,
-        None,
-        f"{site}: the sensor sent nothing.",
-        np.zeros(0, EVENT_DTYPE),
-        np.zeros(0, COVERAGE_DTYPE),
-    )
     if longest is None:
-        return nothing
+        return _SiteFound(site, 0.0, info.fs_hz, warning=f"{site}: the sensor sent nothing.")
+    fs_hz = longest.fs_hz
+    warning = f"{site}: below {RATE_WARNED_BELOW_HZ:.0f} samples a second fast twitches are seen weakened."
     try:
         slow = check_rate(min(fs_hz, info.fs_hz), site)
     except BadValueError as error:
-        return replace(nothing, warning=str(error))
-    parts, cover, noise = [], [], None
-    total = sum(stretch.n for stretch in stretches)
-    done = 0
+        return _SiteFound(site, fs_hz, info.fs_hz, warning=str(error))
+    parts, noise, done = [], None, 0
+    step_g = info.g_per_count if info.sample_type == "int16" else None
     for stretch in stretches:
-        step_g = info.g_per_count if info.sample_type == "int16" else None
-        chunks = _told(stretch, lambda n, done=done: tell((done + n) / total))  # type: ignore[misc]
+        chunks = _told(stretch, tell, done, sum(stretch.n for stretch in stretches))
         found = detect_stretch(chunks, stretch.n, info.fs_hz, model, range_g=info.range_g, step_g=step_g)
-        parts.append(
-            _events(found, stretch, night.start_ns, model.counted(found.candidates, operating_point))
-        )
-        cover.append(_coverage(found, stretch, night.start_ns))
+        events = _events(found, stretch, night.start_ns)
+        events["counted"] = model.counted(found.candidates, operating_point)
+        parts.append((events, _coverage(found, stretch, night.start_ns)))
         if stretch is longest and np.isfinite(found.density).all():
             noise = float(np.sqrt(np.mean(found.density**2)))
         done += stretch.n
-    events = np.concatenate(parts)
-    events = events[np.argsort(events["peak_s"], kind="stable")]
-    warning = (
-        f"{site}: {fs_hz:.4g} samples a second; below 90, fast twitches are seen weakened." if slow else None
-    )
+    events, coverage = (np.concatenate(tables) for tables in zip(*parts, strict=True))
     return _SiteFound(
-        site, fs_hz, info.fs_hz, noise, warning, events, _tile(np.concatenate(cover), site, duration_s(night))
+        site,
+        fs_hz,
+        info.fs_hz,
+        noise,
+        warning if slow else None,
+        events[np.argsort(events["peak_s"], kind="stable")],
+        _tile(coverage, site, duration_s(night)),
     )
 
 
-def _told(stretch: Stretch, tell: Callable[[int], None]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+def _feature_columns() -> tuple[Column, ...]:
+    """Return what is stored of a candidate beside the columns of an event: its score and shape."""
+    from firmware_host.detection.detector import CANDIDATE_COLUMNS
+
+    known = {column.name for column in EVENT_COLUMNS}
+    return tuple(
+        c for c in CANDIDATE_COLUMNS if c.name not in known and c.unit not in {"samples", "1/sample"}
+    )
+
+
+def _told(
+    stretch: Stretch, tell: Progress, done: int, total: int
+) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
     for first, acc_g in stretch.chunks():
         yield first, acc_g
-        tell(first + len(acc_g))
+        tell((done + first + len(acc_g)) / total)
 
 
-def _events(found: Found, stretch: Stretch, start_ns: int, counted: npt.NDArray[np.bool_]) -> Table:
+def _events(found: Found, stretch: Stretch, start_ns: int) -> Table:
     """Give candidates their times: from the stretch's sample grid to seconds of the night."""
     rows = found.candidates
     peak_s, onset_s, end_s = (
         (stretch.time_ns(rows[name]) - start_ns) / 1e9 for name in ("peak_index", "onset_index", "end_index")
     )
-    return table(
-        EVENT_DTYPE,
+    events = table(
+        dtype_of((*EVENT_COLUMNS, *_feature_columns())),
         len(rows),
         site=stretch.site,
         peak_s=peak_s,
         onset_s=onset_s,
         duration_ms=1e3 * (end_s - onset_s),
-        peak_to_peak_mg=rows["peak_to_peak_mg"],
-        snr=rows["snr"],
         dominant_hz=rows["dominant_cps"] * stretch.fs_hz,
-        probability=rows["probability"],
-        counted=counted,
-        flags=rows["flags"],
     )
+    for name in set(rows.dtype.names or ()) & set(events.dtype.names or ()):
+        events[name] = rows[name]
+    return events
 
 
 def _coverage(found: Found, stretch: Stretch, start_ns: int) -> Table:
