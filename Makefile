@@ -1,0 +1,55 @@
+# Everything runs in a virtual environment of its own, made on first use; only python3 (3.11 or newer) and make are needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+.PHONY: demo test soak lint format bench picture clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.installed  ## simulate a night, find its twitches, draw the map
+	$(BIN)/twitchmap demo
+
+test: $(VENV)/.tests  ## all tests; TWITCHMAP_REAL_DATA=FOLDER adds those on real recordings
+	$(BIN)/python -m pytest
+
+soak: $(VENV)/.tests  ## the long storms
+	$(BIN)/python -m pytest -m soak --timeout=3600
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.lint
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.tests  ## speed, memory, start-up and bytes a night
+	$(BIN)/python benchmarks/bench.py
+
+picture: $(VENV)/.installed  ## the map in the README, from the simulated night of the demo
+	rm -rf build/picture && $(BIN)/twitchmap demo --out build/picture --no-open
+	cp build/picture/map.svg docs/map.svg
+
+clean:
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# pip before 25.1 knows no dependency groups, so it is brought up to date first.
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "twitchmap needs Python 3.11 or newer, as python3 or named: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "This Python cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --upgrade 'pip>=25.1'
+	$(PIP) install --quiet --editable .
+	@touch $@
+
+$(VENV)/.tests: $(VENV)/.installed
+	$(PIP) install --quiet --editable '.[parquet,plots]' --group test
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.tests
+	$(PIP) install --quiet --group lint
+	@touch $@
