@@ -96,7 +96,7 @@ def test_energy_and_d_belong_together(simulated: tuple[Night, Table]) -> None:
     _, truth = simulated
     for site in DEFAULT_SITES:
         own = truth[truth["site"] == site]
-        density = np.sqrt(2 * own["energy_mg2_s"]) / own["d"]
+        density = np.sqrt(2 * own["energy_mg2s"]) / own["d"]
         assert np.ptp(density) < 1e-6
         assert np.all(density > 0.06)
 

@@ -6,7 +6,15 @@ each parameter, and none of it is a patient's recording.
 
 from __future__ import annotations
 
-from firmware_host.simulation.night import TRUTH_COLUMNS, simulate_night, write_truth
+from firmware_host.simulation.night import START_NS, TIME_ZONE, TRUTH_COLUMNS, simulate_night, write_truth
 from firmware_host.simulation.parameters import DEFAULT_SITES, Parameters
 
-__all__ = ["DEFAULT_SITES", "TRUTH_COLUMNS", "Parameters", "simulate_night", "write_truth"]
+__all__ = [
+    "DEFAULT_SITES",
+    "START_NS",
+    "TIME_ZONE",
+    "TRUTH_COLUMNS",
+    "Parameters",
+    "simulate_night",
+    "write_truth",
+]

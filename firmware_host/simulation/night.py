@@ -31,7 +31,8 @@ from firmware_host.simulation.radio import Counts, Delivery, Link, add_noise, de
 from firmware_host.simulation.twitches import draw_firings, draw_units, truth_of, without
 from firmware_host.twitches import Column, Table, dtype_of, table
 
-START = datetime(2026, 1, 14, 21, 40, tzinfo=UTC)
+START_NS = round(datetime(2026, 1, 14, 21, 40, tzinfo=UTC).timestamp()) * 10**9
+TIME_ZONE = "Europe/Berlin"
 BOOT_NS = 3_600_000_000_000
 """What the monotonic clock shows at the start of the night."""
 TRUTH_COLUMNS: tuple[Column, ...] = (
@@ -42,7 +43,7 @@ TRUTH_COLUMNS: tuple[Column, ...] = (
     Column(
         "peak_to_peak_mg", "f8", "mg", "peak-to-peak acceleration in 3-45 Hz along its own main direction"
     ),
-    Column("energy_mg2_s", "f8", "mg^2 s", "energy E over three axes in 3-45 Hz"),
+    Column("energy_mg2s", "f8", "mg^2 s", "energy E over three axes in 3-45 Hz"),
     Column(
         "d", "f8", "", "sqrt(2 E) / nd, nd the median local density of the site's signal without twitches"
     ),
@@ -70,8 +71,8 @@ def simulate_night(
     fs_hz: float = 100.0,
     parameters: Parameters | None = None,
     participant: str = "simulated",
-    start: datetime = START,
-    time_zone: str = "Europe/Berlin",
+    start_ns: int = START_NS,
+    time_zone: str = TIME_ZONE,
     progress: Callable[[float], None] | None = None,
 ) -> Table:
     """Make a night up and write it; the same seed and settings give the same night.
@@ -89,8 +90,8 @@ def simulate_night(
         Any whole number >= 0.
     parameters
         What bodies, sensors and radio are like.
-    participant, start, time_zone
-        Who (a pseudonym), when, and the IANA time zone.
+    participant, start_ns, time_zone
+        Who (a pseudonym), when (UTC), and the IANA time zone.
     progress
         Called with the share done, 0 to 1.
 
@@ -119,7 +120,7 @@ def simulate_night(
         label="simulated",
         origin="simulated",
         time_zone=time_zone,
-        start_ns=round(start.timestamp()) * 1_000_000_000,
+        start_ns=start_ns,
         sensors=tuple(sensor.info for sensor in sensors),
         twitchmap=firmware_host.__version__,
         note=f"simulated, seed {seed}",
@@ -182,7 +183,7 @@ def _draw_sensor(
     peak_s, size_mg, energy, unit = truth_of(firings, units)
     inside = (peak_s > grid.start_s) & (peak_s < hours * 3600)
     truth = table(TRUTH_DTYPE, int(inside.sum()), site=site, peak_s=peak_s[inside], unit=unit[inside],
-                  peak_to_peak_mg=size_mg[inside], energy_mg2_s=energy[inside],
+                  peak_to_peak_mg=size_mg[inside], energy_mg2s=energy[inside],
                   d=np.sqrt(2 * energy[inside]) / density)  # fmt: skip
     info = SensorInfo(
         index=index,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 Range = tuple[float, float]
 
-DEFAULT_SITES = ("left_calf", "right_thigh", "left_forearm", "left_chest")
+DEFAULT_SITES = ("left_calf", "right_thigh", "left_forearm", "right_shin")
 
 
 @dataclass(frozen=True)

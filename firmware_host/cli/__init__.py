@@ -1,0 +1,116 @@
+"""The command line: each file here without a leading underscore holds one command, called `command`.
+
+A command parses, calls public functions and prints. What it needs beyond click is imported when it runs,
+so that help and lists start at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import pkgutil
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from types import FrameType
+
+import click
+
+from firmware_host import __version__
+from firmware_host.errors import TwitchmapError
+
+DONE, MENDABLE, WRONG_USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+
+
+class Commands(click.Group):
+    """Finds its commands by file name; `import_.py` is `import`, a name that Python keeps for itself."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the names of all commands."""
+        found = pkgutil.iter_modules(__path__)
+        return sorted(module.name.rstrip("_") for module in found if not module.name.startswith("_"))
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Load one command; None if there is none of that name."""
+        if name not in self.list_commands(ctx):
+            return None
+        file = "import_" if name == "import" else name
+        command: click.Command = importlib.import_module(f"{__name__}.{file}").command
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def commands() -> None:
+    """Count muscle twitches overnight with motion sensors, and map them over body and night.
+
+    For research and learning. It is not a diagnostic device: it sees twitches, not their cause.
+    """
+
+
+class TerminatedError(BaseException):
+    """SIGTERM arrived: unwind as for Ctrl-C, so that nothing is left half made."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line; ends with SystemExit.
+
+    0 done, 1 something that the user can mend (one sentence on stderr), 2 wrong usage, 130 interrupted,
+    143 terminated.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that knows only ASCII shows "?" instead of failing
+            stream.reconfigure(errors="replace")
+    with _terminating():
+        sys.exit(_run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        result = commands.main(None if argv is None else list(argv), "twitchmap", standalone_mode=False)
+        sys.stdout.flush()
+    except click.UsageError as error:
+        error.show()
+        return WRONG_USAGE
+    except TwitchmapError as error:
+        _say(str(error))
+    except click.ClickException as error:
+        _say(error.format_message())
+    except click.Abort:
+        _say("Interrupted.")
+        return INTERRUPTED
+    except TerminatedError:
+        _say("Terminated.")
+        return TERMINATED
+    except BrokenPipeError:  # what reads our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        _say(f"The system refuses: {error.strerror or error}{where}.")
+    else:
+        return result if isinstance(result, int) else DONE
+    return MENDABLE
+
+
+def _say(sentence: str) -> None:
+    click.echo(sentence, err=True)
+
+
+@contextlib.contextmanager
+def _terminating() -> Iterator[None]:
+    """Turn SIGTERM into an exception while a command runs; only the main thread may."""
+
+    def stop(*_: int | FrameType | None) -> None:
+        raise TerminatedError
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

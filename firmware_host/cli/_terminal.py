@@ -1,0 +1,95 @@
+"""What commands print: one JSON document, plain tables, progress on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any
+
+import click
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+
+
+def show(document: Any, text: str | Callable[[], str], *, as_json: bool) -> None:  # noqa: ANN401
+    """Print the result of a command: `document` as JSON (numbers that are not known as null), or `text`."""
+    if not as_json:
+        click.echo(text if isinstance(text, str) else text())
+        return
+    import msgspec
+
+    plain = json.loads(msgspec.json.encode(document, enc_hook=_plain))
+    click.echo(json.dumps(plain, indent=2))  # ASCII only: any terminal and any pipe takes it
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Turn numpy's numbers and arrays, and paths, into what JSON knows."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return str(value)
+
+
+def rows(table: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+    """Return a structured array as one dict a row."""
+    return [dict(zip(table.dtype.names, row, strict=True)) for row in table.tolist()]
+
+
+def note(text: str) -> None:
+    """Tell the user something beside the result, on stderr."""
+    click.echo(text, err=True)
+
+
+def aligned(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a table of text, columns aligned by spaces; numbers stand to the right."""
+    cells = [tuple(header), *(tuple(line) for line in lines)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    right = [
+        all(cell[:1].isdigit() or cell in {"", "-"} for cell in column[1:])
+        for column in zip(*cells, strict=True)
+    ]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in cells
+    )
+
+
+class Progress:
+    """A bar on stderr for what takes over a second; silent where stderr is no terminal.
+
+    >>> with Progress("detecting") as tell:  # doctest: +SKIP
+    ...     tell(0.5)
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._since = self._drawn = time.monotonic()
+        self._width = 0
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __call__(self, share: float, what: str | None = None) -> None:
+        """Show the share done, 0 to 1, of what is being done."""
+        now = time.monotonic()
+        if not sys.stderr.isatty() or now - self._since < 1 or now - self._drawn < 0.1:
+            return
+        self._drawn = now
+        full = round(30 * min(1.0, share))
+        self._draw(f"{what or self._what} [{'#' * full}{'.' * (30 - full)}] {share:4.0%}")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._draw("")
+
+    def _draw(self, text: str) -> None:
+        """Write over what the line shows."""
+        if text or self._width:
+            click.echo("\r" + text.ljust(self._width) + ("" if text else "\r"), nl=False, err=True)
+            self._width = len(text)

@@ -1,0 +1,36 @@
+"""Values as a person types them: lengths of time, and pairs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import click
+
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+def seconds(text: str) -> float:
+    """Return the seconds of a length of time such as 15min."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|min|h)", text.strip())
+    if not match:
+        raise click.BadParameter(f"{text!r} is no length of time; write 15min, 90s or 1h.")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Split LEFT=RIGHT; neither may be empty."""
+    left, _, right = text.partition("=")
+    if not (left and right):
+        raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE.")
+    return left, right
+
+
+def once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return pairs as a dict, each name given once."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name in found:
+            raise click.UsageError(f"{name} is given twice.")
+        found[name] = value
+    return found

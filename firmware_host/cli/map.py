@@ -1,0 +1,55 @@
+"""`twitchmap map`: the twitch map of nights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from firmware_host.cli._nights import dir_option, find_all, nights_argument, run_option
+from firmware_host.cli._terminal import json_option, note, rows, show
+from firmware_host.cli._values import seconds
+
+
+@click.command()
+@nights_argument
+@click.option(
+    "--bin", "bin_s", type=seconds, metavar="TIME", default="15min", show_default=True, help="Time bins."
+)
+@click.option("--svg", type=click.Path(path_type=Path), metavar="FILE", help="Draw it into an SVG file.")
+@click.option("--png", type=click.Path(path_type=Path), metavar="FILE", help="Draw it into a PNG file.")
+@run_option
+@dir_option
+@json_option
+def command(
+    nights: tuple[str, ...],
+    bin_s: float,
+    svg: Path | None,
+    png: Path | None,
+    run_id: str | None,
+    directory: Path,
+    as_json: bool,
+) -> None:
+    """Show where on the body and when in the night twitches were seen, and what was not observed."""
+    from firmware_host.analysis import load_run
+    from firmware_host.cli._pictures import as_text, map_data, write_png, write_svg
+    from firmware_host.recording import open_night
+
+    paths = find_all(nights, directory)
+    if (svg or png) and len(paths) > 1:
+        raise click.UsageError("A picture shows one night: name one.")
+    maps = []
+    for path in paths:
+        night = open_night(path)
+        run = load_run(night, run_id)
+        maps.append((path.name, run, map_data(night, run, bin_s)))
+    for file, write in ((svg, write_svg), (png, write_png)):
+        if file:
+            write(maps[0][2], file)
+            note(f"Written: {file}")
+    document = [
+        {"night": name, "origin": data.origin, "run": run.info.run_id, "sites": rows(data.totals),
+         "bins": rows(data.bins)}
+        for name, run, data in maps
+    ]  # fmt: skip
+    show(document, lambda: "\n\n".join(as_text(data) for _, _, data in maps), as_json=as_json)
