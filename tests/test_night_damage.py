@@ -1,0 +1,278 @@
+"""What is left of a night after cuts, zeros, garbage and flipped bits: every whole block, and nothing false."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_nights import append, counters, meta, small_night
+
+from firmware_host.errors import BadFileError, NewerFormatError, NotFoundError
+from firmware_host.recording import Night, continue_night, create_night, open_night, verify
+from firmware_host.recording.blocks import FRAME, MAGIC, BlockKind
+
+BLOCKS = 40
+SITES = ("left_calf", "right_calf")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_night(tmp_path_factory.mktemp("whole") / "a.night", BLOCKS)
+
+
+@pytest.fixture
+def folder(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "b.night"))
+
+
+def frames(folder: Path) -> list[tuple[int, int, int, set[int]]]:
+    """Return offset, end, sensor (-1: no samples) and counters of each frame of an undamaged night."""
+    index = open_night(folder).scan.index
+    found = []
+    for row in index:
+        begin = int(row["offset"])
+        is_samples = row["kind"] == BlockKind.SAMPLES
+        held = set(range(int(row["first"]), int(row["first"]) + int(row["n"]))) if is_samples else set()
+        found.append(
+            (begin, begin + FRAME.size + int(row["length"]), int(row["sensor"]) if is_samples else -1, held)
+        )
+    return found
+
+
+def expect(night: Night, kept: list[tuple[int, int, int, set[int]]]) -> None:
+    for sensor, site in enumerate(SITES):
+        wanted: set[int] = set().union(*(held for _, _, of, held in kept if of == sensor))
+        assert counters(night, site) == wanted
+
+
+def test_undamaged(whole: Path) -> None:
+    """A whole night comes back sample by sample, without damage."""
+    night = open_night(whole)
+
+    assert night.damage == ()
+    expect(night, frames(whole))
+    assert counters(night, SITES[0]) == set(range(100 * BLOCKS))
+    assert [event.details for event in night.events()] == [
+        {"percent": 90 - block} for block in (5, 15, 25, 35)
+    ]
+
+
+def random_cuts(size: int) -> list[int]:
+    return [*range(30), *np.random.default_rng(1).integers(0, size, 170).tolist()]
+
+
+def test_cut_at_any_byte(whole: Path, folder: Path) -> None:
+    """Cut anywhere, the log gives every block before the cut, and says where it is cut inside a block."""
+    data, all_frames = (whole / "samples.log").read_bytes(), frames(whole)
+    for cut in random_cuts(len(data)):
+        (folder / "samples.log").write_bytes(data[:cut])
+        night = open_night(folder)
+        expect(night, [frame for frame in all_frames if frame[1] <= cut])
+        edges = {0, *(end for _, end, _, _ in all_frames)}
+        assert bool(night.damage) == (cut not in edges)
+        assert sum(one.length for one in night.damage) == cut - max(edge for edge in edges if edge <= cut)
+
+
+@pytest.mark.parametrize("kind", ["zeros", "garbage", "magic"])
+def test_tails(whole: Path, folder: Path, kind: str) -> None:
+    """Zeros or garbage behind a cut, which a power cut leaves, give nothing false and hide nothing."""
+    rng = np.random.default_rng(2)
+    data, all_frames = (whole / "samples.log").read_bytes(), frames(whole)
+    for cut in rng.integers(0, len(data), 60).tolist():
+        n = int(rng.integers(1, 20_000))
+        tail = {"zeros": bytes(n), "garbage": rng.bytes(n), "magic": (MAGIC + rng.bytes(9)) * (n // 13 + 1)}[
+            kind
+        ]
+        (folder / "samples.log").write_bytes(data[:cut] + tail)
+        night = open_night(folder)
+        expect(night, [frame for frame in all_frames if frame[1] <= cut])
+        assert sum(one.length for one in night.damage) >= len(tail)
+
+
+def test_flipped_bits(whole: Path, folder: Path) -> None:
+    """One flipped bit costs the block it is in, wherever it is (a length too), and is reported there."""
+    data, all_frames = (whole / "samples.log").read_bytes(), frames(whole)
+    rng = np.random.default_rng(3)
+    heads = [begin + byte for begin, _, _, _ in all_frames[3:6] for byte in range(FRAME.size)]
+    for at in [*heads, *rng.integers(0, len(data), 400).tolist()]:
+        flipped = bytearray(data)
+        flipped[at] ^= 1 << int(rng.integers(8))
+        (folder / "samples.log").write_bytes(flipped)
+        hit = next(frame for frame in all_frames if frame[0] <= at < frame[1])
+        night = open_night(folder)
+        expect(night, [frame for frame in all_frames if frame is not hit])
+        assert [(one.offset, one.length) for one in night.damage] == [(hit[0], hit[1] - hit[0])]
+
+
+def test_many_flipped_bits_and_holes(whole: Path, folder: Path) -> None:
+    """Damage in many places at once: every block that it does not touch comes back."""
+    data, all_frames = (whole / "samples.log").read_bytes(), frames(whole)
+    rng = np.random.default_rng(4)
+    for _ in range(60):
+        hurt, touched = bytearray(data), set()
+        for at in rng.integers(0, len(data), int(rng.integers(2, 12))).tolist():
+            n = min(int(rng.integers(1, 3000)), len(data) - at)
+            hurt[at : at + n] = bytes(n) if rng.random() < 0.5 else rng.bytes(n)
+            touched |= {begin for begin, end, _, _ in all_frames if begin < at + n and end > at}
+        (folder / "samples.log").write_bytes(hurt)
+        night = open_night(folder)
+        expect(night, [frame for frame in all_frames if frame[0] not in touched])
+        assert night.damage
+
+
+def test_missing_pieces_and_copies(whole: Path, folder: Path) -> None:
+    """Pieces cut out of the log, or standing in it twice, give each sample once and only what was written."""
+    data, all_frames = (whole / "samples.log").read_bytes(), frames(whole)
+    rng = np.random.default_rng(5)
+    for _ in range(40):
+        a, b = sorted(rng.integers(0, len(data), 2).tolist())
+        (folder / "samples.log").write_bytes(data[:a] + data[b:])
+        expect(open_night(folder), [frame for frame in all_frames if frame[1] <= a or frame[0] >= b])
+        b = min(b, a + 4000)
+        (folder / "samples.log").write_bytes(data[:b] + data[a:])
+        expect(open_night(folder), all_frames)
+
+
+def test_random_bytes_are_no_night(folder: Path) -> None:
+    """A log of anything at all gives no sample and no traceback."""
+    rng = np.random.default_rng(6)
+    for n in (0, 1, 3, 21, 22, 100, 5000, 100_000):
+        (folder / "samples.log").write_bytes(rng.bytes(n))
+        night = open_night(folder)
+        assert [len(night.read(site)) for site in SITES] == [0, 0]
+        assert sum(one.length for one in night.damage) == n
+
+
+def test_reads_go_over_the_edges_of_what_is_read_at_once(
+    whole: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scan finds the same blocks and the same damage however few bytes it reads at a time."""
+    hurt = bytearray((whole / "samples.log").read_bytes())
+    for at in np.random.default_rng(7).integers(0, len(hurt), 6).tolist():
+        hurt[at] ^= 0x40
+    (folder / "samples.log").write_bytes(hurt)
+    expected = open_night(folder)
+    for size in (1, 2, 3, 7, 21, 22, 23, 400, 1009):
+        monkeypatch.setattr("firmware_host.recording.blocks.READ_BYTES", size)
+        night = open_night(folder)
+        assert night.damage == expected.damage
+        np.testing.assert_array_equal(night.scan.index, expected.scan.index)
+
+
+def test_torn_last_block_then_another_session(whole: Path, folder: Path) -> None:
+    """A session appended behind a torn block leaves it as it is; both sessions come back."""
+    data, all_frames = (whole / "samples.log").read_bytes(), frames(whole)
+    for cut in np.random.default_rng(8).integers(2000, len(data), 12).tolist():
+        (folder / "samples.log").write_bytes(data[:cut])
+        before = open_night(folder)
+        with continue_night(folder) as writer:
+            append(writer, 0, 1_000_000)
+        night = open_night(folder)
+        assert (folder / "samples.log").read_bytes()[:cut] == data[:cut]
+        assert counters(night, SITES[0]) == counters(before, SITES[0]) | set(range(1_000_000, 1_000_100))
+        assert len(night.damage) == len(before.damage) == (cut not in {end for _, end, _, _ in all_frames})
+        assert [stretch.cause for stretch in night.stretches(SITES[0])][-1] == "session"
+
+
+def test_verify_counts(whole: Path, folder: Path) -> None:
+    """`verify` counts blocks and samples, and the blocks that damage swallowed."""
+    good = verify(whole)
+    assert (good.damage, good.sessions, good.missing_blocks) == ((), 1, 0)
+    assert good.samples == dict.fromkeys(SITES, 100 * BLOCKS)
+    assert good.blocks == 2 * BLOCKS + 4 + 1
+
+    log = folder / "samples.log"
+    hurt = bytearray(log.read_bytes())
+    hurt[frames(whole)[10][0] + 50] ^= 1
+    log.write_bytes(hurt)
+    bad = verify(folder)
+    assert (len(bad.damage), bad.missing_blocks, bad.blocks) == (1, 1, good.blocks - 1)
+    assert sum(bad.samples.values()) == sum(good.samples.values()) - 100
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"\xff\xfe", b"participant = 3\n", b"x = [", b"colour = 'red'\n"]
+)
+def test_lost_metadata_are_made_again_from_the_log(folder: Path, content: bytes | None) -> None:
+    """A night whose night.toml is missing or damaged opens by what its log says, and says so."""
+    meta_file = folder / "night.toml"
+    wanted = open_night(folder).meta
+    meta_file.unlink()
+    if content is not None:
+        meta_file.write_bytes(content)
+    night = open_night(folder)
+
+    assert night.meta == wanted
+    assert [one.file for one in night.damage] == ["night.toml"]
+    assert "night.toml" in night.damage[0].what
+    continue_night(folder).close()
+    assert open_night(folder).damage == ()
+
+
+def test_what_is_no_night(folder: Path, tmp_path: Path) -> None:
+    """A missing path, a file, an empty folder and a night without both of its files get a sentence."""
+    with pytest.raises(NotFoundError, match="no night at"):
+        open_night(tmp_path / "nothing")
+    with pytest.raises(BadFileError, match="is no night"):
+        open_night(folder / "samples.log")
+    with pytest.raises(BadFileError, match="is no night"):
+        open_night(tmp_path)
+    (folder / "samples.log").write_bytes(b"")
+    (folder / "night.toml").unlink()
+    with pytest.raises(BadFileError, match="does not say either"):
+        open_night(folder)
+
+
+def test_missing_log(folder: Path) -> None:
+    """A night without its log opens, empty, and says what is missing."""
+    (folder / "samples.log").unlink()
+    night = open_night(folder)
+
+    assert night.read(SITES[0]) == []
+    assert night.damage[0].what == "the file is missing: there are no samples"
+    assert night.start_ns == night.end_ns == night.meta.start_ns
+
+
+def test_newer_format_is_refused(folder: Path) -> None:
+    """A night of a later format is not misread."""
+    path = folder / "night.toml"
+    path.write_text(path.read_text().replace("format = 1", "format = 2"))
+    with pytest.raises(NewerFormatError, match="newer twitchmap"):
+        open_night(folder)
+
+
+def test_a_log_that_changes_under_the_reader(folder: Path) -> None:
+    """Bytes that change between opening and reading are found out by the checksum."""
+    from firmware_host.errors import DamagedNightError
+
+    night = open_night(folder)
+    log = folder / "samples.log"
+    hurt = bytearray(log.read_bytes())
+    hurt[len(hurt) // 2] ^= 1
+    log.write_bytes(hurt)
+    with pytest.raises(DamagedNightError, match="open the night again"):
+        [counters(night, site) for site in SITES]
+
+
+@pytest.fixture
+def growing(tmp_path: Path) -> Iterator[Path]:
+    """A night that a writer is alive at."""
+    folder = tmp_path / "grow.night"
+    with create_night(folder, meta(2)) as writer:
+        for block in range(5):
+            append(writer, 0, 100 * block)
+        yield folder
+
+
+def test_unfinished_block_of_a_living_writer_is_no_damage(growing: Path) -> None:
+    """The beginning of a block at the end is damage only when no writer is there to finish it."""
+    with (growing / "samples.log").open("ab") as file:
+        file.write((growing / "samples.log").read_bytes()[:30])
+    night = open_night(growing)
+
+    assert night.being_written
+    assert night.damage == ()
+    assert counters(night, "left_calf") == set(range(500))
