@@ -132,15 +132,15 @@ def _fill_site(
     is_valid = cover["kind"] == Kind.VALID
     valid = cover[is_valid]
     peaks = np.sort(peaks_s[inside(peaks_s, valid)])
-    rows["valid_s"] = _seconds(valid, edges_s)
+    rows["valid_s"] = seconds_in(valid, edges_s)
     rows["twitches"] = np.histogram(peaks, edges_s)[0] if len(edges_s) > 1 else 0
     dispersion = _night_dispersion(peaks, valid, end_s, rows)
     for name, values in rates(rows["twitches"], rows["valid_s"], dispersion, tau_s).items():
         rows[name] = values
     rows["expected_false"] = rows["detection_limit_mg"] = np.nan
 
-    unconfirmed = _seconds(valid[valid["wear_unconfirmed"]], edges_s)
-    not_worn = _seconds(cover[cover["kind"] == Kind.NOT_WORN], edges_s)
+    unconfirmed = seconds_in(valid[valid["wear_unconfirmed"]], edges_s)
+    not_worn = seconds_in(cover[cover["kind"] == Kind.NOT_WORN], edges_s)
     inside_s = np.diff(np.clip(edges_s, 0, end_s))
     rows["state"] = np.select(
         [rows["valid_s"] > 2 * unconfirmed, rows["valid_s"] > 0, not_worn > inside_s / 2],
@@ -157,7 +157,7 @@ def inside(times_s: Floats, stretches: Table) -> npt.NDArray[np.bool_]:
     return np.asarray((at >= 0) & (times_s < stretches["end_s"][at]))
 
 
-def _seconds(stretches: Table, edges_s: Floats) -> Floats:
+def seconds_in(stretches: Table, edges_s: Floats) -> Floats:
     """Return the seconds of the stretches that fall between each two edges."""
     if not len(stretches):
         return np.zeros(max(len(edges_s) - 1, 0))
@@ -229,7 +229,7 @@ def _dispersion(peaks_s: Floats, valid: Table, edges_s: Floats) -> float:
 
     The ratio of sums (instead of Pearson's sum of ratios) keeps blocks with next to no valid time harmless.
     """
-    seconds = _seconds(valid, edges_s)
+    seconds = seconds_in(valid, edges_s)
     n = np.histogram(peaks_s, edges_s)[0][seconds > 0]
     seconds = seconds[seconds > 0]
     blocks = len(seconds)

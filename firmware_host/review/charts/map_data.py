@@ -1,0 +1,105 @@
+"""What a picture of the night is made of, and how its numbers read in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from firmware_host.body import order, site
+from firmware_host.review.charts.time_axis import local, zone_of
+from firmware_host.twitch_map import State
+from firmware_host.twitches import Kind, Table
+
+NOTE = (
+    "Counts of movements that look like twitches, not a diagnosis. The number alone is neither good nor bad."
+)
+_ORIGINS = {"simulated": "simulated", "virtual": "virtual sensors"}
+
+
+@dataclass(frozen=True)
+class MapData:
+    """A night's counts, ready to be drawn."""
+
+    title: str
+    start_ns: int
+    end_ns: int
+    time_zone: str
+    origin: str
+    """recorded, imported, virtual or simulated"""
+    bins: Table
+    """`COUNT_DTYPE`: the sites' counts in time bins."""
+    totals: Table
+    """`COUNT_DTYPE`: one row a worn site, of the whole night."""
+    coverage: Table
+    """`COVERAGE_DTYPE`"""
+
+    @property
+    def rows(self) -> list[np.void]:
+        """The sites' totals, from head to foot."""
+        return sorted(self.totals, key=lambda row: order(str(row["site"])))
+
+    @property
+    def night_s(self) -> float:
+        """Length of the night in s."""
+        return (self.end_ns - self.start_ns) / 1e9
+
+    @property
+    def mark(self) -> str:
+        """What must be said of a night that no person slept; empty for a real one."""
+        return _ORIGINS.get(self.origin, "")
+
+
+def rate_words(row: np.void) -> str:
+    """Return a site's number with its interval: "38 per valid hour (31 to 46)"."""
+    if row["state"] == State.NOT_WORN:
+        return "not worn"
+    if row["valid_s"] <= 0:
+        return "not observed"
+    rate, low, high = float(row["rate_per_h"]), float(row["rate_low"]), float(row["rate_high"])
+    digits = 0 if rate >= 10 or high >= 100 else 1 if rate >= 0.1 or high >= 1 else 2
+    span = f"{low:,.{digits}f} to {high:,.{digits}f}"
+    if row["twitches"] == 0:
+        return f"none seen (0 to {high:,.{digits}f} per valid hour)"
+    return f"{rate:,.{digits}f} per valid hour ({span})"
+
+
+def valid_words(row: np.void, data: MapData) -> str:
+    """Return how much of the night was observed: "6 h 12 min valid of 8 h"."""
+    cover = data.coverage[(data.coverage["site"] == row["site"]) & (data.coverage["kind"] == Kind.VALID)]
+    cover = cover[cover["wear_unconfirmed"]]
+    doubtful_s = float(np.sum(cover["end_s"] - cover["start_s"]))
+    doubt = f", wearing not confirmed in {duration_words(doubtful_s)} of it" if doubtful_s >= 60 else ""
+    if row["valid_s"] <= 0:
+        return f"no valid time in {duration_words(data.night_s)}"
+    return f"{duration_words(float(row['valid_s']))} valid of {duration_words(data.night_s)}{doubt}"
+
+
+def limit_words(row: np.void) -> str:
+    """Return the smallest twitch that this site's night could show."""
+    limit = float(row["detection_limit_mg"])
+    return "detection limit not yet measured" if math.isnan(limit) else f"detection limit {limit:.1f} mg"
+
+
+def night_words(data: MapData) -> str:
+    """Return when the night was, in its own time zone."""
+    zone = zone_of(data.time_zone)
+    start, end = local(data.start_ns, zone), local(data.end_ns, zone)
+    day = f"{start:%a} {start.day} {start:%b %Y}"
+    until = f"{end:%H:%M}" if (end - start).days < 1 else f"{end.day} {end:%b} {end:%H:%M}"
+    return f"{day}, {start:%H:%M} to {until} ({data.time_zone})"
+
+
+def site_words(row: np.void, data: MapData) -> str:
+    """Return one sentence on a site, for a screen reader or a pointer."""
+    label = site(str(row["site"])).label
+    return f"{label}: {rate_words(row)}; {valid_words(row, data)}; {limit_words(row)}"
+
+
+def duration_words(seconds: float) -> str:
+    """Return a duration in hours and minutes: "6 h 12 min"; below a minute in seconds."""
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return " ".join([f"{hours} h"] * (hours > 0) + [f"{minutes} min"] * (minutes > 0 or not hours))
