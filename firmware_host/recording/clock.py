@@ -150,10 +150,8 @@ def _bend(
     rest = y - line
     bend = np.zeros(bins + 1)
     # Each round smooths what the last one left, so that also a quick bend (a sensor warming up) is followed.
-    # Only then can a bin that stands out be told from a bend.
-    for robust in (False, False, False, True, True, True):
-        seen = _reduce(of, x, rest - np.interp(x, knots, bend), bins, late=late)
-        bend += _smooth(*seen, knots, robust=robust)
+    for _ in range(6):
+        bend += _smooth(*_reduce(of, x, rest - np.interp(x, knots, bend), bins, late=late), knots)
     return knots, level + slope * knots + bend
 
 
@@ -168,17 +166,16 @@ def _reduce(
     return x[picked], rest[picked], (sizes > 0).astype(np.float64)
 
 
-def _smooth(x: Floats, value: Floats, weight: Floats, knots: Floats, *, robust: bool) -> Floats:
-    """Smooth the bins' values by lines around each knot; robust: bins that stand out count less."""
+def _smooth(x: Floats, value: Floats, weight: Floats, knots: Floats) -> Floats:
+    """Smooth the bins' values by lines around each knot; bins that stand out do not count."""
+    there = weight > 0
+    value = np.interp(x, x[there], value[there])
+    neighbours = np.lib.stride_tricks.sliding_window_view(np.pad(value, 2, mode="edge"), 5)
+    apart = np.abs(value - np.median(neighbours, axis=1))
+    weight = weight * (apart <= 6 * np.median(apart[there]) + 1e-3)
     distance = np.abs(_around(x) - knots[:, None]) / (REACH * (knots[1] - knots[0]))
     near = np.clip(1 - distance**3, 0, None) ** 3 * _around(weight)
-    fit = _local_lines(_around(x) - knots[:, None], _around(value), near)
-    if not robust:
-        return fit
-    rest = value - np.interp(x, knots, fit)
-    spread = 1.4826 * float(np.median(np.abs(rest[weight > 0]))) + 1e-6
-    trusted = np.clip(1 - (rest / (6 * spread)) ** 2, 0, None) ** 2 + 1e-9
-    return _local_lines(_around(x) - knots[:, None], _around(value), near * _around(trusted))
+    return _local_lines(_around(x) - knots[:, None], _around(value), near)
 
 
 def _around(bins: Floats) -> Floats:

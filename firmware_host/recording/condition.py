@@ -19,8 +19,8 @@ CAUSES = {
     "suspended": "computer asleep",
     "counter": "sensor counts anew",
 }
-NEAR_NS = 5 * 10**9
-"""What is logged up to so long before a gap may be its cause."""
+NEAR_NS = 2 * 10**9
+"""What is logged up to so long before a gap may be its cause; a start or end that is no later is none."""
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -83,15 +83,14 @@ def gaps(night: Night, site: str) -> tuple[Gap, ...]:
         for begin, end in stretch.pieces.tolist():
             start_ns, end_ns = stretch.time_ns([begin, end]).tolist()
             offset = int(stretch.run.rows["offset"][np.searchsorted(stretch.run.start, begin)])
-            if start_ns - last_ns > 1.5e9 / stretch.fs_hz:
+            if start_ns - last_ns > (NEAR_NS if last_offset < 0 else 1.5e9 / stretch.fs_hz):
                 why = _logged(events, last_ns, start_ns) or _in_file(night, last_offset, offset) or cause
                 found.append(Gap(last_ns, start_ns, why))
             last_ns, cause = end_ns, "samples lost on the way"
             last_offset = _offset_before(stretch, end)
     if night.end_ns - last_ns > NEAR_NS:
-        found.append(
-            Gap(last_ns, night.end_ns, _logged(events, last_ns, night.end_ns) or "no more samples came")
-        )
+        rest = "no more samples came" if last_offset >= 0 else "no samples came"
+        found.append(Gap(last_ns, night.end_ns, _logged(events, last_ns, night.end_ns) or rest))
     return tuple(found)
 
 
@@ -101,8 +100,8 @@ def _offset_before(stretch: Stretch, end: int) -> int:
 
 
 def _logged(events: list[LogEvent], start_ns: int, end_ns: int) -> str | None:
-    """Return the cause that was logged around a gap."""
-    for event in events:
+    """Return the cause that was logged last around a gap."""
+    for event in reversed(events):
         if event.kind == "lost_data":
             details = event.details
             if details["start_utc_ns"] - NEAR_NS <= end_ns and start_ns <= details["end_utc_ns"] + NEAR_NS:

@@ -186,7 +186,8 @@ class Night:
             samples = index["kind"][begin:end] == BlockKind.SAMPLES
             keep = samples if samples.any() else np.ones(len(mono), bool)
             mono, utc = mono[keep], utc[keep]
-            offsets.append(int(np.median((utc - mono)[mono >= mono.max() - CLOCK_SETTLED_NS])))
+            settled = np.sort((utc - mono)[mono >= mono.max() - CLOCK_SETTLED_NS])
+            offsets.append(int(settled[len(settled) // 2]))  # a median that stays whole
         return index["offset"][starts], np.array(offsets or [0], np.int64)
 
 

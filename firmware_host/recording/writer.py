@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +29,7 @@ from firmware_host.recording.reader import LOCK_FILE, LOG_FILE, read_headers, re
 HEADER_EVERY_S = 600.0
 SYNC_EVERY_S = 2.0
 
+Clock = Callable[[], tuple[int, int]]
 Counts = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 
 
@@ -47,8 +49,11 @@ class NightWriter:
     a thread of the writer's own sees to every two seconds.
     """
 
-    def __init__(self, folder: Path, meta: NightMeta, lock: FileLock, *, session: int, sequence: int) -> None:
+    def __init__(
+        self, folder: Path, meta: NightMeta, lock: FileLock, clock: Clock, *, session: int, sequence: int
+    ) -> None:
         self.path = folder
+        self._clock = clock
         self.meta = meta
         self._lock = lock
         self._session = session
@@ -179,12 +184,8 @@ class NightWriter:
 
     def _write_header(self) -> None:
         self._header_due = time.monotonic() + HEADER_EVERY_S
-        header = {
-            "night": msgspec.to_builtins(self.meta),
-            "session": self._session,
-            "utc_ns": time.time_ns(),
-            "mono_ns": time.monotonic_ns(),
-        }
+        mono_ns, utc_ns = self._clock()
+        header = {"night": self.meta, "session": self._session, "utc_ns": utc_ns, "mono_ns": mono_ns}
         self._append(BlockKind.HEADER, msgspec.json.encode(header), 0, None, None)
 
     def _note_loss(self, tag: tuple[int, int, int]) -> None:
@@ -198,8 +199,8 @@ class NightWriter:
         """Log what had to be given up, once the disk takes data again."""
         lost, self._lost = self._lost, {}
         for sensor, loss in lost.items():
-            details = msgspec.structs.asdict(loss)
-            self.append_event("lost_data", sensor, time.time_ns(), time.monotonic_ns(), **details)
+            mono_ns, utc_ns = self._clock()
+            self.append_event("lost_data", sensor, utc_ns, mono_ns, **msgspec.structs.asdict(loss))
 
     def _sync_now_and_then(self) -> None:
         while not self._stop_sync.wait(SYNC_EVERY_S):
@@ -217,8 +218,20 @@ class NightWriter:
             raise ValueError(f"stamps are ({len(counts)},) int64, not {stamps_ns.shape} {stamps_ns.dtype}")
 
 
-def create_night(folder: Path, meta: NightMeta) -> NightWriter:
+def system_clock() -> tuple[int, int]:
+    """Return the computer's time: monotonic and UTC, ns."""
+    return time.monotonic_ns(), time.time_ns()
+
+
+def create_night(folder: Path, meta: NightMeta, clock: Clock = system_clock) -> NightWriter:
     """Make a night in a folder that is empty or not there yet.
+
+    Parameters
+    ----------
+    folder, meta
+        Where, and what is known of it.
+    clock
+        The clock that arrivals are told by, where it is not the computer's: (monotonic, UTC), ns.
 
     Raises
     ------
@@ -246,7 +259,7 @@ def create_night(folder: Path, meta: NightMeta) -> NightWriter:
             )
         written = [folder / "night.toml", folder / LOG_FILE]
         write_meta(folder, meta)
-        return NightWriter(folder, meta, lock, session=1, sequence=0)
+        return NightWriter(folder, meta, lock, clock, session=1, sequence=0)
     except BaseException:
         lock.release()
         for path in [*written, folder / LOCK_FILE]:
@@ -256,7 +269,7 @@ def create_night(folder: Path, meta: NightMeta) -> NightWriter:
         raise
 
 
-def continue_night(folder: Path) -> NightWriter:
+def continue_night(folder: Path, clock: Clock = system_clock) -> NightWriter:
     """Append another session to a night; what is there, a torn last block too, stays as it is.
 
     Raises
@@ -281,7 +294,7 @@ def continue_night(folder: Path) -> NightWriter:
         rows = found.index
         session = int(rows["session"].max()) + 1 if len(rows) else 1
         sequence = int(rows["sequence"][-1]) + 1 if len(rows) else 0
-        return NightWriter(folder, meta, lock, session=session, sequence=sequence)
+        return NightWriter(folder, meta, lock, clock, session=session, sequence=sequence)
     except BaseException:
         lock.release()
         raise
