@@ -1,6 +1,6 @@
 """The stages of pass 1 in order, streaming: one detector for one stretch of one sensor.
 
-An event is final at most 120 s after its peak arrived: a filter block (at most 46 s), half a floor window
+An event is final at most 120 s after its peak arrived: a filter block (75 s), half a floor window
 (30 s) and a few seconds for the gate. Only the judgement of wear can change later, up to the end of the
 stretch.
 """
@@ -49,7 +49,10 @@ CANDIDATE_COLUMNS: tuple[Column, ...] = (
 CANDIDATE_DTYPE = dtype_of(CANDIDATE_COLUMNS)
 MARGIN = 24
 """Cells (6 s) on both sides that the gate and the side-lobe rule look at."""
-BATCH = 256
+STEP_CELLS = np.array([-4, -3, -2, 2, 3, 4])
+STEP_WEIGHTS = np.array([-1, -1, -1, 1, 1, 1], np.float32) / 3
+"""The slow step of a burst: mean of three cells after less that of three before."""
+BATCH = 64
 """Candidates whose features are measured at once."""
 GAP_GUARD_S = 0.1
 """What lies so near a gap is judged from half a burst."""
@@ -162,14 +165,13 @@ class SiteDetector:
     def _take_block(self, block: Block) -> None:
         plan = self._plan
         cells = quality.judge_cells(block, plan, self._range_g)
-        band = block.filtered[0]
-        band_energy = pick_stage.cell_means(pick_stage.norm_squared(band), plan.cell)
         usable = ~(cells.missing | cells.clipped | cells.stuck)
-        white, variance = self._whitener.whiten(block.filtered, band_energy, usable, plan.cell)
-        if np.isfinite(variance).all():
+        white, energy, variance = self._whitener.whiten(block.filtered, usable, plan.cell)
+        if np.isfinite(variance[0]):
             self._variances.append(variance)
-        energy = np.concatenate([band_energy[None], pick_stage.cell_means(white, plan.cell)])
-        self._ring.append(band, white, energy, cells)
+        self._ring.append(block.filtered[0], white, energy, cells)
+        if not block.missing.any():
+            return
         first = block.first * plan.decimation
         edges = np.flatnonzero(np.diff(np.concatenate([[False], block.missing, [False]]).astype(np.int8)))
         for start, stop in (edges.reshape(-1, 2) + first).tolist():
@@ -213,12 +215,13 @@ class SiteDetector:
         )
         if not len(index):
             return
-        apart = np.diff(index, prepend=-BATCH * plan.cell, append=len(ring.square) + BATCH * plan.cell) / 2.0
+        alone = np.array([len(ring.square)])
+        half = np.concatenate([alone, (index[1:] - index[:-1]) / 2.0, alone])
         index = index + samples.start
         cell = index // plan.cell
         final = (cell >= here.start) & (cell < here.stop) & (kind[cell] == Kind.VALID)
         if final.any():
-            self._cut(index[final], template[final], merged[final], apart[:-1][final], apart[1:][final])
+            self._cut(index[final], template[final], merged[final], half[:-1][final], half[1:][final])
 
     def _cut(
         self,
@@ -233,15 +236,14 @@ class SiteDetector:
         half = features.snippet_half(plan.fs_internal_hz)
         cell = index // plan.cell
         rows = index[:, None] + np.arange(-half, half)
-        before = ring.mean_mg[:, cell[:, None] + np.arange(-4, -1)].mean(axis=2)
-        after = ring.mean_mg[:, cell[:, None] + np.arange(2, 5)].mean(axis=2)
+        step = np.linalg.norm(ring.mean_mg[:, cell[:, None] + STEP_CELLS] @ STEP_WEIGHTS, axis=0)
         snippets = features.Snippets(
             band_mg=ring.band[:, rows].transpose(1, 0, 2),
             left=left.astype(np.float32),
             right=right.astype(np.float32),
             floor=ring.floor[0, cell],
             template=template.astype(np.float32),
-            step_mg=np.nan_to_num(np.sqrt(((after - before) ** 2).sum(axis=0))),
+            step_mg=np.where(np.isfinite(step), step, np.float32(0.0)),
         )
         self._waiting.append(
             _Cut(index + ring.first_cell * plan.cell, np.sqrt(ring.square[index]), merged, snippets)

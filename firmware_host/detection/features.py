@@ -23,7 +23,8 @@ EDGE_OF_PEAK = 0.05
 """Share of the peak power at which a burst begins and ends, unless the floor is higher."""
 EDGE_OF_FLOOR = 2.0
 """The same over the floor's power."""
-ENERGY_MARGIN_S = 0.02
+EDGE_MARGIN_S = 0.02
+"""The burst's energy and amplitude are measured from so long before its onset to so long after its end."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,10 @@ def make_bursts(cut: Snippets, fs_internal_hz: float, bandwidth_hz: float) -> Bu
     envelope = np.einsum("kam,kam->km", analytic.real, analytic.real) / 2
     envelope += np.einsum("kam,kam->km", analytic.imag, analytic.imag) / 2
     onset, end = _edges(envelope, top, cut.floor)
+    onset, end = np.minimum(onset, peak), np.maximum(end, peak)  # the peak lies between samples
     index = np.arange(fine)
-    inside = (index >= onset[:, None]) & (index <= end[:, None])
+    margin = round(EDGE_MARGIN_S / dt_s)
+    inside = (index >= onset[:, None] - margin) & (index <= end[:, None] + margin)
     main, shares = _main_direction(axes, inside)
     return Bursts(
         time_s=time_s,
@@ -201,10 +204,7 @@ def peak_to_peak_mg(bursts: Bursts) -> Float32:
 
 def snr(bursts: Bursts) -> Float32:
     """Return d = sqrt(2 E) / nd, with the energy of the burst less what the floor has in the same time."""
-    index = np.arange(len(bursts.time_s))
-    margin = round(ENERGY_MARGIN_S / bursts.dt_s)
-    window = (index >= bursts.onset[:, None] - margin) & (index <= bursts.end[:, None] + margin)
-    energy = ((bursts.power - 3 * bursts.cut.floor[:, None]) * window).sum(axis=1) * bursts.dt_s
+    energy = ((bursts.power - 3 * bursts.cut.floor[:, None]) * bursts.inside).sum(axis=1) * bursts.dt_s
     return np.asarray(np.sqrt(2 * np.maximum(energy, 0.0)) / bursts.density, np.float32)
 
 

@@ -16,6 +16,8 @@ from firmware_host.twitches import Kind, Table
 
 CLIPPED_SHARE = 0.995
 """Share of the range from which on a sample counts as clipped: int16 parts end a few counts short of it."""
+CLIPPED_FROM_G = 1.9
+"""With an unknown range: no part has less than 2 g, and gravity alone reaches 1 g."""
 STUCK_S = 10.0
 """All three axes without any change for so long: the sensor hangs, or its steps are too coarse to see."""
 NOISY_DENSITY = 1.9
@@ -71,49 +73,51 @@ def judge_cells(block: Block, plan: Plan, range_g: float | None) -> CellQuality:
     block : Block
     plan : Plan
     range_g : float or None
-        Range of the sensor. None: a sample is clipped where the block's largest value, above 1.9 g, stands
+        Range of the sensor. None: samples are clipped where the block's largest value, above 1.9 g, stands
         three times in a row.
     """
     raw = block.raw_g
     size = plan.cell * plan.decimation
-    mean = raw.reshape(3, plan.cells, size).mean(axis=2) * np.float32(1000.0)
-    same = np.zeros(raw.shape[1], bool)
-    same[1:] = (raw[:, 1:] == raw[:, :-1]).all(axis=0)
-    # The first sample of a cell is compared with the cell before, which may rightly differ.
-    stuck = (
-        same.reshape(plan.cells, size)[:, 1:].all(axis=1)
-        if same.sum() >= size - 1
-        else np.zeros(plan.cells, bool)
-    )
+    mean = (raw.reshape(-1, size) @ np.full(size, 1000.0 / size, np.float32)).reshape(3, plan.cells)
+    clipped, stuck = _clipped(raw, range_g, size), _stuck(raw, size)
+    if not block.missing.any():
+        none = np.zeros(plan.cells, bool)
+        return CellQuality(mean, none, none, clipped, stuck)
     missing = block.missing.reshape(plan.cells, size)
-    mean[:, missing.all(axis=1)] = np.nan
-    return CellQuality(
-        mean_mg=mean,
-        missing=np.asarray(missing.any(axis=1)),
-        empty=np.asarray(missing.all(axis=1)),
-        clipped=np.asarray(_clipped(raw, range_g).reshape(-1, size).any(axis=1)),
-        stuck=np.asarray(stuck & ~missing.any(axis=1)),
-    )
+    some, empty = np.asarray(missing.any(axis=1)), np.asarray(missing.all(axis=1))
+    mean[:, empty] = np.nan
+    return CellQuality(mean, some, empty, clipped, stuck & ~some)
 
 
-def _clipped(raw_g: Float32, range_g: float | None) -> Bool:
+def _clipped(raw_g: Float32, range_g: float | None, size: int) -> Bool:
+    """Tell which cells hold samples at the end of the range."""
     largest = float(max(raw_g.max(), -raw_g.min()))
+    if largest < (CLIPPED_SHARE * range_g if range_g is not None else CLIPPED_FROM_G):
+        return np.zeros(raw_g.shape[1] // size, bool)
     if range_g is not None:
-        if largest < CLIPPED_SHARE * range_g:
-            return np.zeros(raw_g.shape[1], bool)
-        return np.asarray((np.abs(raw_g) >= CLIPPED_SHARE * range_g).any(axis=0))
-    if largest < 1.9:
-        return np.zeros(raw_g.shape[1], bool)
-    at_end = np.abs(raw_g) >= largest
-    return np.asarray(ndimage.binary_opening(at_end, np.ones((1, 3), bool)).any(axis=0))
+        at_end = np.abs(raw_g) >= CLIPPED_SHARE * range_g
+    else:
+        at_end = ndimage.binary_opening(np.abs(raw_g) >= largest, np.ones((1, 3), bool))
+    return np.asarray(at_end.any(axis=0).reshape(-1, size).any(axis=1))
+
+
+def _stuck(raw_g: Float32, size: int) -> Bool:
+    """Tell which cells hold one and the same vector throughout."""
+    cells = raw_g.reshape(3, -1, size)
+    # Cheap first: in nearly all cells the first two samples differ.
+    stuck = np.asarray((cells[:, :, 0] == cells[:, :, 1]).all(axis=0))
+    if stuck.any():
+        stuck[stuck] = (cells[:, stuck] == cells[:, stuck, :1]).all(axis=(0, 2))
+    return stuck
 
 
 def slow_movement(mean_mg: Float32) -> Bool:
     """Tell where the slow acceleration (means of cells, (3, cells) in mg) changes as only movement does."""
     # Smoothed, the swing that one very large twitch leaves in neighbouring means cancels.
-    smooth = ndimage.convolve1d(mean_mg, np.array([0.25, 0.5, 0.25], np.float32), axis=1, mode="nearest")
+    smooth = mean_mg.copy()
+    smooth[:, 1:-1] = 0.5 * mean_mg[:, 1:-1] + 0.25 * (mean_mg[:, 2:] + mean_mg[:, :-2])
     moving = np.zeros(mean_mg.shape[1], bool)
-    for lag, limit_mg in ((2, SLOW_MG), (4, SLOW_MG), (8, SLOW_MG), (24, TILT_MG)):
+    for lag, limit_mg in ((4, SLOW_MG), (8, SLOW_MG), (24, TILT_MG)):
         change = smooth[:, lag:] - smooth[:, :-lag]
         beyond = np.flatnonzero(np.einsum("an,an->n", change, change) > limit_mg**2)
         if len(beyond):
@@ -132,11 +136,10 @@ def sustained_movement(energy: Float32, floor: Float32) -> Bool:
     energy, floor : (cells,) arrays
         Mean square of the band-passed norm and its floor, in mg^2; cells of unknown floor are not judged.
     """
-    nearby = ndimage.maximum_filter1d(energy, 17, mode="nearest")
-    with np.errstate(invalid="ignore"):
-        high = (energy > ENVELOPE_RATIO**2 * floor) & (energy > ENVELOPE_OF_LARGEST**2 * nearby)
-    if high.sum() < SUSTAINED_CELLS:
+    high = energy > ENVELOPE_RATIO**2 * floor
+    if np.count_nonzero(high) < SUSTAINED_CELLS:
         return np.zeros(len(high), bool)
+    high &= energy > ENVELOPE_OF_LARGEST**2 * ndimage.maximum_filter1d(energy, 17, mode="nearest")
     return np.asarray(ndimage.binary_opening(high, np.ones(SUSTAINED_CELLS, bool)))
 
 
@@ -153,7 +156,9 @@ def kinds(moving: Bool, clipped: Bool, stuck: Bool, density: Float32) -> Cells:
     `density` is the floor in mg/sqrt(Hz), NaN where too little quiet signal is near to know it.
     """
     kind = np.full(len(moving), Kind.VALID, np.uint8)
-    kind[~(density <= NOISY_DENSITY) | stuck] = Kind.NOISY
+    kind[~(density <= NOISY_DENSITY)] = Kind.NOISY
+    if stuck.any():
+        kind[ndimage.binary_opening(stuck, np.ones(round(STUCK_S / CELL_S), bool))] = Kind.NOISY
     kind[widen(clipped, CLIP_GUARD_CELLS)] = Kind.CLIPPED
     kind[widen(moving, GUARD_CELLS)] = Kind.MOVEMENT
     return kind
@@ -267,7 +272,8 @@ def tile(kind: Cells, unconfirmed: Bool, gaps: list[tuple[int, int]], size: int,
     table of COVERED_DTYPE
     """
     within = np.clip(np.array(gaps, np.int64).reshape(-1, 2), 0, length)
-    cuts = np.unique(np.concatenate([np.arange(len(kind)) * size, within.ravel(), [length]]))
+    changes = np.flatnonzero((np.diff(kind) != 0) | np.diff(unconfirmed)) + 1
+    cuts = np.unique(np.concatenate([[0], changes * size, within.ravel(), [length]]))
     starts = cuts[:-1]
     gap_depth = np.searchsorted(np.sort(within[:, 0]), starts, "right") - np.searchsorted(
         np.sort(within[:, 1]), starts, "right"

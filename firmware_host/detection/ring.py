@@ -72,8 +72,7 @@ class Ring:
         here = self.cells(self.floor_stop, self.floor_stop + floor.shape[1])
         self.floor[:, here] = floor
         samples = slice(here.start * self._cell, here.stop * self._cell)
-        inverse = np.nan_to_num(1.0 / floor[1:], nan=0.0)
-        scaled = self.white[:, samples].reshape(SERIES - 1, -1, self._cell) * inverse[:, :, None]
+        scaled = self.white[:, samples].reshape(SERIES - 1, -1, self._cell) / floor[1:, :, None]
         self.square[samples] = scaled.max(axis=0).reshape(-1)
         self.floor_stop += floor.shape[1]
 
