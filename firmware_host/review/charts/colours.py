@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 # Eight colours evenly spaced in lightness, computed in OKLCH (lightness 0.945 to 0.34, hue 205 to 252).
 PALETTE = ("#d2f4f8", "#a8dbe5", "#81c0d3", "#5ea5c0", "#4289ac", "#2d6e94", "#1f537a", "#16395e")
-_WIDE = 20.0
+_WIDE = 10.0
 """Ratio of the largest to the smallest rate above which a linear scale would hide the small ones."""
 
 
@@ -46,7 +46,7 @@ class Scale:
 def scale_for(rates: Iterable[float], *, root: bool | None = None) -> Scale:
     """Return a scale from zero to a round number above the largest rate.
 
-    `root` None takes square roots where the rates span more than a factor of 20.
+    `root` None takes square roots where the rates span more than a factor of 10.
     """
     seen = sorted(rate for rate in rates if rate > 0)
     if not seen:
