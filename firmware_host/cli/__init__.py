@@ -74,25 +74,34 @@ def _run(argv: Sequence[str] | None) -> int:
     except click.UsageError as error:
         error.show()
         return WRONG_USAGE
-    except TwitchmapError as error:
-        _say(str(error))
     except click.ClickException as error:
         _say(error.format_message())
-    except click.Abort:
-        _say("Interrupted.")
-        return INTERRUPTED
-    except TerminatedError:
-        _say("Terminated.")
-        return TERMINATED
+    except (click.Abort, TerminatedError) as error:
+        return _stopped(error)
     except BrokenPipeError:  # what reads our output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        _say(f"The system refuses: {error.strerror or error}{where}.")
+    except (TwitchmapError, OSError) as error:
+        if code := _stopped(error):
+            return code
+        where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+        _say(f"The system refuses: {error.strerror}{where}." if isinstance(error, OSError) else str(error))
     else:
         return result if isinstance(result, int) else DONE
     return MENDABLE
+
+
+def _stopped(error: BaseException | None) -> int:
+    """Return the exit code of the signal that an error comes from, if need be while cleaning up; else 0."""
+    while error is not None:
+        if isinstance(error, TerminatedError):
+            _say("Terminated.")
+            return TERMINATED
+        if isinstance(error, KeyboardInterrupt | click.Abort):
+            _say("Interrupted.")
+            return INTERRUPTED
+        error = error.__context__
+    return 0
 
 
 def _say(sentence: str) -> None:

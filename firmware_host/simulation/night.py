@@ -125,12 +125,13 @@ def simulate_night(
         twitchmap=firmware_host.__version__,
         note=f"simulated, seed {seed}",
     )
-    writer = create_night(target, meta)
+    empty = not target.exists() or (target.is_dir() and not any(target.iterdir()))
     try:
-        with writer:
+        with create_night(target, meta) as writer:
             _write(writer, sensors, meta.start_ns, hours * 3600, lambda part: tell(0.5 + 0.5 * part))
     except BaseException:
-        shutil.rmtree(target, ignore_errors=True)
+        if empty:
+            shutil.rmtree(target, ignore_errors=True)
         raise
     return np.concatenate([sensor.truth for sensor in sensors])
 
@@ -214,18 +215,16 @@ def _lay_down(rng: np.random.Generator, acc_g: Signal, grid: Grid, off_s: Range)
         add_movement(rng, acc_g, grid, edge_s - 4, 8.0, 900.0)
 
 
-def _density(acc_g: Signal, fs_hz: float, without_rows: slice) -> float:
-    """Return the median local noise density in 3-45 Hz, mg per sqrt(Hz), of 10 s windows; body included."""
+def _density(acc_g: Signal, fs_hz: float, off: slice) -> float:
+    """Return the median density in 3-45 Hz, mg per sqrt(Hz), of 10 s windows outside `off`, body included."""
     upper_hz = min(45.0, 0.45 * fs_hz)
     band = signal.butter(2, (3.0, upper_hz), "bandpass", fs=fs_hz, output="sos").astype(np.float32)
     window = round(10 * fs_hz)
-    power = []
-    for start in range(0, len(acc_g) - 2 * window, 60 * window):
-        if not without_rows.start <= start + 30 * window < without_rows.stop:
-            heard = signal.sosfilt(band, acc_g[start : start + 60 * window] - acc_g[start], axis=0)[window:]
-            whole = heard[: len(heard) // window * window]
-            power.append(np.square(whole).reshape(-1, 3 * window).mean(axis=1))
-    return 1000 * float(np.sqrt(np.median(np.concatenate(power)) / (upper_hz - 3)))
+    starts = np.arange(len(acc_g) // window) * window
+    heard = signal.sosfilt(band, acc_g - acc_g[0], axis=0)[: len(starts) * window]
+    power = np.square(heard).reshape(len(starts), -1).mean(axis=1)
+    worn = (starts + window <= off.start) | (starts >= off.stop)
+    return 1000 * float(np.sqrt(np.median(power[worn]) / (upper_hz - 3)))
 
 
 def _write(

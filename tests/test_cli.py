@@ -1,0 +1,438 @@
+"""The command line: what it prints, its exit codes, and that one sentence answers every mistake."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+
+from firmware_host import __version__, formats
+from firmware_host.cli import commands, main
+from firmware_host.cli._terminal import Progress, aligned
+from firmware_host.recording import open_night
+from firmware_host.simulation import simulate_night, write_truth
+
+Run = Callable[..., tuple[int, str, str]]
+SITES = ("left_calf", "right_hand")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in this process: exit code, stdout, stderr."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        code = stop.value.code
+        assert isinstance(code, int)
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a folder with one detected night of six minutes on two sites, and its truth."""
+    folder = tmp_path_factory.mktemp("made")
+    truth = simulate_night(folder / "a.night", hours=0.1, sites=SITES, seed=4)
+    write_truth(folder / "truth.csv", truth)
+    with pytest.raises(SystemExit):
+        main(["detect", str(folder / "a.night"), "--json"])
+    return folder
+
+
+@pytest.fixture
+def nights(made: Path, tmp_path: Path) -> Path:
+    """Copy the made folder, for commands that change it."""
+    return Path(shutil.copytree(made, tmp_path / "nights"))
+
+
+def sentence(err: str) -> str:
+    """Return what was said on stderr, which must be one line and no traceback."""
+    assert "Traceback" not in err
+    lines = [line for line in err.strip().splitlines() if line]
+    assert len(lines) == 1, err
+    return lines[0]
+
+
+def test_help_lists_every_command(run: Run) -> None:
+    """The help names each command with what it does, and each command has a help of its own."""
+    code, out, _ = run("--help")
+    names = commands.list_commands(click.Context(commands))
+    assert code == 0
+    assert {"demo", "import", "detect", "map", "export", "nights", "info", "verify", "amend", "score"} <= set(
+        names
+    )
+    for name in names:
+        assert f"\n  {name} " in out
+        code, own, _ = run(name, "-h")
+        assert code == 0
+        assert own.startswith(f"Usage: twitchmap {name} ")
+
+
+def test_version(run: Run) -> None:
+    """The version is that of the package."""
+    assert run("--version") == (0, f"twitchmap {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["detect"],
+        ["map", "--nonsense", "x"],
+        ["map", "x", "--bin", "15 parsecs"],
+        ["detect", "x", "--operating-point", "keen"],
+        ["demo", "--seed", "one"],
+        ["import", "x", "left_calf"],
+        ["import", "x", "left_calf=a.csv", "left_calf=b.csv"],
+        ["amend", "x"],
+        ["amend", "x", "--site", "left_calf"],
+        ["score", "x"],
+        ["score", "x", "--real-data", "y"],
+    ],
+)
+def test_wrong_usage_is_2(run: Run, arguments: list[str]) -> None:
+    """What is not understood is told with the usage, and nothing is printed on stdout."""
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert "Error: " in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["info", "nowhere.night"], "nowhere.night"),
+        (["detect", "1999-01-01"], "1999-01-01"),
+        (["map", "last", "--dir", "{empty}"], "no night"),
+        (["verify", "{file}"], "no night"),
+        (["detect", "{night}", "--model", "crystal_ball"], "crystal_ball"),
+        (["map", "{night}", "--run", "zzz"], "zzz"),
+        (["export", "{night}", "--out", "{file}"], "written"),
+        (["import", "{empty}/x.night", "left_elbo=a.csv"], "left_elbo"),
+        (["import", "{empty}/x.night", "left_calf=a.csv"], "a.csv"),
+        (["import", "{empty}/x.night", "left_calf={file}", "--timezone", "Mars/Olympus"], "Mars/Olympus"),
+        (["amend", "{night}", "--site", "left_foot=right_foot"], "left_foot"),
+        (["amend", "{night}", "--site", "left_calf=left_elbo"], "left_elbo"),
+        (["score", "{night}", "--truth", "missing.csv"], "missing.csv"),
+        (["score", "--real-data", "{empty}/missing"], "missing"),
+        (["demo", "--out", "{made}"], "already holds"),
+    ],
+)
+def test_a_mistake_gets_one_sentence(
+    run: Run, made: Path, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    """A missing file, a bad site, a full folder: exit 1, one sentence that names it, nothing left behind."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file.csv").write_text("nothing")
+    places = {
+        "empty": tmp_path / "empty", "file": tmp_path / "file.csv", "night": made / "a.night", "made": made,
+    }  # fmt: skip
+    code, out, err = run(*(argument.format(**places) for argument in arguments))
+    assert (code, out) == (1, "")
+    assert words in sentence(err)
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_every_command_prints_one_json_document(run: Run, nights: Path) -> None:
+    """With --json stdout is exactly one JSON document, for each command."""
+    night = nights / "a.night"
+    (nights / "t.csv").write_text(
+        "time_s,x,y,z\n" + "".join(f"{i / 100},{i % 3 / 100},0,1\n" for i in range(1000))
+    )
+    calls = {
+        "detect": [night], "map": [night], "export": [night, "--out", nights / "out"],
+        "nights": ["--dir", nights],
+        "info": [night], "verify": [night], "amend": [night, "--note", "x"],
+        "score": [night, "--truth", nights / "truth.csv"],
+        "demo": ["--out", nights / "demo", "--hours", "0.05"],
+        "import": [nights / "b.night", f"left_calf={nights / 't.csv'}"],
+    }  # fmt: skip
+    assert set(calls) == set(commands.list_commands(click.Context(commands)))
+    for name, arguments in calls.items():
+        code, out, err = run(name, *arguments, "--json")
+        assert code == 0, err
+        json.loads(out, parse_constant=pytest.fail)
+
+
+def test_demo_leaves_all_that_it_names(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo ends with 0 without a terminal; map, tables, truth and night are there, marked as simulated."""
+    monkeypatch.chdir(tmp_path)
+    opened: list[str] = []
+    monkeypatch.setattr(click, "launch", opened.append)
+    code, out, _ = run("demo", "--hours", "0.1", "--seed", "3")
+    assert code == 0
+    folder = tmp_path / "twitchmap-demo"
+    for name in (
+        "map.svg",
+        "events.csv",
+        "counts.csv",
+        "coverage.csv",
+        "truth.csv",
+        "data_dictionary.md",
+        "night.json",
+    ):
+        assert (folder / name).stat().st_size > 100
+        assert name in out
+    assert "simulated" in out
+    assert "simulated" in (folder / "map.svg").read_text(encoding="utf-8")
+    assert not opened
+    assert run("demo", "--hours", "0.05", "--open")[0] == 0
+    assert opened == [str(Path("twitchmap-demo-2") / "map.svg")]
+
+
+def test_the_map_tells_none_from_not_observed(run: Run, tmp_path: Path) -> None:
+    """A bin without valid time has no rate in JSON; one with valid time and no twitch has the rate 0."""
+    simulate_night(tmp_path / "a.night", hours=0.5, seed=2)
+    run("detect", tmp_path / "a.night")
+    code, out, _ = run("map", tmp_path / "a.night", "--bin", "1min", "--json")
+    assert code == 0
+    (document,) = json.loads(out)
+    assert document["origin"] == "simulated"
+    blind = [row for row in document["bins"] if row["valid_s"] == 0]
+    empty = [row for row in document["bins"] if row["valid_s"] > 50 and row["twitches"] == 0]
+    assert blind
+    assert empty
+    assert all(row["rate_per_h"] is None and row["rate_high"] is None for row in blind)
+    assert all(row["rate_per_h"] == 0 and row["rate_high"] > 0 for row in empty)
+
+
+def test_map_draws_pictures(run: Run, made: Path, tmp_path: Path) -> None:
+    """SVG and PNG files are written where asked, for one night at a time."""
+    pytest.importorskip("matplotlib")
+    code, out, err = run("map", made / "a.night", "--svg", tmp_path / "m.svg", "--png", tmp_path / "m.png")
+    assert code == 0
+    assert "left calf" in out
+    assert "m.svg" in err
+    assert (tmp_path / "m.svg").read_bytes().startswith(b"<")
+    assert (tmp_path / "m.png").read_bytes().startswith(b"\x89PNG")
+    shutil.copytree(made / "a.night", tmp_path / "b.night")
+    assert run("map", made / "a.night", tmp_path / "b.night", "--svg", tmp_path / "x.svg")[0] == 2
+
+
+def test_commands_take_a_folder_of_nights(run: Run, nights: Path) -> None:
+    """A folder stands for all nights in it, each once, beside single nights."""
+    shutil.copytree(nights / "a.night", nights / "b.night")
+    code, out, _ = run("verify", nights, nights / "a.night", "--json")
+    assert code == 0
+    assert sorted(json.loads(out)) == ["a.night", "b.night"]
+    code, _, _ = run("export", nights, "--out", nights / "out")
+    assert code == 0
+    with (nights / "out" / "coverage.csv").open() as file:
+        assert {row["night"] for row in csv.DictReader(file)} == {"a.night", "b.night"}
+
+
+def test_the_folder_comes_from_option_or_environment(
+    run: Run, nights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`last` is looked for in --dir, else in TWITCHMAP_DIR, else in ./recordings."""
+    (tmp_path / "away").mkdir()
+    monkeypatch.chdir(tmp_path / "away")
+    assert run("info", "last")[0] == 1
+    assert run("info", "last", "--dir", nights)[0] == 0
+    monkeypatch.setenv("TWITCHMAP_DIR", str(nights))
+    assert run("info", "last")[0] == 0
+    monkeypatch.delenv("TWITCHMAP_DIR")
+    nights.rename(tmp_path / "away" / "recordings")
+    assert run("info", "last")[0] == 0
+
+
+def test_nights_lists_what_is_there(run: Run, nights: Path) -> None:
+    """The list shows start, sites, origin, valid share and runs, and a broken night hides no other."""
+    (nights / "broken.night").mkdir()
+    (nights / "broken.night" / "night.toml").write_text("this is = not [toml")
+    code, out, err = run("nights", "--dir", nights)
+    assert code == 0
+    assert "a.night" in out
+    assert "2026-01-14 22:40" in out
+    assert "simulated" in out
+    assert "broken.night" in err
+    code, out, _ = run("nights", "--dir", nights / "empty")
+    assert code == 0
+    assert "No nights" in out
+
+
+def test_info_tells_rates_gaps_and_runs(run: Run, made: Path) -> None:
+    """Measured rates differ from nominal ones, gaps have causes, the run is listed."""
+    code, out, _ = run("info", made / "a.night", "--json")
+    assert code == 0
+    document = json.loads(out)
+    night = open_night(made / "a.night")
+    for sensor in document["sensors"]:
+        assert sensor["fs_hz"] == pytest.approx(max(s.fs_hz for s in night.stretches(sensor["site"])))
+        assert sensor["fs_nominal_hz"] == 100
+    assert any("out of reach" in gap["cause"] for sensor in document["sensors"] for gap in sensor["gaps"])
+    assert len(document["runs"]) == 1
+    code, out, _ = run("info", made / "a.night")
+    assert code == 0
+    assert "out of reach" in out
+
+
+def test_verify_finds_damage(run: Run, nights: Path) -> None:
+    """One flipped byte makes verify exit with 1 and say where; info still works."""
+    log = nights / "a.night" / "samples.log"
+    content = bytearray(log.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    log.write_bytes(content)
+    code, out, _ = run("verify", nights / "a.night")
+    assert code == 1
+    assert "damaged" in out
+    assert "byte" in out
+    code, out, _ = run("info", nights / "a.night", "--json")
+    assert code == 0
+    assert json.loads(out)["damage"]
+
+
+def test_amend_keeps_history(run: Run, nights: Path) -> None:
+    """A corrected site, pseudonym and placement are used from then on, and the old values stay known."""
+    code, out, _ = run(
+        "amend", nights / "a.night", "--participant", "P7", "--site", "right_hand=left_hand",
+        "--placement", "left_calf=upper third",
+    )  # fmt: skip
+    assert code == 0
+    assert "'P7'" in out
+    meta = open_night(nights / "a.night").meta
+    assert meta.participant == "P7"
+    assert [sensor.site for sensor in meta.sensors] == ["left_calf", "left_hand"]
+    assert meta.sensors[0].placement == "upper third"
+    assert {change.old for change in meta.history} == {"simulated", "right_hand", ""}
+    assert "Nothing changed" in run("amend", nights / "a.night", "--participant", "P7")[1]
+
+
+def test_import_makes_a_night(run: Run, tmp_path: Path) -> None:
+    """A CSV becomes a night; what was understood is told first, and a second import to it is refused."""
+    rng = np.random.default_rng(1)
+    rows = np.column_stack(
+        (np.arange(3000) / 100, rng.normal(0, 0.001, (3000, 2)), rng.normal(1, 0.001, 3000))
+    )
+    np.savetxt(tmp_path / "a.csv", rows, "%.4f", ",", header="time_s,ax_g,ay_g,az_g", comments="")
+    arguments = ["import", tmp_path / "a.night", f"left_calf={tmp_path / 'a.csv'}", "--participant", "P3"]
+    code, out, err = run(*arguments)
+    assert code == 0
+    assert "a.night" in out
+    assert "rate 100 Hz" in err
+    night = open_night(tmp_path / "a.night")
+    assert night.meta.participant == "P3"
+    assert night.meta.origin == "imported"
+    code, _, err = run(*arguments)
+    assert code == 1
+    assert "not empty" in sentence(err)
+
+
+def test_score_tells_recall_and_false_alarms(run: Run, made: Path) -> None:
+    """A run is scored against the truth of its night."""
+    code, out, _ = run("score", made / "a.night", "--truth", made / "truth.csv")
+    assert code == 0
+    assert "recall" in out
+    code, out, _ = run("score", made / "a.night", "--truth", made / "truth.csv", "--json")
+    (one,) = json.loads(out).values()
+    assert one["truths"] + one["outside_truths"] > 0
+    assert 0 <= one["recall"] <= 1
+
+
+def test_a_refusing_system_is_a_sentence(run: Run, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the system that nothing else explains is exit 1 with its reason and its file."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "secret.toml")
+
+    monkeypatch.setattr("firmware_host.recording.open_night", refuse)
+    code, _, err = run("info", made / "a.night")
+    assert code == 1
+    assert "Permission denied (secret.toml)" in sentence(err)
+
+
+def start(*arguments: object, cwd: Path, **more: Any) -> subprocess.Popen[bytes]:
+    """Start the command line as a process of its own."""
+    environment = {**os.environ, "PYTHONIOENCODING": more.pop("encoding", "utf-8"), "PYTHONUTF8": "0"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "firmware_host", *map(str, arguments)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, env=environment,
+        **more,
+    )  # fmt: skip
+
+
+def test_a_terminal_that_knows_only_ascii(made: Path) -> None:
+    """The map prints on an ASCII terminal, and so does a note with other letters."""
+    process = start("map", made / "a.night", cwd=made, encoding="ascii")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    out.decode("ascii")
+    assert b"left calf" in out
+
+
+def test_a_reader_that_leaves_early_is_no_error(made: Path) -> None:
+    """When what reads the output stops, the command ends quietly."""
+    process = start("map", made / "a.night", "--json", "--bin", "1s", cwd=made)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.read(10)
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(60), err) == (0, b"")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_it_cleanly(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """Ctrl-C and SIGTERM during a long command end it with 130 and 143, and nothing is left half made."""
+    process = start(
+        "demo", "--out", "out", "--hours", "4", cwd=tmp_path,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    patience = time.monotonic() + 120
+    while not list(tmp_path.glob("out/*.night")) and time.monotonic() < patience:
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert b"Traceback" not in err
+    assert not list(tmp_path.glob("out/*.night"))
+
+
+def test_progress_shows_on_a_terminal_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bar is drawn on a terminal once a second has passed, and wiped at the end; elsewhere nothing is."""
+    clock = iter(range(0, 100, 2))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    with Progress("counting") as tell:
+        tell(0.5)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with Progress("counting") as tell:
+        tell(0.5)
+        tell(1.0, "sorting")
+    shown = capsys.readouterr().err
+    assert "counting [###############...............]  50%" in shown
+    assert "sorting [" in shown
+    assert shown.endswith("\r")
+
+
+def test_tables_align() -> None:
+    """Numbers stand to the right, words to the left, and no line ends in spaces."""
+    assert (
+        aligned(("a", "n"), [("long word", "1"), ("x", "100")])
+        == "a            n\nlong word    1\nx          100"
+    )
+
+
+def test_every_exporter_has_the_same_way_in() -> None:
+    """What the export command can call, every exporter has."""
+    assert formats.names("export")
+    for name in formats.names("export"):
+        assert callable(formats.load("export", name).export)
