@@ -169,7 +169,7 @@ def test_every_command_prints_one_json_document(run: Run, nights: Path) -> None:
 
 
 def test_demo_leaves_all_that_it_names(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The demo ends with 0 without a terminal; map, tables, truth and night are there, marked as simulated."""
+    """The demo ends with 0 without a terminal; map, tables and truth are there, marked as simulated."""
     monkeypatch.chdir(tmp_path)
     opened: list[str] = []
     monkeypatch.setattr(click, "launch", opened.append)
