@@ -1,0 +1,137 @@
+"""All figures of speed and size in one run: `make bench`, or `python benchmarks/bench.py [--hours 8]`.
+
+Ratios are of CPU seconds in one process, so that they hold on any machine; memory and start-up are measured
+on processes of their own. Signals are made up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import importing
+import numpy as np
+from detector import FS_HZ, cpu_of, growth, plain_scipy
+
+from firmware_host.analysis import detect_night
+from firmware_host.detection.signals import twitch_acceleration
+from firmware_host.recording import NightMeta, SensorInfo, create_night, open_night
+
+NOISE_MG = 0.5
+TWITCHES_PER_H = 375.0
+START_NS = 1_767_000_000_000_000_000
+SITE = "left_calf"
+
+
+def write_night(folder: Path, hours: float, mg_per_count: float = 0.122) -> int:
+    """Record a made-up site, one block a second; return the bytes of its log."""
+    info = SensorInfo(
+        index=0, site=SITE, fs_hz=FS_HZ, g_per_count=mg_per_count / 1e3, sample_type="int16", range_g=4.0
+    )
+    meta = NightMeta(
+        participant="p", label="bench", origin="simulated", time_zone="UTC", start_ns=START_NS,
+        sensors=(info,), twitchmap="bench",
+    )  # fmt: skip
+    rng = np.random.default_rng(1)
+    shape_mg = twitch_acceleration(np.arange(100) / FS_HZ, 0.05)
+    shape_mg *= 20 / np.ptp(shape_mg)
+    block = int(FS_HZ)
+    with create_night(folder, meta) as writer:
+        for second in range(int(hours * 3600)):
+            acc_mg = rng.normal((100, -200, 970), NOISE_MG, (block, 3))
+            if rng.random() < TWITCHES_PER_H / 3600:
+                direction = rng.normal(size=3)
+                acc_mg[50:150] += shape_mg[:, None] * direction / np.linalg.norm(direction)
+            at_ns = round((second + 1) * 1e9)
+            writer.append_samples(
+                0,
+                np.rint(acc_mg / mg_per_count).astype(np.int16),
+                second * block,
+                arrival_mono_ns=at_ns,
+                arrival_utc_ns=START_NS + at_ns,
+            )
+    return (folder / "samples.log").stat().st_size
+
+
+def read_whole(folder: Path) -> np.ndarray:
+    """Read all samples of the site as one array, (n, 3) in g."""
+    stretches = open_night(folder).stretches(SITE)
+    return np.concatenate([acc_g for stretch in stretches for _, acc_g in stretch.chunks()])
+
+
+def whole_job(folder: Path, repeats: int) -> tuple[float, float, int]:
+    """Return best CPU seconds of reading and detecting, of reading and plain scipy, and the events."""
+    events, ours, plain = len(detect_night(folder).events), [], []
+    for _ in range(repeats):
+        ours.append(cpu_of(lambda: detect_night(folder)))
+        plain.append(cpu_of(lambda: plain_scipy(read_whole(folder))))
+    return min(ours), min(plain), events
+
+
+def peak_mb(hours: float) -> float:
+    """Return the peak memory of a process that detects a night of some hours, in MB."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place, "bench.night")
+        write_night(folder, hours)
+        done = subprocess.run(
+            [sys.executable, __file__, "--detect", folder], check=True, capture_output=True, text=True
+        )
+        return float(done.stdout)
+
+
+def start_up_s(arguments: list[str], repeats: int = 5) -> float:
+    """Return the median wall seconds of a short command."""
+    took = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "firmware_host", *arguments], check=True, capture_output=True)
+        took.append(time.perf_counter() - start)
+    return sorted(took)[len(took) // 2]
+
+
+def main() -> None:
+    """Print everything."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--hours", type=float, default=8.0)
+    parser.add_argument("--detect", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.detect:
+        detect_night(arguments.detect)
+        print(importing.peak_of_this_process_mb())
+        return
+    hours = arguments.hours
+    print(
+        f"made-up site, {hours:g} h x {FS_HZ:g} Hz x 3 axes, {NOISE_MG} mg rms, {TWITCHES_PER_H:g} twitches/h"
+    )
+    with tempfile.TemporaryDirectory() as place:
+        for mg_per_count in (0.061, 0.122):
+            folder = Path(place, f"{mg_per_count}.night")
+            took = cpu_of(lambda: write_night(folder, hours, mg_per_count))  # noqa: B023
+            size = (folder / "samples.log").stat().st_size
+            print(
+                f"a sensor-night at {mg_per_count} mg per count: {size / 1e6:.2f} MB ({took:.1f} s CPU to write)"
+            )
+        ours, plain, events = whole_job(folder, 3)
+        print(f"read: {cpu_of(lambda: read_whole(folder)):.2f} s CPU")
+        print(
+            f"whole job, reading included: {ours:.2f} s CPU ({events} events); "
+            f"read + plain scipy {plain:.2f} s; ratio {ours / plain:.2f}"
+        )
+    print(f"detector, CPU an hour of 8 h over that of 2 h: {growth():.2f}")
+    for some in (1.0, 8.0, 24.0):
+        print(f"peak memory of detecting {some:g} h: {peak_mb(some):.0f} MB")
+    for command in (["--help"], ["nights"], ["map", "--help"], ["detect", "--help"]):
+        print(f"start-up of `twitchmap {' '.join(command)}`: {start_up_s(command):.2f} s")
+    print("import of a CSV file:")
+    sys.argv = [importing.__file__, "--hours", str(hours), "--kind", "elapsed", "iso"]
+    importing.main()
+
+
+if __name__ == "__main__":
+    main()
