@@ -18,17 +18,17 @@ FS_HZ = 100.0
 def meta(n_sensors: int = 1, **changes: Any) -> NightMeta:
     """Return metadata of a night of int16 sensors at 100 Hz."""
     sites = ("left_calf", "right_calf", "left_thigh", "right_thigh", "left_calf.2", "chest", "back", "neck")
-    sensor = {"fs_hz": FS_HZ, "g_per_count": 0.122e-3, "sample_type": "int16", "range_g": 4.0}
+    sensor: dict[str, Any] = {"fs_hz": FS_HZ, "g_per_count": 0.122e-3, "sample_type": "int16", "range_g": 4.0}
     fields: dict[str, Any] = {
         "participant": "P1", "label": "test", "origin": "recorded", "time_zone": "Europe/Berlin",
         "start_ns": START_NS, "twitchmap": "0.1.0",
-        "sensors": tuple(SensorInfo(index=i, site=sites[i], **sensor) for i in range(n_sensors)),  # type: ignore[arg-type]
+        "sensors": tuple(SensorInfo(index=i, site=sites[i], **sensor) for i in range(n_sensors)),
     }  # fmt: skip
     return NightMeta(**(fields | changes))
 
 
 def numbers(sensor: int, first: int, n: int) -> npt.NDArray[np.int16]:
-    """Return samples that name their sensor and counter: noise around gravity, the same for the same counter."""
+    """Return samples that tell sensor and counter: noise around gravity, alike for the same counter."""
     counter = np.arange(first, first + n)[:, None] * 3 + np.arange(3) + 7919 * sensor
     noise = (counter * 2_654_435_761 % 2**32) >> 27
     return (noise + np.array([100, -4000, 7000])).astype(np.int16)

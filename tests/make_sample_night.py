@@ -1,7 +1,8 @@
 """Make the sample night that pins version 1 of the night format: `python tests/make_sample_night.py`.
 
-It was made once and is committed; its log must never be made again, or it would prove nothing. It holds what the
-format knows: both sample types, every way of coding, stamps, device times, a gap, events, two sessions, a torn block.
+It was made once and is committed; its log must never be made again, or it would prove nothing. It holds what
+the format knows: both sample types, every way of coding, stamps, device times, a gap, events, two sessions,
+and a torn block.
 """
 
 from __future__ import annotations
@@ -18,15 +19,34 @@ START_NS = 1_795_386_600_000_000_000
 MONO_NS = 1_000_000_000_000
 S = 1_000_000_000
 META = NightMeta(
-    participant="nobody", label="format 1", origin="simulated", time_zone="Europe/Berlin", start_ns=START_NS,
-    twitchmap="0.1.0", note="made by tests/make_sample_night.py; random numbers, nobody's movements",
+    participant="nobody",
+    label="format 1",
+    origin="simulated",
+    time_zone="Europe/Berlin",
+    start_ns=START_NS,
+    twitchmap="0.1.0",
+    note="made by tests/make_sample_night.py; random numbers, nobody's movements",
     sensors=(
-        SensorInfo(index=0, site="left_calf", fs_hz=100.0, g_per_count=0.000122, sample_type="int16", range_g=4.0,
-                   model="made up", serial="A1", firmware="1.0", placement="middle of the muscle"),
-        SensorInfo(index=1, site="right_calf", fs_hz=50.0, g_per_count=1.0, sample_type="float32", clock="stamps"),
-        SensorInfo(index=7, site="left_calf.2", fs_hz=100.0, g_per_count=0.001, sample_type="int16", range_g=16.0),
+        SensorInfo(
+            index=0,
+            site="left_calf",
+            fs_hz=100.0,
+            g_per_count=0.000122,
+            sample_type="int16",
+            range_g=4.0,
+            model="made up",
+            serial="A1",
+            firmware="1.0",
+            placement="middle of the muscle",
+        ),
+        SensorInfo(
+            index=1, site="right_calf", fs_hz=50.0, g_per_count=1.0, sample_type="float32", clock="stamps"
+        ),
+        SensorInfo(
+            index=7, site="left_calf.2", fs_hz=100.0, g_per_count=0.001, sample_type="int16", range_g=16.0
+        ),
     ),
-)  # fmt: skip
+)
 
 
 def main(folder: Path = FOLDER) -> None:

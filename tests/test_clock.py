@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -52,6 +51,7 @@ def error_ms(timeline: Timeline, taken_s: Floats) -> Floats:
 
 
 def fit(arrival_s: Floats, index: npt.NDArray[np.int64], *, late: bool = True) -> Timeline:
+    """Fit arrivals in seconds."""
     return fit_timeline(index, np.rint(arrival_s * 1e9).astype(np.int64) + BASE_NS, FS_HZ, late=late)
 
 
@@ -127,7 +127,7 @@ def test_a_short_stretch_keeps_a_measured_rate() -> None:
 
 
 def test_a_gap_is_bridged_by_the_counter() -> None:
-    """Over an hour without blocks the counter tells how many samples are missing; times after it are right."""
+    """Over an hour without blocks the counter tells how many samples are missing; later times are right."""
     rng = np.random.default_rng(9)
     taken = true_times(3 * 3600 * 200, 0.03)
     last = np.arange(199, len(taken), 200)
@@ -150,7 +150,7 @@ def test_one_arrival_before_its_time_bends_nothing() -> None:
 
 
 def test_stamps_that_err_to_both_sides() -> None:
-    """A sensor's own stamps, with jitter to both sides and outliers, give times that are right in the middle."""
+    """A sensor's own stamps, with jitter to both sides and outliers, give times right in the middle."""
     rng = np.random.default_rng(11)
     taken = true_times(3600 * 200, 0.05, 300.0)
     index = np.arange(0, len(taken), 20)
@@ -211,11 +211,3 @@ def test_real_arrivals_in_bursts(run: str) -> None:
     steps = np.diff(timeline.time_ns(np.arange(len(stamps)))) / 1e6
     assert steps.min() > 9.3
     assert steps.max() < 10.7
-
-
-def test_real_data_are_described_where_they_are() -> None:
-    """The real arrivals that the test above reads are the ones that it takes them for."""
-    folder = os.environ.get("TWITCHMAP_REAL_DATA")
-    if not folder or not (Path(folder) / "mpu6050_static.json").exists():
-        pytest.skip("TWITCHMAP_REAL_DATA names no folder with mpu6050_static.json")
-    assert "arrival" in json.dumps(json.loads((Path(folder) / "mpu6050_static.json").read_text()))

@@ -27,6 +27,7 @@ INT64 = st.integers(-(2**63) + 1, 2**63 - 1)
 
 
 def back(counts: npt.NDArray[Any], **more: Any) -> tuple[int, npt.NDArray[Any], bytes]:
+    """Encode and decode one block: coding byte, samples, payload."""
     coding, payload = encode_samples(counts, 0, 0, 0, **more)
     return coding, decode_samples([payload], coding, len(counts))[0], payload
 
@@ -37,7 +38,7 @@ def back(counts: npt.NDArray[Any], **more: Any) -> tuple[int, npt.NDArray[Any], 
 @example(np.tile(np.array([[-32768, 32767, 0], [32767, -32768, -1]], np.int16), (50, 1)))
 @example(np.zeros((200, 3), np.int16))
 def test_int16_round_trip(counts: npt.NDArray[np.int16]) -> None:
-    """Any int16 samples come back as they were: extremes, both signs, jumps over the whole range, one sample."""
+    """Any int16 samples come back as they were: extremes, both signs, jumps over the whole range."""
     coding, decoded, _ = back(counts)
 
     assert decoded.dtype == np.int16
@@ -103,7 +104,7 @@ def test_what_does_not_deflate_is_stored() -> None:
 
 @pytest.mark.parametrize(("mg_per_count", "budget_mb"), [(0.122, 13.0), (0.061, 15.0)])
 def test_size_of_a_night(mg_per_count: float, budget_mb: float) -> None:
-    """Ten simulated minutes of 0.5 mg rms at 200 Hz, scaled to 8 h, stay within the budget of a sensor-night."""
+    """Ten simulated minutes of 0.5 mg rms at 200 Hz, scaled to 8 h, stay within a sensor-night's budget."""
     rng = np.random.default_rng(8)
     total = 0
     for second in range(600):

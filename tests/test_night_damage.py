@@ -1,4 +1,4 @@
-"""What is left of a night after cuts, zeros, garbage and flipped bits: every whole block, and nothing false."""
+"""What is left of a night after cuts, zeros, garbage, flipped bits: every whole block, nothing false."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ SITES = ("left_calf", "right_calf")
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the night that the tests hurt copies of."""
     return small_night(tmp_path_factory.mktemp("whole") / "a.night", BLOCKS)
 
 
 @pytest.fixture
 def folder(whole: Path, tmp_path: Path) -> Path:
+    """Copy the night."""
     return Path(shutil.copytree(whole, tmp_path / "b.night"))
 
 
@@ -43,6 +45,7 @@ def frames(folder: Path) -> list[tuple[int, int, int, set[int]]]:
 
 
 def expect(night: Night, kept: list[tuple[int, int, int, set[int]]]) -> None:
+    """Check that a night gives the samples of these frames and no others."""
     for sensor, site in enumerate(SITES):
         wanted: set[int] = set().union(*(held for _, _, of, held in kept if of == sensor))
         assert counters(night, site) == wanted
@@ -61,6 +64,7 @@ def test_undamaged(whole: Path) -> None:
 
 
 def random_cuts(size: int) -> list[int]:
+    """Return where to cut: all of the first bytes, then anywhere."""
     return [*range(30), *np.random.default_rng(1).integers(0, size, 170).tolist()]
 
 
@@ -259,7 +263,7 @@ def test_a_log_that_changes_under_the_reader(folder: Path) -> None:
 
 @pytest.fixture
 def growing(tmp_path: Path) -> Iterator[Path]:
-    """A night that a writer is alive at."""
+    """Keep a writer alive at a night."""
     folder = tmp_path / "grow.night"
     with create_night(folder, meta(2)) as writer:
         for block in range(5):

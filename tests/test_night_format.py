@@ -1,4 +1,4 @@
-"""The promise of the night format: the sample night opens with the same samples, and the page can be relied on."""
+"""The promise of the night format: the sample night opens with the same samples, and the page is right."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from made_nights import small_night
 
 from firmware_host.recording import Night, open_night, verify
 from firmware_host.recording.blocks import FRAME, MAGIC, MAX_PAYLOAD, BlockKind
-from firmware_host.recording.coding import DELTA, FLOAT32, MAX_SAMPLES, SAMPLE_HEAD, STAMPS, STORED, decode_stamps
+from firmware_host.recording.coding import (
+    DELTA,
+    FLOAT32,
+    MAX_SAMPLES,
+    SAMPLE_HEAD,
+    STAMPS,
+    STORED,
+    decode_stamps,
+)
 from firmware_host.recording.stretch import read_blocks
 
 ROOT = Path(__file__).parents[1]
@@ -56,7 +64,10 @@ def test_the_sample_night_has_times() -> None:
     night = open_night(SAMPLE)
     start = make_sample_night.START_NS
 
-    assert [round((stretch.start_ns - start) / 1e9, 1) for stretch in night.stretches("left_calf")] == [0.0, 61.0]
+    assert [round((stretch.start_ns - start) / 1e9, 1) for stretch in night.stretches("left_calf")] == [
+        0.0,
+        61.0,
+    ]
     assert [round((stretch.start_ns - start) / 1e9, 1) for stretch in night.stretches("right_calf")] == [0.0]
 
 
@@ -106,7 +117,9 @@ def test_the_reader_of_the_page_reads_the_same(reader: dict[str, Any], tmp_path:
         night = open_night(folder)
         theirs = list(reader["blocks"]((folder / "samples.log").read_bytes()))
         rows = night.scan.index
-        assert [block[:3] for block in theirs] == [(row["kind"], row["coding"], row["sensor"]) for row in rows]
+        assert [block[:3] for block in theirs] == [
+            (row["kind"], row["coding"], row["sensor"]) for row in rows
+        ]
         sample_rows = rows[rows["kind"] == BlockKind.SAMPLES]
         with (folder / "samples.log").open("rb") as stream:
             ours = read_blocks(stream, sample_rows)

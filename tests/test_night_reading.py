@@ -35,6 +35,7 @@ S = 1_000_000_000
 
 
 def clock() -> tuple[int, int]:
+    """Return the time at which made-up nights start."""
     return MONO_NS, START_NS
 
 
@@ -44,6 +45,7 @@ def made(folder: Path, n_sensors: int = 1) -> NightWriter:
 
 
 def event(writer: Any, kind: str, sensor: int | None, after_s: float, **details: Any) -> None:
+    """Log an event so many seconds after the start."""
     after = round(after_s * S)
     writer.append_event(kind, sensor, START_NS + after, MONO_NS + after, **details)
 
@@ -233,7 +235,7 @@ def test_floats_and_no_samples(tmp_path: Path) -> None:
 
 
 def test_irregular_stamps_are_rebuilt(tmp_path: Path) -> None:
-    """Per-sample stamps that arrive in bursts, or jitter, give an even axis; the stamps themselves are kept."""
+    """Per-sample stamps that arrive in bursts, or jitter, give an even time axis."""
     rng = np.random.default_rng(22)
     n = 60_000
     taken = START_NS + np.arange(n) * 10_310_000
@@ -262,7 +264,7 @@ def test_irregular_stamps_are_rebuilt(tmp_path: Path) -> None:
 
 
 def test_the_sensors_own_clock(tmp_path: Path) -> None:
-    """Where a sensor sends its time too, the counter goes by it, and it by the arrivals: both drifts are taken out."""
+    """Where a sensor sends its time too, the counter goes by it, and it by the arrivals."""
     rng = np.random.default_rng(23)
     sensor = msgspec.structs.replace(meta().sensors[0], clock="stamps")
     last = np.arange(99, 360_000, 100)
@@ -302,7 +304,7 @@ def test_a_computer_that_learns_the_time_later(tmp_path: Path, step_s: float) ->
 
 
 def test_suspend(tmp_path: Path) -> None:
-    """While the computer sleeps its monotonic clock stands still: what follows is in its own stretch, at its UTC."""
+    """While the computer sleeps its monotonic clock stands still: what follows is a stretch at its UTC."""
     with made(tmp_path / "a.night") as writer:
         for block in range(30):
             append(writer, 0, 100 * block)
@@ -340,7 +342,7 @@ def test_a_short_stretch_takes_the_rate_of_the_longest(tmp_path: Path) -> None:
 
 
 def test_causes_of_gaps(tmp_path: Path) -> None:
-    """Each gap says why: the radio, damage of the file, the recorder, and that nothing came at first or at last."""
+    """Each gap says why: the radio, damage of the file, the recorder, nothing at first or at last."""
     folder = tmp_path / "a.night"
     with made(folder, 2) as writer:
         append(writer, 1, 0)

@@ -1,4 +1,4 @@
-"""Writing a night through everything that a computer does at night: kills, full disks, failing calls, two writers."""
+"""Writing a night through what a computer does at night: kills, full disks, failing calls, two writers."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ class Disk:
         return getattr(os, name)
 
     def write(self, descriptor: int, data: memoryview) -> int:
+        """Write as much as there is room for."""
         self._check("write")
         if self.room is not None:
             if self.room == 0:
@@ -55,10 +56,12 @@ class Disk:
         return os.write(descriptor, data)
 
     def open(self, *arguments: Any) -> int:
+        """Open a file."""
         self._check("open")
         return os.open(*arguments)
 
     def fdatasync(self, descriptor: int) -> None:
+        """Confirm."""
         self._check("fdatasync")
         os.fdatasync(descriptor)
 
@@ -69,12 +72,14 @@ class Disk:
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    """Put a disk that fails when told under the log."""
     made = Disk()
     monkeypatch.setattr(log, "os", made)
     return made
 
 
 def first_of_all(night: Night) -> list[int]:
+    """Return the numbers of the blocks that came back."""
     return sorted(counter // 100 for counter in counters(night, SITE) if counter % 100 == 0)
 
 
@@ -97,7 +102,7 @@ with (continue_night(folder) if folder.exists() else create_night(folder, meta(2
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no SIGKILL")
 def test_sigkill_at_any_moment_loses_nothing_acknowledged(tmp_path: Path) -> None:
-    """A writer killed again and again at random moments: all that it said was written comes back each time."""
+    """A writer killed again and again at random moments: all that it said was written comes back."""
     rng, folder, first = random.Random(11), tmp_path / "killed.night", 0
     acknowledged: dict[int, set[int]] = {0: set(), 1: set()}
     for _ in range(14):
@@ -155,7 +160,7 @@ print(first)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit of a file's size on this system")
 def test_really_short_writes(tmp_path: Path) -> None:
-    """The system cuts writes short at random bytes: the sentence is there at once, and nothing is lost or torn."""
+    """The system cuts writes short at random bytes: the sentence is there at once, nothing is lost."""
     extras = [str(random.Random(12).randrange(1, 900)) for _ in range(25)]
     done = subprocess.run(
         [sys.executable, "-c", LIMITED.format(tests=str(TESTS)), str(tmp_path / "full.night"), *extras],
@@ -171,12 +176,12 @@ def test_really_short_writes(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
 def test_a_disk_without_a_byte_left() -> None:
-    """The first block that finds no room raises nothing: it is kept, and the sentence says that the disk is full."""
+    """The first block that finds no room raises nothing: it is kept, and a sentence says so."""
     full: AppendLog[int] = AppendLog(Path("/dev/full"), lambda tag: None)
     assert full.append(b"block", 1) is False
     assert full.trouble is not None
     assert full.trouble.startswith("The disk of /dev is full: free some space; ")
-    with pytest.raises(StorageError, match="1 blocks .* are lost"):
+    with pytest.raises(StorageError, match=r"1 blocks .* are lost"):
         full.close()
 
 
@@ -228,7 +233,7 @@ def test_failing_calls(tmp_path: Path, disk: Disk, call: str, number: int) -> No
 
 
 def test_a_torn_block_on_a_disk_that_lost_it(tmp_path: Path, disk: Disk) -> None:
-    """Half a block is in the file, then the disk goes away and comes back shorter: the block is written anew."""
+    """A disk goes away in the middle of a block and comes back shorter: the block is written anew."""
     folder = tmp_path / "a.night"
     with create_night(folder, meta(1)) as night_writer:
         append(night_writer, 0, 0)
@@ -247,7 +252,7 @@ def test_a_torn_block_on_a_disk_that_lost_it(tmp_path: Path, disk: Disk) -> None
 
 
 def test_backlog_is_bounded(tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a disk that stays full the oldest blocks are given up above the bound, and what was lost is logged."""
+    """On a disk that stays full the oldest blocks are given up above the bound, and the loss is logged."""
     monkeypatch.setattr(log, "BACKLOG_BYTES", 20_000)
     with create_night(tmp_path / "a.night", meta(2)) as night_writer:
         append(night_writer, 0, 0)
@@ -282,16 +287,16 @@ def test_the_real_bound_is_64_mb() -> None:
 
 
 def test_what_cannot_be_written_in_the_end_is_said(tmp_path: Path, disk: Disk) -> None:
-    """Closing on a full disk says how much is lost; what was written before is safe, and the lock is let go."""
+    """Closing on a full disk says how much is lost; what was written is safe, and the lock is let go."""
     folder = tmp_path / "a.night"
-    with (
-        pytest.raises(StorageError, match="2 blocks .* are lost"),
-        create_night(folder, meta(1)) as night_writer,
-    ):
-        append(night_writer, 0, 0)
-        disk.room = 0
-        append(night_writer, 0, 100)
-        append(night_writer, 0, 200)
+    night_writer = create_night(folder, meta(1))
+    append(night_writer, 0, 0)
+    disk.room = 0
+    append(night_writer, 0, 100)
+    append(night_writer, 0, 200)
+    with pytest.raises(StorageError, match=r"2 blocks .* are lost"):
+        night_writer.close()
+    night_writer.close()
     disk.room = None
     continue_night(folder).close()
 
@@ -300,10 +305,15 @@ def test_what_cannot_be_written_in_the_end_is_said(tmp_path: Path, disk: Disk) -
 
 def test_an_error_on_its_way_is_not_hidden(tmp_path: Path, disk: Disk) -> None:
     """The error that ends a recording is the one that is shown, also where closing fails too."""
-    with pytest.raises(ZeroDivisionError), create_night(tmp_path / "a.night", meta(1)) as night_writer:
-        disk.room = 0
-        append(night_writer, 0, 0)
-        raise ZeroDivisionError
+
+    def record() -> None:
+        with create_night(tmp_path / "a.night", meta(1)) as night_writer:
+            disk.room = 0
+            append(night_writer, 0, 0)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        record()
 
 
 def test_create_leaves_nothing_behind_when_the_disk_refuses(
@@ -357,8 +367,12 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
     folder = tmp_path / "a.night"
     with create_night(folder, meta(1)) as night_writer:
         append(night_writer, 0, 0)
-        script = f"from pathlib import Path\nfrom firmware_host.recording import *\ncontinue_night(Path({str(folder)!r}))"
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+        script = (
+            "import sys, pathlib, firmware_host.recording as r\nr.continue_night(pathlib.Path(sys.argv[1]))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=False
+        )
         assert "NightBusyError: Another twitchmap is writing a.night" in done.stderr
         with pytest.raises(NightBusyError):
             continue_night(folder)
@@ -522,14 +536,15 @@ def test_a_night_can_be_moved(tmp_path: Path) -> None:
 def test_a_whole_night_of_eight_sensors(tmp_path: Path) -> None:
     """8 h x 8 sensors x 200 Hz: written, and read back whole."""
     rng = np.random.default_rng(0)
-    pool = [np.rint(rng.normal(0, 4, (200, 3)) + (900, -2800, 7600)).astype(np.int16) for _ in range(97)]
+    pool = [np.rint(rng.normal((900, -2800, 7600), 4, (200, 3))).astype(np.int16) for _ in range(97)]
     folder = tmp_path / "a.night"
     with create_night(folder, meta(8)) as night_writer:
         for second in range(8 * 3600):
             at = second * 1_000_000_000
             for sensor in range(8):
-                night_writer.append_samples(sensor, pool[(second + 13 * sensor) % 97], 200 * second,
-                                            arrival_mono_ns=MONO_NS + at, arrival_utc_ns=START_NS + at)  # fmt: skip
+                counts = pool[(second + 13 * sensor) % 97]
+                times = {"arrival_mono_ns": MONO_NS + at, "arrival_utc_ns": START_NS + at}
+                night_writer.append_samples(sensor, counts, 200 * second, **times)
     night = open_night(folder)
     assert night.damage == ()
     assert (folder / "samples.log").stat().st_size < 8 * 13e6
