@@ -20,6 +20,8 @@ FLOOR_SHARE = 0.3
 """Quantile of the cells' energies that is the floor: events in half of the cells move it by a few percent."""
 FLOOR_LEAST = round(10.0 / CELL_S)
 """With fewer usable cells within reach the last known floor holds."""
+LEARN_EACH = 3
+"""Blocks of which one is used to learn the noise's shape, after the first ones: it changes slowly."""
 MERGE_S = 0.060
 """Events closer than this are one (two potentials 5-35 ms apart fuse to one mechanical burst)."""
 SHADOW_MARGIN = 1.25
@@ -41,6 +43,7 @@ class Whitener:
     """
 
     def __init__(self, series: int) -> None:
+        self._blocks = 0
         self._pool: Float64 = np.zeros((series, 3, 3))
         self._root: Float32 = np.tile(np.eye(3, dtype=np.float32), (series, 1, 1))
 
@@ -62,13 +65,16 @@ class Whitener:
         energy : (series, cells) float32
             Means of the whitened norms squared over cells.
         variance : (3,) float64
-            Variance of the band-pass per axis in the quietest third of cells, NaN where too little is usable.
+            Variance of the band-pass per axis in the quietest third of cells, NaN where not learnt.
         """
         if not self._pool.any():
             self._learn(filtered, cell_means(norm_squared(filtered[0]), cell), usable, cell)
         # Quiet is judged in the whitened band: else a noisier axis would choose, and be underrated.
         band_energy = cell_means(norm_squared(self._root[0] @ filtered[0]), cell)
-        variance = self._learn(filtered, band_energy, usable, cell)
+        variance = np.full(3, np.nan)
+        if self._blocks < LEARN_EACH or self._blocks % LEARN_EACH == 0:
+            variance = self._learn(filtered, band_energy, usable, cell)
+        self._blocks += 1
         white = norm_squared(self._root[1:] @ filtered[1:])
         return white, np.concatenate([band_energy[None], cell_means(white, cell)]), variance
 
@@ -120,7 +126,7 @@ def quiet_gain(cell_dof: float) -> float:
 
 
 def local_floor(energy: Float32, usable: Bool, gain: Float64) -> Float32:
-    """Return the noise power per axis of each series on a 4 s grid, from the usable cells within 30 s.
+    """Return the noise power per axis of each series on a 8 s grid, from the usable cells within 30 s.
 
     Parameters
     ----------
@@ -157,7 +163,7 @@ def hold_last(floor: Float32, last: Float32) -> Float32:
 
 
 def pick(
-    square: Float32, white: Float32, floor: Float32, plan: Plan, lowest: float
+    square: Float32, white: Float32, floor: Float32, plan: Plan, shadow: Float64, lowest: float
 ) -> tuple[Int64, Int64, Bool]:
     """Find the maxima of the statistic that stand for a burst of their own.
 
@@ -169,6 +175,8 @@ def pick(
         Whitened norm squared of each template.
     floor : (templates, cells) float32
         Noise power per axis.
+    shadow : (templates, lags) float64
+        See `shadow_of`.
     lowest : float
         Score below which nothing is looked at.
 
@@ -185,7 +193,7 @@ def pick(
     if not len(peaks):
         return peaks, peaks, np.zeros(0, bool)
     answers = white[:, peaks] / floor[:, peaks // plan.cell]
-    return _one_a_burst(peaks, np.sqrt(square[peaks]), np.argmax(answers, axis=0), shadow_of(plan), plan)
+    return _one_a_burst(peaks, np.sqrt(square[peaks]), np.argmax(answers, axis=0), shadow, plan)
 
 
 def shadow_of(plan: Plan) -> Float64:

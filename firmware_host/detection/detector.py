@@ -106,6 +106,7 @@ class SiteDetector:
         self._least = np.full(SERIES, max(density_mg, 1e-3) ** 2, np.float32)
         self._least[0] *= np.float32(self._plan.bandwidth_hz)
         self._gain = pick_stage.floor_gain(self._plan.cell_dof)
+        self._shadow = pick_stage.shadow_of(self._plan)
         self._filter = BlockFilter(self._plan)
         self._whitener = pick_stage.Whitener(SERIES)
         self._ring = Ring(self._plan.cell, pick_stage.FLOOR_REACH + 2 * MARGIN)
@@ -130,7 +131,7 @@ class SiteDetector:
             raise ValueError(f"samples have the shape (n, 3), not {samples.shape}")
         for block in self._filter.push(first, samples):
             self._take_block(block)
-            self._advance(self._ring.stop - pick_stage.FLOOR_REACH)
+            self._advance()
 
     def take(self) -> Table:
         """Return the candidates that became final since the last call (but for gaps and wear)."""
@@ -149,8 +150,8 @@ class SiteDetector:
         length = self._filter.next_index if n is None else n
         for block in self._filter.finish(length):
             self._take_block(block)
-        self._ring.pad_end(pick_stage.FLOOR_REACH + MARGIN)
-        self._advance(self._ring.stop - pick_stage.FLOOR_REACH)
+        self._ring.pad_end(pick_stage.FLOOR_REACH + MARGIN + GROUP)
+        self._advance()
         coverage = self._cover(length)
         found = self.take()
         tile = np.searchsorted(coverage["start_index"], found["peak_index"], side="right") - 1
@@ -180,10 +181,10 @@ class SiteDetector:
             else:
                 self._gaps.append((start, stop))
 
-    def _advance(self, horizon: int) -> None:
-        """Learn the floor up to a cell, then pick candidates up to `MARGIN` cells before it."""
+    def _advance(self) -> None:
+        """Learn the floor as far as the signal reaches, then pick candidates up to `MARGIN` cells before."""
         ring = self._ring
-        start, stop = ring.floor_stop, horizon
+        start, stop = ring.floor_stop, (ring.stop - pick_stage.FLOOR_REACH) // GROUP * GROUP
         if stop <= start:
             return
         slow = quality.slow_movement(ring.mean_mg)
@@ -211,7 +212,12 @@ class SiteDetector:
         wide = ring.cells(start - MARGIN, stop + MARGIN)
         samples = slice(wide.start * plan.cell, wide.stop * plan.cell)
         index, template, merged = pick_stage.pick(
-            ring.square[samples], ring.white[:, samples], ring.floor[1:, wide], plan, self._model.lowest_score
+            ring.square[samples],
+            ring.white[:, samples],
+            ring.floor[1:, wide],
+            plan,
+            self._shadow,
+            self._model.lowest_score,
         )
         if not len(index):
             return

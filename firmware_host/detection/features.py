@@ -12,11 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
+from firmware_host.detection.candidates import norm_squared
 from firmware_host.detection.signals import Bool, Float32, Float64
 from firmware_host.twitches import Column
 
 SNIPPET_S = 0.64
 OVERSAMPLING = 4
+FREQUENCY_STEPS = 2
+"""How much finer than one over the snippet's length the spectrum is laid out."""
 PEAK_REACH_S = 0.060
 """How far from the statistic's maximum the burst's own maximum is looked for."""
 EDGE_OF_PEAK = 0.05
@@ -101,9 +104,8 @@ def make_bursts(cut: Snippets, fs_internal_hz: float, bandwidth_hz: float) -> Bu
     dt_s = 1.0 / (fs_internal_hz * OVERSAMPLING)
     offset = np.arange(size) - half
     own = (offset >= -cut.left[:, None]) & (offset <= cut.right[:, None])
-    analytic, spectrum = _analytic(cut.band_mg * (own * _taper(size))[:, None, :], fine)
-    axes = analytic.real
-    power = np.einsum("kam,kam->km", axes, axes)
+    axes, quadrature, spectrum = _oversample(cut.band_mg * (own * _taper(size))[:, None, :], fine)
+    power = norm_squared(axes)
     time_s = (np.arange(fine) - half * OVERSAMPLING) * dt_s
     # Half the merging time from the middle to each neighbour: the maxima of two events stay 60 ms apart.
     reach_left = np.clip(cut.left / fs_internal_hz - 0.03, 0.0, PEAK_REACH_S)[:, None]
@@ -111,8 +113,7 @@ def make_bursts(cut: Snippets, fs_internal_hz: float, bandwidth_hz: float) -> Bu
     reachable = (time_s >= -reach_left) & (time_s <= reach_right)
     top = np.argmax(np.where(reachable, power, -1.0), axis=1)
     peak = _sub_sample(power, top)
-    envelope = np.einsum("kam,kam->km", analytic.real, analytic.real) / 2
-    envelope += np.einsum("kam,kam->km", analytic.imag, analytic.imag) / 2
+    envelope = (power + norm_squared(quadrature)) * np.float32(0.5)
     onset, end = _edges(envelope, top, cut.floor)
     onset, end = np.minimum(onset, peak), np.maximum(end, peak)  # the peak lies between samples
     index = np.arange(fine)
@@ -124,7 +125,7 @@ def make_bursts(cut: Snippets, fs_internal_hz: float, bandwidth_hz: float) -> Bu
         axes_mg=axes,
         power=power,
         spectrum=spectrum,
-        freq_hz=np.arange(spectrum.shape[1]) * fs_internal_hz / fine,
+        freq_hz=np.arange(spectrum.shape[1]) * fs_internal_hz / (size * FREQUENCY_STEPS),
         peak=peak.astype(np.float32),
         onset=onset.astype(np.float32),
         end=end.astype(np.float32),
@@ -146,19 +147,15 @@ def _taper(size: int) -> Float32:
     return window.astype(np.float32)
 
 
-def _analytic(
-    snippets: Float32, fine: int
-) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.complex64]], Float32]:
-    """Return the oversampled analytic signal, and the power spectrum over three axes on a fine grid."""
+def _oversample(snippets: Float32, fine: int) -> tuple[Float32, Float32, Float32]:
+    """Return the oversampled axes, the same a quarter of a period later, and the power spectrum over the axes."""
     size = snippets.shape[2]
     spectrum = fft.rfft(snippets, axis=2)
-    spectrum[:, :, 1:] *= 2.0
     spectrum[:, :, -1] = 0.0
-    full = np.zeros((*snippets.shape[:2], fine), np.complex64)
-    full[:, :, : spectrum.shape[2]] = spectrum
-    analytic = fft.ifft(full, axis=2) * np.float32(fine / size)
-    zero_padded = fft.rfft(snippets, fine, axis=2)[:, :, : size // 2 * OVERSAMPLING]
-    return analytic, np.asarray((np.abs(zero_padded) ** 2).sum(axis=1))
+    scaled = spectrum * np.float32(fine / size)
+    finer = fft.rfft(snippets, size * FREQUENCY_STEPS, axis=2)
+    power = norm_squared(finer.real) + norm_squared(finer.imag)
+    return fft.irfft(scaled, fine, axis=2), fft.irfft(scaled * np.complex64(-1j), fine, axis=2), power
 
 
 def _sub_sample(values: Float32, top: np.ndarray[tuple[int, ...], np.dtype[np.intp]]) -> Float64:

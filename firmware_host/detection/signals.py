@@ -28,16 +28,17 @@ RATE_WARNED_BELOW_HZ = 90.0
 """Below it the band ends under 45 Hz and fast twitches are seen weakened."""
 BAND_HZ = (3.0, 45.0)
 """Half a percent of the energy of an evoked thigh twitch lies above 45 Hz and two percent below 5 Hz."""
-TEMPLATE_RISE_S = (0.030, 0.050, 0.080, 0.120)
-"""Motor units take 30-90 ms to contract (Sica and McComas 1971); slow events on video take longer."""
+TEMPLATE_RISE_S = (0.034, 0.062, 0.120)
+"""Motor units take 30-90 ms to contract (Sica and McComas 1971); slow events on video take longer. Over rises of
+30-180 ms these three keep 96 % of a known shape's d on average, a fourth would keep 97 % and cost a fifth more."""
 CELL_S = 0.25
 """Quality and floor are judged in cells this long: shorter than the pauses between frequent twitches."""
 KERNEL_HALF_S = 1.0
 STOP_BAND_DB = 60.0
-BLOCK_S = 76.0
+BLOCK_S = 72.0
 """What a filter block gives: long, so that its cost is spread, yet live events are final within 120 s."""
-GROUP = 16
-"""Cells that share a value of the floor: 4 s, little beside the 60 s that it looks at."""
+GROUP = 32
+"""Cells that share a value of the floor: 8 s, little beside the 60 s that it looks at."""
 SERIES = 1 + len(TEMPLATE_RISE_S)
 """The band-pass comes first, then the templates."""
 
@@ -121,7 +122,7 @@ def make_plan(fs_hz: float) -> Plan:
     cell = round(CELL_S * fs)
     half = round(KERNEL_HALF_S * fs)
     pad = half + round(0.6 * fs)
-    hop = round(BLOCK_S / GROUP / CELL_S) * GROUP * cell
+    hop = int(BLOCK_S / GROUP / CELL_S) * GROUP * cell
     block = fft.next_fast_len((hop + 2 * pad) // 2, real=True) * 2
     band = _band_pass(fs, half, block)
     df = fs / block
@@ -300,10 +301,11 @@ def _low_spectrum(samples: Float32, turn: npt.NDArray[np.complex64]) -> npt.NDAr
     """
     decimation = len(turn)
     phases = samples.reshape(3, -1, decimation).swapaxes(1, 2)
-    centred = np.empty(phases.shape, np.float32)
+    # Transforms run four at a time: empty rows to the next four cost less than the odd ones alone.
+    rows = np.zeros((-(-3 * decimation // 4) * 4, phases.shape[2]), np.float32)
     # Without its mean the 1 g of gravity takes no bits from the few mg that matter.
-    np.subtract(phases, samples.mean(axis=1)[:, None, None], out=centred)
-    spectra = fft.rfft(centred)
+    np.subtract(phases, samples.mean(axis=1)[:, None, None], out=rows[: 3 * decimation].reshape(phases.shape))
+    spectra = fft.rfft(rows)[: 3 * decimation].reshape(3, decimation, -1)
     spectrum = spectra[:, 0]
     for phase in range(1, decimation):
         spectrum += spectra[:, phase] * turn[phase]
