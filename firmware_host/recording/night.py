@@ -157,7 +157,7 @@ def write_meta(folder: Path, meta: NightMeta) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)
-        _sync_folder(folder)
+        sync_folder(folder)
     except OSError as error:
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -268,7 +268,7 @@ def _without_none(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename last through a power cut, where the system lets a folder be synced."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)

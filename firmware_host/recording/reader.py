@@ -105,6 +105,10 @@ class Night:
 
     def events(self) -> list[LogEvent]:
         """Return what was logged besides samples, in the order of the log."""
+        return list(self._events)
+
+    @cached_property
+    def _events(self) -> tuple[LogEvent, ...]:
         found = []
         for row, kind, content in self.notes:
             if kind == BlockKind.EVENT:
@@ -116,7 +120,7 @@ class Night:
                 offset = int(self.scan.index["offset"][row])
                 known = sensor in {info.index for info in self.meta.sensors}
                 found.append(LogEvent(content["kind"], sensor if known else None, utc_ns, details, offset))
-        return found
+        return tuple(found)
 
     def read(self, site: str, start_ns: int | None = None, end_ns: int | None = None) -> list[Samples]:
         """Return a site's samples in [start_ns, end_ns), one `Samples` for each run without a gap."""
@@ -254,7 +258,7 @@ def is_being_written(folder: Path) -> bool:
             return False
     except Timeout:
         return True
-    except OSError:  # a folder that cannot be written has no writer
+    except (OSError, NotImplementedError):  # a folder that cannot be locked has no writer
         return False
 
 

@@ -42,15 +42,20 @@ class Run:
         return int(self.rows["first"][0])
 
     @cached_property
+    def block_start(self) -> npt.NDArray[np.int64]:
+        """(blocks,) grid index of the first sample of each block, used or not."""
+        start: npt.NDArray[np.int64] = self.rows["first"] - self.first
+        return start
+
+    @cached_property
     def start(self) -> npt.NDArray[np.int64]:
         """(blocks,) grid index of the first sample of each block that is used."""
-        return self.rows["first"] - self.first + self.skip
+        return self.block_start + self.skip
 
     @cached_property
     def stop(self) -> npt.NDArray[np.int64]:
         """(blocks,) grid index behind the last sample of each block."""
-        stop: npt.NDArray[np.int64] = self.rows["first"] - self.first + self.rows["n"]
-        return stop
+        return self.block_start + self.rows["n"].astype(np.int64)
 
     @property
     def pieces(self) -> npt.NDArray[np.int64]:

@@ -126,7 +126,7 @@ class Stretch:
             return self._read(stream, begin, end)
 
     def _read(self, stream: BinaryIO, begin: int, end: int) -> Counts:
-        first = self.run.rows["first"] - self.run.first
+        first = self.run.block_start
         at = int(np.searchsorted(self.run.stop, begin, side="right"))
         last = int(np.searchsorted(self.run.start, end, side="left"))
         out = np.empty((end - begin, 3), sample_dtype(int(self.run.rows["coding"][at])))

@@ -23,7 +23,7 @@ from firmware_host.errors import BadFileError, NightBusyError, NotEmptyError, No
 from firmware_host.recording.blocks import BlockKind, pack_frame, scan
 from firmware_host.recording.coding import MAX_SAMPLES, encode_samples
 from firmware_host.recording.log import AppendLog
-from firmware_host.recording.night import NightMeta, SensorInfo, check_meta, write_meta
+from firmware_host.recording.night import NightMeta, SensorInfo, check_meta, sync_folder, write_meta
 from firmware_host.recording.reader import LOCK_FILE, LOG_FILE, read_headers, recover_meta
 
 HEADER_EVERY_S = 600.0
@@ -259,7 +259,10 @@ def create_night(folder: Path, meta: NightMeta, clock: Clock = system_clock) -> 
             )
         written = [folder / "night.toml", folder / LOG_FILE]
         write_meta(folder, meta)
-        return NightWriter(folder, meta, lock, clock, session=1, sequence=0)
+        writer = NightWriter(folder, meta, lock, clock, session=1, sequence=0)
+        sync_folder(folder)
+        sync_folder(folder.parent)
+        return writer
     except BaseException:
         lock.release()
         for path in [*written, folder / LOCK_FILE]:
@@ -302,11 +305,12 @@ def continue_night(folder: Path, clock: Clock = system_clock) -> NightWriter:
 
 def _lock(folder: Path) -> FileLock:
     """Take the writer's lock; a reader that looks whether a writer is alive holds it for a moment only."""
-    lock = FileLock(os.fspath(folder / LOCK_FILE), mode=0o600)
+    lock = FileLock(os.fspath(folder / LOCK_FILE), mode=0o600, thread_local=False)
     try:
         lock.acquire(timeout=1.0)
     except Timeout:
         raise NightBusyError(f"Another twitchmap is writing {folder.name}; end it first.") from None
-    except OSError as error:
-        raise StorageError(f"{folder} does not let itself be written ({error.strerror or error}).") from error
+    except (OSError, NotImplementedError) as error:  # the latter on file systems without locks
+        reason = getattr(error, "strerror", None) or error
+        raise StorageError(f"{folder} does not let itself be locked for writing ({reason}).") from error
     return lock
