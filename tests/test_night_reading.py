@@ -166,6 +166,15 @@ def test_blocks_that_come_twice_count_once(
     assert len(night.stretches(SITE)) == 1
 
 
+def test_a_block_that_comes_late_into_a_gap_is_not_lost(tmp_path: Path) -> None:
+    """Blocks out of order are no copies of others: all their samples come back."""
+    with made(tmp_path / "a.night") as writer:
+        for first in (0, 200, 100, 300, 400):
+            append(writer, 0, first)
+
+    assert counters(open_night(tmp_path / "a.night"), SITE) == set(range(500))
+
+
 def test_a_counter_that_leaves_the_clock_starts_a_stretch(tmp_path: Path) -> None:
     """A jump far ahead in no time, or an hour without counting, is another grid; a stall of 20 s is not."""
     folder = tmp_path / "a.night"
@@ -292,7 +301,7 @@ def test_a_computer_that_learns_the_time_later(tmp_path: Path, step_s: float) ->
             for sensor in (0, 1):
                 after = (block + 1) * S
                 append(writer, sensor, 100 * block, arrival_mono_ns=MONO_NS + after,
-                       arrival_utc_ns=START_NS + after + (step if block > 700 else 0))  # fmt: skip
+                       arrival_utc_ns=START_NS + after + (step if block > 850 else 0))  # fmt: skip
         event(writer, "mark", None, 10)
     night = open_night(tmp_path / "a.night")
 

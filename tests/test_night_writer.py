@@ -26,7 +26,7 @@ from firmware_host.errors import (
     NotFoundError,
     StorageError,
 )
-from firmware_host.recording import Night, continue_night, create_night, log, open_night, writer
+from firmware_host.recording import Night, continue_night, create_night, gaps, log, open_night, writer
 from firmware_host.recording.log import AppendLog
 
 TESTS = Path(__file__).parent
@@ -201,6 +201,18 @@ def test_disk_full_at_random_bytes(tmp_path: Path, disk: Disk) -> None:
     assert first_of_all(night) == list(range(400))
 
 
+def test_a_full_disk_keeps_its_file(tmp_path: Path, disk: Disk) -> None:
+    """On a disk that is only full the file stays open: it needs no other to go on when space returns."""
+    with create_night(tmp_path / "a.night", meta(1)) as night_writer:
+        disk.room, disk.refuse = 0, {"open": errno.EMFILE}
+        append(night_writer, 0, 0)
+        disk.room = None
+        append(night_writer, 0, 100)
+        assert night_writer.trouble is None
+        disk.refuse = {}
+    assert counters(open_night(tmp_path / "a.night"), SITE) == set(range(200))
+
+
 @pytest.mark.parametrize("call", ["write", "open", "fdatasync"])
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENODEV, errno.EROFS, errno.EBADF])
 def test_failing_calls(tmp_path: Path, disk: Disk, call: str, number: int) -> None:
@@ -278,6 +290,7 @@ def test_backlog_is_bounded(tmp_path: Path, disk: Disk, monkeypatch: pytest.Monk
     assert lost[0]["samples"] == 100 * lost[0]["blocks"]
     assert lost[0]["start_utc_ns"] < lost[0]["end_utc_ns"]
     assert set(lost) == {0, 1}
+    assert {gap.cause for gap in gaps(night, SITE)} >= {"disk refused"}
     assert len([event for event in night.events() if event.kind == "mark"]) == 19
 
 

@@ -158,7 +158,7 @@ class AppendLog(Generic[Tag]):
                 self._size += count
                 self._dirty_since = self._dirty_since or time.monotonic()
         except OSError as error:
-            if error.errno not in _FULL and error.errno != errno.EINTR:
+            if error.errno not in _FULL:
                 self._give_up_descriptor()  # a disk that came back needs a new one
             raise
 
