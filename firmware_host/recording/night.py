@@ -159,10 +159,11 @@ def write_meta(folder: Path, meta: NightMeta) -> None:
         Path(temporary).replace(path)
         sync_folder(folder)
     except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
         raise StorageError(f"{path} could not be written ({error.strerror or error}).") from error
+    finally:
+        if temporary is not None:  # gone by then, unless something went wrong
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink(missing_ok=True)
 
 
 def read_meta(folder: Path) -> NightMeta:

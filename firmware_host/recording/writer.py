@@ -6,6 +6,7 @@ end of the program in any way; a power cut may cost what came after the last syn
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -268,7 +269,8 @@ def create_night(folder: Path, meta: NightMeta, clock: Clock = system_clock) -> 
         for path in [*written, folder / LOCK_FILE]:
             path.unlink(missing_ok=True)
         if made:
-            folder.rmdir()
+            with contextlib.suppress(OSError):  # must not hide what went wrong
+                folder.rmdir()
         raise
 
 
