@@ -90,7 +90,7 @@ def unit_of(word: str) -> str | None:
 
 def is_unit(word: str) -> bool:
     """Tell a unit, of anything that loggers write, as it stands in a row of units below the header."""
-    bare = word.strip().strip("()[]").lower()
+    bare = re.sub(r"^[\(\[](.*)[\)\]]$", r"\1", word.strip()).lower()
     return bare in _UNIT_WORDS or bare in _TIME_WORDS or bare in _OTHER_UNITS
 
 
@@ -154,11 +154,13 @@ def _found(names: Sequence[str]) -> tuple[TimeColumn | None, tuple[int, int, int
 
 def time_column(names: Sequence[str]) -> TimeColumn | None:
     """Return the column of stamps; the first one, but a sample's own time before an arrival."""
+    split = ["_".join(_split(name).words) for name in names]
     for known in (_TIME_NAMES, _ARRIVAL_NAMES):
-        for i, name in enumerate(map(_split, names)):
-            if "_".join(name.words) in known:
+        for i, name in enumerate(split):
+            if name in known:
                 return _time_column(names, i)
-    return None
+    spoken = (i for i, name in enumerate(split) if {"time", "timestamp"} & set(name.split("_")))
+    return next((_time_column(names, i) for i in spoken), None)
 
 
 def _time_column(names: Sequence[str], index: int) -> TimeColumn:
@@ -168,7 +170,8 @@ def _time_column(names: Sequence[str], index: int) -> TimeColumn:
 
 def _axis_of(name: _Name) -> str | None:
     """Return x, y or z for `x`, `ax`, `acc_x`, `accelX`, `X-axis acceleration` and the like."""
-    words = [word for word in name.words if word not in {"axis", "raw", "cal", "data", "value"}]
+    words = [re.sub(r"[0-9]+$", "", word) for word in name.words]
+    words = [word for word in words if word not in {"axis", "raw", "cal", "data", "value"}]
     if set(words) & _OTHER_QUANTITY:
         return None
     if len(words) == 1:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import IO, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from firmware_host.errors import BadFileError, BadValueError
+from firmware_host.errors import BadFileError, BadValueError, StorageError
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
@@ -112,19 +113,18 @@ class Spool:
         Rows with a blank, NaN or infinite number are kept as NaN (they hold their place in the count); a
         missing stamp is interpolated, so that the count and the time stay aligned.
         """
-        rows = acc.astype(np.float32)
+        with np.errstate(over="ignore"):  # beyond float32 is infinite, hence missing
+            rows = acc.astype(np.float32)
         lost = ~np.isfinite(rows).all(axis=1)
         if time is not None:
             unstamped = ~np.isfinite(time) if time.dtype.kind == "f" else time == NO_TIME
             lost |= unstamped
             time = _fill(time, unstamped)
             self.time_dtype = time.dtype
-            self._time.seek(0, 2)
-            self._time.write(time.tobytes())
+            self._write(self._time, time)
         rows[lost] = np.nan
         self.missing += int(np.count_nonzero(lost))
-        self._acc.seek(0, 2)
-        self._acc.write(rows.tobytes())
+        self._write(self._acc, rows)
         self.rows += len(rows)
         if self.rows > MAX_ROWS:
             raise BadValueError(f"the file holds more than {MAX_ROWS:,} rows: that is no night")
@@ -148,16 +148,21 @@ class Spool:
 
     def replace_times(self, start: int, times_ns: Ints) -> None:
         """Write ns over the times of rows from `start` on; a caller replaces all before it reads them."""
-        self._time.seek(start * 8)
-        self._time.write(times_ns.tobytes())
+        self._write(self._time, times_ns, start * 8)
 
     def reorder(self, order: Ints) -> None:
         """Put the rows into the given order; only files with swapped rows need this, and its memory."""
         times, samples = self.time(0, self.rows)[order], self.acc(0, self.rows)[order]
-        self._time.seek(0)
-        self._time.write(times.tobytes())
-        self._acc.seek(0)
-        self._acc.write(samples.tobytes())
+        self._write(self._time, times, 0)
+        self._write(self._acc, samples, 0)
+
+    def _write(self, file: IO[bytes], rows: npt.NDArray[np.generic], at: int | None = None) -> None:
+        try:
+            file.seek(0 if at is None else at, os.SEEK_END if at is None else os.SEEK_SET)
+            file.write(rows.tobytes())
+            file.flush()
+        except OSError as error:
+            raise StorageError(f"no room on the disk to import into: {error.strerror or error}") from error
 
     def blocks(self, rows: int = BLOCK_ROWS) -> Iterator[tuple[int, int]]:
         """Yield [start, stop) of consecutive blocks of rows."""

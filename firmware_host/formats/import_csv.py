@@ -22,7 +22,7 @@ from firmware_host.errors import BadFileError, BadValueError
 from firmware_host.formats.columns import Roles, find_roles
 from firmware_host.formats.foreign import ForeignRecording, ImportOptions, Source, Spool, TimeMeaning
 from firmware_host.formats.iso_time import WIDTH, IsoColumn, parse_iso
-from firmware_host.formats.text_layout import Layout, find_layout
+from firmware_host.formats.text_layout import MISSING, Layout, find_layout
 
 MAGIC = b""
 HEAD_BYTES = 1 << 18
@@ -90,7 +90,7 @@ class _Table:
     def read(self, progress: Callable[[], None]) -> None:
         """Read all rows."""
         head = self._head()
-        lines = head.decode("utf-8", "replace").split("\n")
+        lines = _decoded(head).split("\n")
         layout = find_layout(lines)
         if layout is None:
             raise self._no_table(head)
@@ -98,7 +98,7 @@ class _Table:
         self._layout = layout
         self.line = layout.first + 1
         rest = head.split(b"\n", layout.first)[-1]
-        self._understand_time(layout.cells(lines[layout.first]))
+        self._understand_time(lines[layout.first :])
         self._dtype = self._row_dtype()
         for block in self._whole_lines(rest):
             if block.strip():
@@ -125,9 +125,9 @@ class _Table:
 
     def _no_table(self, head: bytes) -> BadFileError:
         lines = head.strip().count(b"\n") + 1
-        what = "line" if lines == 1 else f"{lines:,} lines" if len(head) < HEAD_BYTES else "beginning"
         return self.recording.fault(
-            f"the {what} held no row of three numbers or more (x, y, z, and a time unless --rate is given)"
+            f"lines 1 to {lines:,} hold no row of three numbers or more "
+            "(x, y, z, and a time unless --rate is given)"
         )
 
     def _find_roles(self, layout: Layout) -> Roles:
@@ -160,12 +160,13 @@ class _Table:
             "say which are meant with --columns t,x,y,z (numbers from 1), or x,y,z with --rate"
         )
 
-    def _understand_time(self, first_row: list[str]) -> None:
-        """Tell numbers from ISO 8601 by the first row."""
+    def _understand_time(self, rows: list[str]) -> None:
+        """Tell numbers from ISO 8601 by the first cell that is not blank."""
         self._iso = False
         if self._roles.time is None:
             return
-        cell = first_row[self._roles.time]
+        cells = (self._layout.cells(row)[self._roles.time : self._roles.time + 1] for row in rows)
+        cell = next((cell[0] for cell in cells if cell and cell[0].lower() not in MISSING), "")
         self._iso = self._layout.number(cell) is None
         meaning: TimeMeaning = "number"
         if self._iso:
@@ -226,12 +227,12 @@ class _Table:
             if not line.strip() or line.lstrip().startswith(("#", "\x1a")):
                 continue
             cells = self._row(line.rstrip("\r"), at)
-            axes.append([self._cell(cells, i, at) for i in self._roles.axes])
-            lines.append(at)
             if self._roles.time is not None and self._iso:
                 cells_of_time.append(cells[self._roles.time].encode())
             elif self._roles.time is not None:
                 stamps.append(self._cell(cells, self._roles.time, at))
+            axes.append([self._cell(cells, i, at) for i in self._roles.axes])
+            lines.append(at)
         if not axes:
             return
         time: npt.NDArray[np.float64] | npt.NDArray[np.int64] | None = np.array(stamps) if stamps else None
@@ -284,6 +285,14 @@ class _Table:
     def _at(self, line: int, sentence: str) -> BadFileError:
         path = self.recording.source.path
         return BadFileError(f"{path}, line {line:,}: {sentence}", path=path, line=line)
+
+
+def _decoded(head: bytes) -> str:
+    """Decode the beginning of a file, which may end inside a character, as UTF-8, else as Latin-1."""
+    try:
+        return codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return head.decode("latin-1")
 
 
 def _shown(text: str) -> str:

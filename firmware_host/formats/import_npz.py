@@ -5,6 +5,7 @@ Arrays are read from the archive block by block, never as a whole, and never unp
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -27,7 +28,11 @@ from firmware_host.formats.foreign import (
 from firmware_host.formats.keyed import Arrays, find_arrays
 
 MAGIC = b"PK\x03\x04"
-_DAMAGED = (
+_DAMAGED = (  # what zipfile and numpy raise on bytes that are not theirs
+    struct.error,
+    OverflowError,
+    TypeError,
+    KeyError,
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
@@ -93,7 +98,9 @@ class _Archive:
                 f"{self._recording.source.name}: {error}", path=self._recording.source.path
             ) from error
         self._recording.used = arrays.used
-        self._recording.ignored = tuple(name for name in names if name not in arrays.used)
+        self._recording.ignored = tuple(
+            name for name in names if name not in arrays.used and name.startswith(arrays.prefix)
+        )
         self._recording.unit, self._recording.time_unit = arrays.unit, arrays.time_unit
         self._recording.arrival = arrays.arrival
         if arrays.rate is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -177,7 +176,7 @@ def _importer_of(source: Source, options: ImportOptions) -> formats.Importer:
         with path.open("rb") as file:
             head = file.read(16)
     except FileNotFoundError as error:
-        raise NotFoundError(f"there is no file {path}") from error
+        raise NotFoundError(f"there is no file {source.name}") from error
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise BadFileError(f"{path} cannot be read: {why}", path=path) from error
@@ -257,11 +256,13 @@ def _start_ns(start: str, time_zone: str, zone_given: bool) -> int:
 
 def _write(plan: _Plan, sensors: Sequence[_Sensor], progress: Progress | None) -> None:
     """Write the night, block by block in the order of time; take everything away again if that fails."""
-    made = [path for path in (plan.folder, *plan.folder.absolute().parents) if not path.exists()]
+    folder = plan.folder.absolute()
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     total = sum(sensor.recording.spool.rows for sensor in sensors)
-    done = 0
+    done, writer = 0, None
     try:
-        with create_night(plan.folder, plan.meta) as writer:
+        writer = create_night(plan.folder, plan.meta)  # takes away what it made if it fails
+        with writer:
             blocks = [
                 _blocks(i, s, offset)
                 for i, (s, offset) in enumerate(zip(sensors, plan.offsets_ns, strict=True))
@@ -274,18 +275,15 @@ def _write(plan: _Plan, sensors: Sequence[_Sensor], progress: Progress | None) -
                 if progress is not None:
                     progress("writing", done / total)
     except BaseException:
-        _remove(plan.folder, made)
+        _remove(None if writer is None else folder, made)
         raise
 
 
-def _remove(folder: Path, made: Sequence[Path]) -> None:
-    """Remove a night that was not finished, and the folders that were made for it."""
+def _remove(night: Path | None, made: Sequence[Path]) -> None:
+    """Remove the files of a night that was begun, and the folders that were made for it."""
     with contextlib.suppress(OSError):
-        for entry in folder.iterdir():
-            if entry.is_dir():
-                shutil.rmtree(entry, ignore_errors=True)
-            else:
-                entry.unlink(missing_ok=True)
+        for entry in night.iterdir() if night is not None else ():
+            entry.unlink()
     for path in made:
         with contextlib.suppress(OSError):
             path.rmdir()

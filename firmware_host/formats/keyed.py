@@ -20,12 +20,14 @@ class Arrays:
 
     Attributes
     ----------
+    prefix : what all names of the recording begin with, "" without a key.
     acc : one name of an (n, 3) array, or three of (n,).
     unit : what the names say of their unit.
     time, rate : names of the stamps and of the sampling rate.
     time_unit, arrival : what the name of the stamps says.
     """
 
+    prefix: str
     acc: tuple[str, ...]
     unit: str | None
     time: str | None
@@ -56,7 +58,7 @@ def find_arrays(
         If there is none, or several and no key; the sentence lists the keys.
     """
     if picked:
-        return _from_columns(names, names, picked, unit)
+        return _from_columns("", names, picked, unit)
     keys = keys_of(names)
     if key is None and len(keys) == 1:
         key = keys[0]
@@ -69,9 +71,10 @@ def find_arrays(
     triple = next((m for m in map(_ACC.fullmatch, own) if m and (m["key"] or "") == key), None)
     bare = [name.removeprefix(prefix) for name in own]
     if triple is None:
-        return _from_columns(own, bare, None, unit)
+        return _from_columns(prefix, bare, None, unit)
     time = time_column(bare)
     return Arrays(
+        prefix,
         (triple[0],),
         unit or (unit_of(triple["unit"]) if triple["unit"] else None),
         None if time is None else own[time.index],
@@ -81,14 +84,12 @@ def find_arrays(
     )
 
 
-def _from_columns(
-    own: Sequence[str], bare: Sequence[str], picked: Sequence[str] | None, unit: str | None
-) -> Arrays:
+def _from_columns(prefix: str, bare: Sequence[str], picked: Sequence[str] | None, unit: str | None) -> Arrays:
     roles = find_roles(bare, picked, unit=unit)
+    own = [prefix + name for name in bare]
     time = None if roles.time is None else own[roles.time]
-    return Arrays(
-        tuple(own[i] for i in roles.axes), roles.unit, time, _rate(own, bare), roles.time_unit, roles.arrival
-    )
+    axes = tuple(own[i] for i in roles.axes)
+    return Arrays(prefix, axes, roles.unit, time, _rate(own, bare), roles.time_unit, roles.arrival)
 
 
 def _rate(own: Sequence[str], bare: Sequence[str]) -> str | None:

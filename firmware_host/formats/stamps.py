@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -24,12 +25,17 @@ Clock = Literal["sample", "arrival"]
 
 SLOWEST_HZ, FASTEST_HZ = 45.0, 5_000.0
 """Twitches cannot be seen below; nothing worn on the skin is sampled above."""
-WINDOW_ROWS = 4096
 WINDOWS = 48
 JITTER = 0.35
 """Steps between stamps of samples differ from the period by less than this share."""
 _ODD_SHARE = 0.05
 _PAUSE_TIME_SHARE = 0.4
+_PAUSES_OF_BURSTS = 5
+_LONGEST_BURST_NS = 5e9
+_BATCHES = (
+    "the stamps come in batches many seconds apart, which show neither the times of samples nor their rate; "
+    "give the rate with --rate, and the axes without the time with --columns x,y,z"
+)
 USUAL_HZ = (
     50, 51.2, 52, 60, 62.5, 64, 75, 80, 100, 102.4, 104, 119, 120, 125, 128, 150, 200, 204.8, 208, 238, 240,
     250, 256, 300, 400, 416, 476, 500, 512, 800, 833, 952, 1000, 1024, 1600, 1666, 2000, 2048, 4000, 4096,
@@ -79,13 +85,18 @@ class Losses:
         return mask
 
 
-def unit_of_numbers(first: float, step: float, named: str | None) -> tuple[str, bool]:
+def window_rows(rows: int) -> int:
+    """Return how many rows a window has: enough to show the rate through bursts, few enough for several."""
+    return min(max(rows // 12, 512), 4096)
+
+
+def unit_of_numbers(first: float, steps: Floats, named: str | None) -> tuple[str, bool]:
     """Tell the unit of numeric stamps, and whether they count from 1970.
 
     Parameters
     ----------
     first : the first stamp.
-    step : the mean distance of two rows.
+    steps : (n,) differences of consecutive stamps.
     named : the unit that the column's name gives.
 
     Raises
@@ -93,19 +104,30 @@ def unit_of_numbers(first: float, step: float, named: str | None) -> tuple[str, 
     ValueError
         If under no unit (or not under the one named) this is a sampling rate.
     """
-    if not step > 0:
+    forward = np.sort(steps[steps > 0])
+    if not len(forward):
         raise ValueError("the time does not go on: the stamps of its rows are all alike, or run backwards")
-    fitting = [unit for unit, ns in _UNITS_NS.items() if 20 <= 1e9 / (step * ns) <= 2 * FASTEST_HZ]
-    unit = named or (fitting[0] if fitting else None)
+    usual = float(np.median(forward))
+    kept = forward[: len(forward) - (len(forward) + 199) // 200]  # without gaps, as far as they are few
+    mean = float(kept.sum() / max(len(steps) - (len(forward) - len(kept)), 1)) if len(kept) else usual
+    unit = named or _unit_of_rate(usual, mean)
     if unit is None:
-        raise ValueError(f"rows are {step:.3g} apart in time, which is no sampling rate in s, ms, us or ns")
-    rate = 1e9 / (step * _UNITS_NS[unit])
+        raise ValueError(f"rows are {mean:.3g} apart in time, which is no sampling rate in s, ms, us or ns")
+    rate = 1e9 / (max(mean, 1e-300) * _UNITS_NS[unit])
     if not 1 <= rate <= 10 * FASTEST_HZ:
-        hint = (
-            f"; in {fitting[0]} it would be {1e9 / (step * _UNITS_NS[fitting[0]]):.4g} Hz" if fitting else ""
-        )
-        raise ValueError(f"the time is named in {unit}, which makes a rate of {rate:.3g} Hz{hint}")
+        other = _unit_of_rate(usual, mean)
+        hint = f"; in {other} it would be {1e9 / (mean * _UNITS_NS[other]):.4g} Hz" if other else ""
+        raise ValueError(f"the time is in {unit}, which makes a rate of {rate:.3g} Hz{hint}")
     return unit, _EPOCH_NS[0] <= first * _UNITS_NS[unit] <= _EPOCH_NS[1]
+
+
+def _unit_of_rate(usual: float, mean: float) -> str | None:
+    """Return the unit that makes the usual step that of a sensor; else (arrivals in bursts) the mean step."""
+    fast = 2 * FASTEST_HZ
+    for unit, ns in _UNITS_NS.items():
+        if 20 <= 1e9 / (usual * ns) <= fast and 5 <= 1e9 / (mean * ns) <= fast:
+            return unit
+    return next((unit for unit, ns in _UNITS_NS.items() if 20 <= 1e9 / (mean * ns) <= fast), None)
 
 
 def ns_per(unit: str) -> float:
@@ -147,13 +169,16 @@ def judge(windows: Sequence[Ints], stamps: Literal["auto", "sample", "arrival"] 
 
 
 def _regular(steps: Sequence[Ints]) -> bool:
-    odd, paused = [], []
+    """Tell whether steps are of one length but for gaps; pauses that take most of the time are of bursts."""
+    odd, paused, pauses = [], [], 0
     for step in steps:
         period = float(np.median(step[step > 0])) if (step > 0).any() else 1.0
         pause = step >= 1.5 * period
         odd.append(float(np.mean(~pause & (np.abs(step - period) > JITTER * period))))
-        paused.append(float(step[pause].sum() / max(step.sum(), 1)) if np.count_nonzero(pause) > 2 else 0.0)
-    return float(np.mean(odd)) <= _ODD_SHARE and float(np.median(paused)) <= _PAUSE_TIME_SHARE
+        paused.append(float(step[pause].sum() / max(step.sum(), 1)))
+        pauses += int(np.count_nonzero(pause))
+    in_bursts = pauses >= _PAUSES_OF_BURSTS and float(np.median(paused)) > _PAUSE_TIME_SHARE
+    return float(np.mean(odd)) <= _ODD_SHARE and not in_bursts
 
 
 def _mean_period(window: Ints) -> float:
@@ -183,6 +208,8 @@ def pause_from(windows: Sequence[Ints], judgement: Judgement) -> float:
     if not len(pauses):
         return 4 * judgement.period_ns
     usual = float(np.median(pauses))
+    if usual > _LONGEST_BURST_NS / 2:
+        raise BadFileError(_BATCHES)
     spread = float(np.median(np.abs(pauses - usual)))
     return max(1.5 * usual, usual + 5 * spread, 4 * judgement.period_ns)
 
@@ -201,34 +228,63 @@ def find_losses(
     -------
     Rows before which the count jumps, and by how many samples.
     """
-    period, arrival = judgement.period_ns, judgement.clock == "arrival"
-    step = np.diff(stamps_ns)
-    doubtful = (step >= pause_ns) if arrival else (np.abs(step - period) > 0.5 * period)
-    candidates = np.flatnonzero(doubtful) + 1
-    candidates = candidates[(candidates + start >= begin) & (candidates + start < end)]
-    late = (stamps_ns - stamps_ns[0]) - np.arange(len(stamps_ns)) * period
-    around = reach(judgement)
-    rows, lost, last = [], [], 0
-    level = _lowest if arrival else _middle
-    for at in candidates.tolist():
-        if at < last:
-            continue
-        moved = level(late[at : at + around]) - level(late[max(at - around, last) : at])
-        n = round(moved / period)
-        if (arrival and moved >= max(0.4 * step[at - 1], 1.5 * period)) or (not arrival and n != 0):
-            rows.append(at + start)
-            lost.append(n)
-            last = at if n > 0 else at - n
-    return np.array(rows, np.int64), np.array(lost, np.int64)
+    late = (stamps_ns - stamps_ns[0]) - np.arange(len(stamps_ns)) * judgement.period_ns
+    if judgement.clock == "arrival":
+        found = _arrival_losses(np.diff(stamps_ns), late, judgement, pause_ns)
+    else:
+        found = _sample_losses(np.diff(stamps_ns), late, judgement)
+    rows = np.array([row + start for row, _ in found], np.int64)
+    inside = (rows >= begin) & (rows < end)
+    return rows[inside], np.array([n for _, n in found], np.int64)[inside]
+
+
+def _arrival_losses(step: Ints, late: Floats, judgement: Judgement, pause_ns: float) -> list[tuple[int, int]]:
+    """Find pauses after which even the least late arrival stays later than before."""
+    period, around, last = judgement.period_ns, reach(judgement), 0
+    found = []
+    for at in (np.flatnonzero(step >= pause_ns) + 1).tolist():
+        moved = float(late[at : at + around].min() - late[max(at - around, last) : at].min())
+        if moved >= max(0.4 * step[at - 1], 1.5 * period):
+            found.append((at, round(moved / period)))
+            last = at
+    return found
+
+
+def check_no_batches(losses: Losses) -> None:
+    """Refuse "gaps" that take most of the time and come like clockwork: they are pauses of transfers."""
+    if len(losses.rows) <= _PAUSES_OF_BURSTS or (losses.lost <= 0).any():
+        return
+    held, lost = np.diff(losses.rows), losses.lost[1:]
+    share = held / (held + lost)
+    usual = float(np.median(share))
+    if usual < 1 - _PAUSE_TIME_SHARE and float(np.median(np.abs(share - usual))) < 0.15 * usual:
+        raise BadFileError(_BATCHES)
+
+
+def _sample_losses(step: Ints, late: Floats, judgement: Judgement) -> list[tuple[int, int]]:
+    """Find steps that are no period; steps of neighbouring rows that make up for each other are jitter."""
+    period, around = judgement.period_ns, reach(judgement)
+    doubtful = np.flatnonzero(np.abs(step - period) > 0.5 * period) + 1
+    groups = np.split(doubtful, np.flatnonzero(np.diff(doubtful) > 2) + 1) if len(doubtful) else []
+    starts = [int(group[0]) for group in groups] + [len(late)]
+    found, last = [], 0
+    for group, following in zip(groups, starts[1:], strict=True):
+        first, after = int(group[0]), int(group[-1])
+        before_level = _middle(late[max(first - around, last) : first])
+        lost = round((_middle(late[after : min(after + around, following)]) - before_level) / period)
+        if lost:
+            edges = [*group.tolist(), min(after + around, following)]
+            levels = [before_level, *(_middle(late[a:b]) for a, b in pairwise(edges))]
+            # rounded as sums, so that the parts add up to the whole
+            jumps = np.diff([round((level - before_level) / period) for level in levels])
+            found += [(int(row), int(n)) for row, n in zip(group, jumps, strict=True) if n]
+        last = after
+    return found
 
 
 def reach(judgement: Judgement) -> int:
     """Return how many rows before and after a pause are compared; arrivals catch up within 5 s."""
-    return 9 if judgement.clock == "sample" else max(64, round(5e9 / judgement.period_ns))
-
-
-def _lowest(late: Floats) -> float:
-    return float(late.min())
+    return 9 if judgement.clock == "sample" else max(64, round(_LONGEST_BURST_NS / judgement.period_ns))
 
 
 def _middle(late: Floats) -> float:

@@ -61,9 +61,10 @@ def _decimals(seen: Floats) -> int | None:
     """Return with how many decimals (0 to 6) values were written, as far as float32 still shows it."""
     for decimals in range(7):
         scaled = seen * 10.0**decimals
-        if scaled[-1] > 2**21:
+        telling = scaled[scaled < 2**21]  # above, float32 rounds to a quarter of the last decimal and more
+        if len(telling) < max(3, len(seen) / 20):
             return None
-        if np.all(np.abs(scaled - np.rint(scaled)) <= 2.0**-23 * scaled):
+        if np.all(np.abs(telling - np.rint(telling)) <= 2.0**-23 * telling):
             return decimals
     return None
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from firmware_host.formats.columns import is_unit
 
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-_COMMA_NUMBER = re.compile(r"[+-]?(?:\d+,?\d*|,\d+)(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_COMMA_NUMBER = re.compile(r"[+-]?(?:[0-9]+,?[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]+)?")
 MISSING = frozenset(
     {"", "nan", "na", "n/a", "null", "none", "inf", "-inf", "+inf", "infinity", "-infinity", "-"}
 )
@@ -56,11 +56,11 @@ class Layout:
 def split(line: str, delimiter: str | None) -> list[str]:
     """Take a line apart at a delimiter, or at runs of blanks, heeding quotes."""
     if '"' in line:
-        return [
-            cell.strip()
-            for row in csv.reader([line], delimiter=delimiter or " ", strict=False)
-            for cell in row
-        ]
+        text = " ".join(line.split()) if delimiter is None else line
+        try:
+            return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter or " "), [])]
+        except csv.Error:  # a lone carriage return, a field of more than 128 kB
+            pass
     return [cell.strip() for cell in line.split(delimiter)]
 
 

@@ -97,6 +97,8 @@ def _stamped(recording: ForeignRecording, options: ImportOptions) -> TimeAxis:
             f"its stamps span {days:,.0f} days; a night is up to {LONGEST_DAYS} days: one is wrong"
         )
     axis.losses, period_ns = _losses(spool, judgement)
+    if judgement.clock == "sample" and options.stamps == "auto":
+        stamps.check_no_batches(axis.losses)
     axis.rate_hz = 1e9 / period_ns
     span_s = (axis.last_ns - axis.first_ns) / 1e9
     axis.fs_hz = stamps.nominal_rate(axis.rate_hz, span_s, options.rate_hz or recording.fs_hz)
@@ -106,6 +108,8 @@ def _stamped(recording: ForeignRecording, options: ImportOptions) -> TimeAxis:
             f"the rate was given as {given:g} Hz, but the stamps show {axis.rate_hz:.5g} Hz, which is used"
         )
     axis.kind = "samples" if judgement.clock == "sample" else "arrivals"
+    if judgement.repeated > 0.05:
+        axis.said += f"; {judgement.repeated:.0%} of rows share the stamp of the row before"
     if axis.kind == "arrivals":
         axis.said += "; times of arrival: samples are counted, their times are fitted to the stamps"
     repeated = int(-axis.losses.lost[axis.losses.lost < 0].sum())
@@ -168,16 +172,17 @@ def _local_to_ns(recording: ForeignRecording, options: ImportOptions, name: str)
 
 def _numbers_to_ns(recording: ForeignRecording, name: str) -> TimeAxis:
     spool = recording.spool
-    windows = [spool.time(a, b) for a, b in spool.windows(stamps.WINDOW_ROWS, stamps.WINDOWS)]
-    steps = [float(w.max() - w.min()) / (len(w) - 1) for w in windows if len(w) > 1]
+    windows = [spool.time(a, b) for a, b in spool.windows(stamps.window_rows(spool.rows), stamps.WINDOWS)]
+    steps = np.concatenate([np.diff(window).astype(np.float64) for window in windows])
     zero = windows[0][0]
-    unit, epoch = stamps.unit_of_numbers(float(zero), float(np.median(steps)), recording.time_unit)
+    unit, epoch = stamps.unit_of_numbers(float(zero), steps, recording.time_unit)
     ns, whole = stamps.ns_per(unit), spool.time_dtype.kind == "i"
     zero_ns = int(zero) * round(ns) if whole else round(float(zero) * ns)
     blocks = list(spool.blocks())
     for start, stop in blocks:
         past = spool.time(start, stop) - zero
-        wrong = np.abs(past.astype(np.float64) * ns) + abs(zero_ns) > _LARGEST_NS
+        with np.errstate(over="ignore"):
+            wrong = np.abs(past.astype(np.float64) * ns) + abs(zero_ns) > _LARGEST_NS
         if wrong.any():
             row = start + int(np.argmax(wrong))
             raise recording.fault(
@@ -191,7 +196,7 @@ def _numbers_to_ns(recording: ForeignRecording, name: str) -> TimeAxis:
 
 
 def _windows(spool: Spool) -> list[Ints]:
-    return [spool.times_ns(a, b) for a, b in spool.windows(stamps.WINDOW_ROWS, stamps.WINDOWS)]
+    return [spool.times_ns(a, b) for a, b in spool.windows(stamps.window_rows(spool.rows), stamps.WINDOWS)]
 
 
 def _settle_order(
@@ -212,8 +217,11 @@ def _settle_order(
         )
         return judgement
     spool.reorder(np.argsort(spool.times_ns(0, spool.rows), kind="stable"))
-    after = stamps.judge(_windows(spool), "auto")
-    if after.clock == "arrival" and wanted != "sample":
+    try:
+        after = stamps.judge(_windows(spool), "sample" if wanted == "sample" else "auto")
+    except BadFileError:
+        after = None
+    if after is None or (after.clock == "arrival" and wanted != "sample"):
         raise recording.fault(
             f"the time runs back by {back_ns / 1e9:.4g} s at row {row + 1:,} of the data, "
             "and its rows cannot be sorted into a steady rate"
