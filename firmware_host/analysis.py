@@ -61,6 +61,8 @@ class SiteSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A run in brief; stored with it as JSON."""
 
+    start_ns: int
+    duration_s: float
     sites: tuple[SiteSummary, ...]
     warnings: tuple[str, ...]
     samples_sha256: str
@@ -172,13 +174,15 @@ def detect_night(
     check_events(events)
     check_coverage(coverage)
     summary = Summary(
+        start_ns=night.start_ns,
+        duration_s=night.duration_s,
         sites=tuple(site.summary() for site in found),
         warnings=tuple(site.warning for site in found if site.warning),
         samples_sha256=samples_sha256(night),
     )
     info = RunInfo(
         run_id=secrets.token_hex(4),
-        created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        created_utc=datetime.now(UTC).isoformat(timespec="milliseconds"),
         detector=f"twitchmap {firmware_host.__version__}",
         model=f"{bundle.name} {bundle.version}",
         model_sha256=model_sha256,
@@ -192,22 +196,29 @@ def detect_night(
     return Run(info, events, coverage, summary)
 
 
-def load_run(night: Night | Path, run_id: str | None = None) -> Run:
+def load_run(night: Night, run_id: str | None = None) -> Run:
     """Load a stored run: the newest complete one, or the one of that id.
+
+    Sites that were corrected since the run was made have their new names in it.
 
     Raises
     ------
     NotFoundError
         If there is none.
     """
-    store = ResultsStore(night if isinstance(night, Path) else night.path)
+    store = ResultsStore(night.path)
     info = store.run(run_id)
-    return Run(
-        info,
-        store.read_events(info.run_id, EVENT_COLUMNS),
-        store.read_coverage(info.run_id, COVERAGE_COLUMNS),
-        msgspec.json.decode(info.summary, type=Summary),
-    )
+    events = store.read_events(info.run_id, EVENT_COLUMNS)
+    coverage = store.read_coverage(info.run_id, COVERAGE_COLUMNS)
+    summary = summary_of(info)
+    since_ns = round(datetime.fromisoformat(info.created_utc).timestamp() * 1e9)
+    for renamed in night.meta.renamed_since(since_ns):
+        for rows in (events, coverage):
+            names, of_row = np.unique(rows["site"], return_inverse=True)
+            rows["site"] = np.array([renamed.get(name, name) for name in names.tolist()], "U32")[of_row]
+        sites = (msgspec.structs.replace(one, site=renamed.get(one.site, one.site)) for one in summary.sites)
+        summary = msgspec.structs.replace(summary, sites=tuple(sites))
+    return Run(info, events, coverage, summary)
 
 
 def runs_of(path: Path) -> list[RunInfo]:
@@ -215,14 +226,14 @@ def runs_of(path: Path) -> list[RunInfo]:
     return [info for info in ResultsStore(path).runs() if info.complete]
 
 
+def summary_of(info: RunInfo) -> Summary:
+    """Return the summary that is stored with a run."""
+    return msgspec.json.decode(info.summary, type=Summary)
+
+
 def night_counts(night: Night, run: Run, bin_s: float | None = None) -> Table:
     """Count a run's twitches per site and time bin (`COUNT_DTYPE`); None makes one bin of the whole night."""
-    return twitch_map(run.events, run.coverage, night.sites, night.start_ns, bin_s, duration_s(night))
-
-
-def duration_s(night: Night) -> float:
-    """Return the length of a night in seconds."""
-    return (night.end_ns - night.start_ns) / 1e9
+    return twitch_map(run.events, run.coverage, night.sites, night.start_ns, bin_s, night.duration_s)
 
 
 def samples_sha256(night: Night) -> str:
@@ -297,7 +308,7 @@ def _detect_site(night: Night, site: str, model: Model, operating_point: str, te
         noise,
         warning if slow else None,
         events[np.argsort(events["peak_s"], kind="stable")],
-        _tile(coverage, site, duration_s(night)),
+        _tile(coverage, site, night.duration_s),
     )
 
 

@@ -42,21 +42,28 @@ def command(directory: Path, as_json: bool) -> None:
 
 
 def _listed(path: Path) -> dict[str, Any]:
-    """Return what is known of a night without reading its samples."""
-    from firmware_host.analysis import load_run, runs_of
+    """Return what is known of a night; one with a run is not opened for it, as its log may be long."""
+    from firmware_host.analysis import runs_of, summary_of
     from firmware_host.recording import local_time, open_night
+    from firmware_host.recording.night import read_meta
 
-    night = open_night(path)
     runs = runs_of(path)
-    known = [site.seconds for site in load_run(night).summary.sites] if runs else []
-    seconds = sum(sum(site.values()) for site in known)
+    seconds: list[dict[str, float]] = []
+    if runs:
+        summary = summary_of(runs[-1])
+        meta, start_ns, duration_s = read_meta(path), summary.start_ns, summary.duration_s
+        seconds = [site.seconds for site in summary.sites]
+    else:
+        night = open_night(path)
+        meta, start_ns, duration_s = night.meta, night.start_ns, night.duration_s
+    total = sum(sum(site.values()) for site in seconds)
     return {
         "night": path.name,
-        "participant": night.meta.participant,
-        "start": local_time(night.start_ns, night.meta.time_zone).isoformat(),
-        "hours": (night.end_ns - night.start_ns) / 3.6e12,
-        "sites": night.sites,
-        "origin": night.meta.origin,
-        "valid_share": sum(site.get("valid", 0.0) for site in known) / seconds if seconds else None,
+        "participant": meta.participant,
+        "start": local_time(start_ns, meta.time_zone).isoformat(),
+        "hours": duration_s / 3600,
+        "sites": [info.site for info in meta.sensors],
+        "origin": meta.origin,
+        "valid_share": sum(site.get("valid", 0.0) for site in seconds) / total if total else None,
         "runs": len(runs),
     }

@@ -22,6 +22,8 @@ from firmware_host.errors import BadFileError, BadValueError, NewerFormatError, 
 
 META_FILE = "night.toml"
 FORMAT = 1
+SITE_FIELD = "site of sensor "
+"""How the history names the field, before the number of the sensor."""
 
 
 class SensorInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -82,6 +84,14 @@ class NightMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
                 return info
         sites = ", ".join(info.site for info in self.sensors) or "none"
         raise BadValueError(f"The night has no sensor at {site!r}; its sites are {sites}.")
+
+    def renamed_since(self, utc_ns: int) -> list[dict[str, str]]:
+        """Return the corrections of sites made since a time, in order: old name to new name, each at once."""
+        corrections: dict[int, dict[str, str]] = {}
+        for change in self.history:
+            if change.utc_ns >= utc_ns and change.field.startswith(SITE_FIELD):
+                corrections.setdefault(change.utc_ns, {})[change.old] = change.new
+        return [corrections[at_ns] for at_ns in sorted(corrections)]
 
 
 def check_meta(meta: NightMeta) -> None:
@@ -235,7 +245,7 @@ def amended(
     for site in sites or {}:
         meta.sensor(site)
     renamed = [
-        msgspec.structs.replace(info, site=change(f"site of sensor {info.index}", info.site, new))
+        msgspec.structs.replace(info, site=change(f"{SITE_FIELD}{info.index}", info.site, new))
         for info in meta.sensors
         for new in [(sites or {}).get(info.site, info.site)]
     ]

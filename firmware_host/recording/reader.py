@@ -96,6 +96,11 @@ class Night:
             (stretch.end_ns for site in self.sites for stretch in self.stretches(site)), default=self.start_ns
         )
 
+    @property
+    def duration_s(self) -> float:
+        """Length of the night."""
+        return (self.end_ns - self.start_ns) / 1e9
+
     def stretches(self, site: str) -> tuple[Stretch, ...]:
         """Return a site's stretches in time order; raises `BadValueError` for a site without a sensor."""
         info = self.meta.sensor(site)

@@ -1,0 +1,182 @@
+"""A night in, events and coverage out: what joins recording, detection and results."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import firmware_host as tm
+from firmware_host import analysis
+from firmware_host.errors import BadFileError, BadValueError, NotFoundError
+from firmware_host.recording import NightMeta, SensorInfo, amend_night, create_night
+from firmware_host.simulation import simulate_night
+from firmware_host.twitches import Kind, valid_s
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a simulated night of 20 minutes with a run."""
+    path = tmp_path_factory.mktemp("nights") / "short.night"
+    simulate_night(path, hours=1 / 3, seed=5)
+    tm.detect(tm.open(path))
+    return path
+
+
+@pytest.fixture
+def night(simulated: Path, tmp_path: Path) -> Path:
+    """Copy it for a test that changes it."""
+    return Path(shutil.copytree(simulated, tmp_path / simulated.name))
+
+
+def noise_night(
+    folder: Path, rates_hz: dict[str, float], seconds: int = 60, ends_s: dict[str, int] | None = None
+) -> Path:
+    """Make a night of white noise, one sensor a site."""
+    rng = np.random.default_rng(3)
+    sensors = tuple(
+        SensorInfo(index=i, site=site, fs_hz=fs_hz, g_per_count=1e-4, sample_type="int16", range_g=3.0)
+        for i, (site, fs_hz) in enumerate(rates_hz.items())
+    )
+    meta = NightMeta(
+        participant="p", label="", origin="simulated", time_zone="UTC", start_ns=10**18, sensors=sensors,
+        twitchmap="test",
+    )  # fmt: skip
+    with create_night(folder, meta) as writer:
+        for second in range(seconds):
+            for info in sensors:
+                if second >= (ends_s or {}).get(info.site, seconds):
+                    continue
+                n = round(info.fs_hz)
+                counts = rng.normal((0, 0, 10_000), 10, (n, 3)).astype(np.int16)
+                at_ns = round((second + 1) * n / info.fs_hz * 1e9)
+                writer.append_samples(
+                    info.index, counts, second * n, arrival_mono_ns=at_ns, arrival_utc_ns=10**18 + at_ns
+                )
+    return folder
+
+
+def test_coverage_tiles_the_night_of_every_site(simulated: Path) -> None:
+    """From the start to the end of the night every moment of every site has exactly one kind."""
+    night = tm.open(simulated)
+    run = tm.load_run(night)
+    assert len(night.sites) == 4
+    for site in night.sites:
+        rows = run.coverage[run.coverage["site"] == site]
+        assert rows["start_s"][0] == 0
+        assert rows["end_s"][-1] == pytest.approx(night.duration_s, abs=1e-6)
+        np.testing.assert_array_equal(rows["start_s"][1:], rows["end_s"][:-1])
+
+
+def test_a_stored_run_is_the_run(night: Path) -> None:
+    """What `detect` returns is what `load_run` reads back, and a repeated run finds the same."""
+    first = tm.detect(night)
+    again = tm.detect(night)
+    stored = tm.load_run(tm.open(night), first.info.run_id)
+    assert stored.events.tobytes() == first.events.tobytes()
+    assert stored.coverage.tobytes() == first.coverage.tobytes()
+    assert again.events.tobytes() == first.events.tobytes()
+    assert stored.summary == first.summary
+    assert tm.load_run(tm.open(night)).info.run_id == again.info.run_id
+
+
+def test_counted_follows_the_operating_point(night: Path) -> None:
+    """The specific point counts no event that the sensitive one does not, and fewer of them."""
+    counted = {
+        point: set(tm.detect(night, operating_point=point).counted["peak_s"].tolist())
+        for point in ("specific", "balanced", "sensitive")
+    }
+    assert counted["specific"] < counted["sensitive"]
+    assert counted["specific"] <= counted["balanced"] <= counted["sensitive"]
+
+
+def test_counts_follow_a_corrected_site(night: Path) -> None:
+    """Sites that were mixed up and are put right keep their counts, under their right names."""
+    opened = tm.open(night)
+    one, two = opened.sites[:2]
+    before = {row["site"]: row["twitches"] for row in tm.counts(opened, tm.load_run(opened))}
+    amend_night(night, sites={one: two, two: one})
+    amend_night(night, sites={one: "left_foot"})
+    opened = tm.open(night)
+    run = tm.load_run(opened)
+    after = {row["site"]: row["twitches"] for row in tm.counts(opened, run)}
+    assert before[one] != before[two]
+    assert after[two] == before[one]
+    assert after["left_foot"] == before[two]
+    assert {site.site for site in run.summary.sites} == set(opened.sites)
+
+
+def test_a_slow_sensor_is_named_and_not_observed(tmp_path: Path) -> None:
+    """A site sampled too slowly is warned of and has no valid time; the other sites are not harmed."""
+    path = noise_night(tmp_path / "n.night", {"left_calf": 100.0, "right_calf": 25.0, "left_hand": 52.0})
+    run = tm.detect(path)
+    assert ["right_calf has 25 samples" in w or "left_hand: below 90" in w for w in run.summary.warnings] == [
+        True,
+        True,
+    ]
+    assert valid_s(run.coverage[run.coverage["site"] == "left_calf"]) > 50
+    counts = tm.counts(tm.open(path), run)
+    assert np.isnan(counts["rate_per_h"][counts["site"] == "right_calf"]).all()
+
+
+def test_only_slow_sensors_are_refused(tmp_path: Path) -> None:
+    """A night in which no site can be judged gives the sentence and no run."""
+    path = noise_night(tmp_path / "n.night", {"right_calf": 25.0}, seconds=10)
+    with pytest.raises(BadValueError, match="right_calf has 25 samples a second"):
+        tm.detect(path)
+    assert analysis.runs_of(path) == []
+
+
+def test_a_night_without_samples_is_refused(tmp_path: Path) -> None:
+    """A night in which no sensor sent anything gives a sentence."""
+    path = noise_night(tmp_path / "n.night", {"right_calf": 100.0}, seconds=0)
+    with pytest.raises(BadValueError, match="right_calf: the sensor sent nothing"):
+        tm.detect(path)
+
+
+def test_a_sensor_that_died_is_a_gap_to_the_end(tmp_path: Path) -> None:
+    """After a sensor's last sample its site is a gap, as long as the night goes on."""
+    rates = {"left_calf": 100.0, "right_calf": 100.0}
+    path = noise_night(tmp_path / "n.night", rates, ends_s={"right_calf": 40})
+    run = tm.detect(path)
+    last = run.coverage[run.coverage["site"] == "right_calf"][-1]
+    assert last["kind"] == Kind.GAP
+    assert last["start_s"] == pytest.approx(40, abs=0.2)
+    assert last["end_s"] == pytest.approx(60, abs=0.1)
+
+
+def test_unknown_names_are_sentences(night: Path) -> None:
+    """An unknown model, operating point or run is answered with those that there are."""
+    with pytest.raises(NotFoundError, match=r"no model called 'best'.*plain"):
+        tm.detect(night, model="best")
+    with pytest.raises(BadValueError, match=r"'exact' is no operating point.*balanced"):
+        tm.detect(night, operating_point="exact")
+    with pytest.raises(NotFoundError, match="no run 'abc'"):
+        tm.load_run(tm.open(night), "abc")
+
+
+def test_own_models_never_shadow_a_shipped_one(night: Path) -> None:
+    """A model beside the nights is found by its name, but never in place of a shipped one."""
+    bundle, _ = analysis.load_model()
+    for name in ("plain", "mine"):
+        folder = night.parent / "models" / name
+        folder.mkdir(parents=True)
+        content = json.loads((analysis.model_folders()[0] / "plain" / "model.json").read_bytes())
+        (folder / "model.json").write_text(json.dumps({**content, "name": "mine", "version": "7"}))
+    assert analysis.load_model("plain", night.parent)[0] == bundle
+    assert analysis.load_model("mine", night.parent)[0].version == "7"
+    assert tm.detect(night, model="mine").info.model == "mine 7"
+    (night.parent / "models" / "mine" / "model.json").write_text('{"name": "mine"}')
+    with pytest.raises(BadFileError, match=r"model\.json cannot be used"):
+        tm.detect(night, model="mine")
+
+
+def test_the_public_names_are_there() -> None:
+    """Every public name can be used, is listed, and an unknown one is answered with the list."""
+    assert all(getattr(tm, name) is not None for name in tm.__all__)
+    assert set(tm.__all__) <= set(dir(tm))
+    with pytest.raises(AttributeError, match="it has Night"):
+        tm.nothing  # noqa: B018
