@@ -63,11 +63,11 @@ EVENT_COLUMNS: tuple[Column, ...] = (
     Column("event_id", "i8", "", "number of the event within its run, in order of site and time"),
     Column("site", "U32", "", "where the sensor sat; left and right are the person's own"),
     Column("unit", "i4", "", "the motor unit it is ascribed to; empty where none is known"),
-    Column("peak_s", "f8", "s", "time of the maximum of the zero-phase 3-45 Hz norm, from the night's start_ns"),
+    Column("peak_s", "f8", "s", "maximum of the zero-phase 3-45 Hz norm, from the night's start_ns"),
     Column("onset_s", "f8", "s", "time where the burst rises out of the floor, from the night's start_ns"),
     Column("duration_ms", "f4", "ms", "time from onset to the end of the burst"),
-    Column("peak_to_peak_mg", "f4", "mg", "peak-to-peak acceleration in 3-45 Hz along its own main direction"),
-    Column("snr", "f4", "", "d = sqrt(2 E) / nd: burst energy over three axes in 3-45 Hz against the local floor"),
+    Column("peak_to_peak_mg", "f4", "mg", "peak-to-peak in 3-45 Hz along the event's own main direction"),
+    Column("snr", "f4", "", "d = sqrt(2 E) / nd: energy over three axes in 3-45 Hz against the local floor"),
     Column("dominant_hz", "f4", "Hz", "frequency at which the burst has most power"),
     Column("probability", "f4", "", "calibrated probability of a twitch; empty where the model gives none"),
     Column("counted", "?", "", "1 where at or above the operating point and not rejected"),
@@ -80,7 +80,10 @@ COVERAGE_COLUMNS: tuple[Column, ...] = (
     Column("start_s", "f8", "s", "start of the stretch, from the night's start_ns"),
     Column("end_s", "f8", "s", "end of the stretch (not part of it), from the night's start_ns"),
     Column(
-        "kind", "u1", "", "valid, movement, gap, clipped, not_worn, noisy or excluded; only valid time is observed"
+        "kind",
+        "u1",
+        "",
+        "valid (a twitch could be found), movement, gap, clipped, not_worn, noisy or excluded",
     ),
     Column("wear_unconfirmed", "?", "", "1 where the sensor lay so still that wearing it cannot be shown"),
 )
