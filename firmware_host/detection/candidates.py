@@ -1,4 +1,4 @@
-"""From filter outputs to candidates: whitening, the robust local floor, one maximum a twitch.
+"""From filter outputs to candidates: whitening, the statistic, one maximum a twitch.
 
 The statistic is the norm over three axes of each template's output in units of the local density, and of
 these the largest: for a burst of a template's own shape it is d = sqrt(2 E) / nd plus noise. In white noise
@@ -10,27 +10,27 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
-from firmware_host.detection.signals import CELL_S, GROUP, Bool, Float32, Float64, Plan
+from firmware_host.detection.signals import CELL_S, Bool, Float32, Float64, Plan
 
-FLOOR_REACH = round(30.0 / CELL_S)
-"""Cells before and after that speak for the floor."""
-FLOOR_SHARE = 0.3
-"""Quantile of the cells' energies that is the floor: events in half of the cells move it by a few percent."""
-FLOOR_LEAST = round(10.0 / CELL_S)
-"""With fewer usable cells within reach the last known floor holds."""
+LEARN_LEAST = round(5.0 / CELL_S)
+"""With fewer usable cells a block says nothing of the noise's shape."""
 LEARN_EACH = 3
 """Blocks of which one is used to learn the noise's shape, after the first ones: it changes slowly."""
 MERGE_S = 0.060
 """Events closer than this are one (two potentials 5-35 ms apart fuse to one mechanical burst)."""
+BETWEEN_SAMPLES = 0.92
+"""A maximum between samples stands at most so little above them: 4 % for the fastest template."""
+COMPLEX_S = 0.035
+COMPLEX_SHARE = 0.8
+"""A second maximum so far off and so high is another potential; others are swings of one burst."""
 SHADOW_MARGIN = 1.25
 """Tissue rings on and shapes differ from the templates, so side lobes are larger than the templates' own."""
-AFTERSWING = ((0.10, 0.62), (0.15, 0.50), (0.30, 0.32), (0.45, 0.25), (0.60, 0.12))
-"""Share of a burst's statistic that tissue and relaxation leave up to each lag in seconds after it: measured on evoked
-thigh twitches. Twitches of one unit 80-100 ms apart differ by 10-20 % and pass."""
-FORESWING = ((0.15, 0.45),)
-"""The same before it."""
+AFTERSWING = ((0.10, 0.62), (0.15, 0.50), (0.30, 0.32), (0.45, 0.25), (0.60, 0.15))
+"""Share of a burst's statistic that tissue and relaxation leave up to each lag in seconds after it: measured
+on evoked thigh twitches. Twitches of one unit 80-100 ms apart differ by 10-20 % and pass."""
+FORESWING = ((0.15, 0.45), (0.30, 0.12), (0.60, 0.05))
+"""The same before it; beyond 0.15 s it is the band-pass that rings."""
 
 Int64 = npt.NDArray[np.int64]
 
@@ -80,7 +80,7 @@ class Whitener:
 
     def _learn(self, filtered: Float32, band_energy: Float32, usable: Bool, cell: int) -> Float64:
         """Learn each series' covariance from the quietest third of cells; return the band-pass's variance."""
-        if np.count_nonzero(usable) < FLOOR_LEAST // 2:
+        if np.count_nonzero(usable) < LEARN_LEAST:
             return np.full(3, np.nan)
         cells = np.flatnonzero(usable)
         cells = np.sort(cells[np.argsort(band_energy[cells], kind="stable")[: len(cells) // 3]])
@@ -114,57 +114,9 @@ def cell_means(values: Float32, cell: int) -> Float32:
     return np.asarray(values.reshape(*values.shape[:-1], -1, cell) @ np.full(cell, 1.0 / cell, np.float32))
 
 
-def floor_gain(cell_dof: Float64) -> Float64:
-    """Return for each series what the floor's quantile is of the true mean square, in white noise."""
-    return np.asarray(special.gammaincinv(cell_dof / 2.0, FLOOR_SHARE) * 2.0 / cell_dof)
-
-
-def quiet_gain(cell_dof: float) -> float:
-    """Return what the mean square of the quietest third of cells is of the true one, in white noise."""
-    limit = special.gammaincinv(cell_dof / 2.0, 1.0 / 3.0)
-    return float(special.gammainc(cell_dof / 2.0 + 1.0, limit) * 3.0)
-
-
-def local_floor(energy: Float32, usable: Bool, gain: Float64) -> Float32:
-    """Return the noise power per axis of each series on a 8 s grid, from the usable cells within 30 s.
-
-    Parameters
-    ----------
-    energy : (series, cells) float32
-        Mean squares over three axes; `FLOOR_REACH` cells stand before the first grid step and after the last.
-    usable : (cells,) bool
-        Cells that may speak for the floor.
-    gain : (series,) float64
-        See `floor_gain`.
-
-    Returns
-    -------
-    (series, steps) float32
-        NaN where fewer than 10 s of usable cells are within reach.
-    """
-    reach = 2 * FLOOR_REACH + GROUP
-    spoken = energy if usable.all() else np.where(usable, energy, np.float32(np.inf))
-    window = np.arange(0, energy.shape[1] - reach + 1, GROUP)[:, None] + np.arange(reach)
-    count = np.count_nonzero(usable[window], axis=1)
-    rank = (FLOOR_SHARE * np.maximum(count - 1, 0)).astype(np.int64)
-    floor = np.sort(spoken[:, window], axis=2)[:, np.arange(len(count)), rank] / (3.0 * gain)[:, None]
-    floor[:, count < FLOOR_LEAST] = np.nan
-    return floor.astype(np.float32)
-
-
-def hold_last(floor: Float32, last: Float32) -> Float32:
-    """Fill the unknown steps of a floor (series, steps) with the last known one before."""
-    known = np.isfinite(floor[0])
-    if known.all():
-        return floor
-    with_last = np.concatenate([last[:, None], floor], axis=1)
-    index = np.maximum.accumulate(np.where(np.concatenate([[True], known]), np.arange(len(known) + 1), 0))
-    return np.asarray(with_last[:, index[1:]])
-
-
 def pick(
     square: Float32, white: Float32, floor: Float32, plan: Plan, shadow: Float64, lowest: float
-) -> tuple[Int64, Int64, Bool]:
+) -> tuple[Int64, Int64, Float32, Bool]:
     """Find the maxima of the statistic that stand for a burst of their own.
 
     Parameters
@@ -184,16 +136,23 @@ def pick(
     -------
     index, template : (k,) int64
         In order of time.
+    score : (k,) float32
+        Height of the statistic's maximum, between samples.
     merged : (k,) bool
         Another maximum within 60 ms that is no side lobe: more than one burst.
     """
-    high = np.flatnonzero(square > lowest**2)
+    high = np.flatnonzero(square > (BETWEEN_SAMPLES * lowest) ** 2)
     high = high[(high > 0) & (high < len(square) - 1)]
-    peaks = high[(square[high] > square[high - 1]) & (square[high] >= square[high + 1])]
+    before, here, after = square[high - 1], square[high], square[high + 1]
+    top = (here > before) & (here >= after)
+    # The maximum lies between samples: without the parabola, scores would depend on where the samples fall.
+    height = here + (after - before) ** 2 / np.maximum(8 * (2 * here - before - after), np.float32(1e-9))
+    top &= height >= lowest**2
+    peaks, score = high[top], np.sqrt(height[top])
     if not len(peaks):
-        return peaks, peaks, np.zeros(0, bool)
+        return peaks, peaks, score, np.zeros(0, bool)
     answers = white[:, peaks] / floor[:, peaks // plan.cell]
-    return _one_a_burst(peaks, np.sqrt(square[peaks]), np.argmax(answers, axis=0), shadow, plan)
+    return _one_a_burst(peaks, score, np.argmax(answers, axis=0), shadow, plan)
 
 
 def shadow_of(plan: Plan) -> Float64:
@@ -216,9 +175,9 @@ def _stairs(steps: tuple[tuple[float, float], ...], lag_s: Float64) -> Float64:
 
 def _one_a_burst(
     peaks: Int64, score: Float32, template: Int64, shadow: Float64, plan: Plan
-) -> tuple[Int64, Int64, Bool]:
+) -> tuple[Int64, Int64, Float32, Bool]:
     """Keep the largest maxima first; each hides its side lobes and takes in what lies within 60 ms."""
-    merge = MERGE_S * plan.fs_internal_hz
+    merge, apart = MERGE_S * plan.fs_internal_hz, COMPLEX_S * plan.fs_internal_hz
     reach = shadow.shape[1] // 2
     first = np.searchsorted(peaks, peaks - reach).tolist()
     stop = np.searchsorted(peaks, peaks + reach, "right").tolist()
@@ -232,11 +191,17 @@ def _one_a_burst(
         if not free[i]:
             continue
         kept.append(i)
-        for j in range(first[i], stop[i]):
-            lag = at[j] - at[i]
-            lobe = height[j] < shadow[template[i], lag + reach] * height[i]
-            close = abs(lag) < merge
-            merged[i] |= close and not lobe and free[j] and j != i
-            free[j] = free[j] and not (lobe or close)
+        members = [i]
+        for m in members:
+            for j in range(first[m], stop[m]):
+                lag = at[j] - at[m]
+                lobe = height[j] < shadow[template[m], lag + reach] * height[m]
+                # What is too near to be an event of its own still hides its side lobes.
+                if free[j] and j != i and not lobe and abs(at[j] - at[i]) < merge:
+                    members.append(j)
+                free[j] = free[j] and not lobe and abs(at[j] - at[i]) >= merge
+        merged[i] = any(
+            abs(at[j] - at[i]) >= apart and height[j] >= COMPLEX_SHARE * height[i] for j in members
+        )
     keep = np.sort(np.array(kept))
-    return peaks[keep], template[keep], merged[keep]
+    return peaks[keep], template[keep], score[keep], merged[keep]

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from firmware_host.detection import candidates as pick_stage
 from firmware_host.detection import features, quality
 from firmware_host.detection.classifier import Model
+from firmware_host.detection.floor import REACH, FloorTracker, quiet_gain
 from firmware_host.detection.ring import Ring
 from firmware_host.detection.signals import (
     GROUP,
@@ -47,8 +48,8 @@ CANDIDATE_COLUMNS: tuple[Column, ...] = (
     *features.FEATURE_COLUMNS,
 )
 CANDIDATE_DTYPE = dtype_of(CANDIDATE_COLUMNS)
-MARGIN = 24
-"""Cells (6 s) on both sides that the gate and the side-lobe rule look at."""
+MARGIN = 44
+"""Cells (11 s) on both sides that the gate and the side-lobe rule look at."""
 STEP_CELLS = np.array([-4, -3, -2, 2, 3, 4])
 STEP_WEIGHTS = np.array([-1, -1, -1, 1, 1, 1], np.float32) / 3
 """The slow step of a burst: mean of three cells after less that of three before."""
@@ -103,14 +104,13 @@ class SiteDetector:
         self._range_g = range_g
         # Steps add step^2 / 12 of noise, white up to half the rate; doubled, as toggling is not Gaussian.
         density_mg = 2e3 * (step_g or 0.0) / np.sqrt(12.0 * fs_hz / 2.0)
-        self._least = np.full(SERIES, max(density_mg, 1e-3) ** 2, np.float32)
-        self._least[0] *= np.float32(self._plan.bandwidth_hz)
-        self._gain = pick_stage.floor_gain(self._plan.cell_dof)
+        least = np.full(SERIES, max(density_mg, 1e-3) ** 2, np.float32)
+        least[0] *= np.float32(self._plan.bandwidth_hz)
+        self._floor = FloorTracker(self._plan.cell_dof, least)
         self._shadow = pick_stage.shadow_of(self._plan)
         self._filter = BlockFilter(self._plan)
         self._whitener = pick_stage.Whitener(SERIES)
-        self._ring = Ring(self._plan.cell, pick_stage.FLOOR_REACH + 2 * MARGIN)
-        self._last_floor = np.full(SERIES, np.nan, np.float32)
+        self._ring = Ring(self._plan.cell, REACH + 2 * MARGIN)
         self._picked = 0  # cells whose candidates are final
         self._kept: list[_Cells] = []
         self._gaps: list[tuple[int, int]] = []
@@ -150,7 +150,7 @@ class SiteDetector:
         length = self._filter.next_index if n is None else n
         for block in self._filter.finish(length):
             self._take_block(block)
-        self._ring.pad_end(pick_stage.FLOOR_REACH + MARGIN + GROUP)
+        self._ring.pad_end(REACH + MARGIN + GROUP)
         self._advance()
         coverage = self._cover(length)
         found = self.take()
@@ -159,7 +159,7 @@ class SiteDetector:
         valid = inside & (coverage["kind"][np.maximum(tile, 0)] == Kind.VALID) if length else inside
         density = np.full(3, np.nan)
         if self._variances:
-            gain = pick_stage.quiet_gain(self._plan.cell_dof[0])
+            gain = quiet_gain(self._plan.cell_dof[0])
             density = np.sqrt(np.median(self._variances, axis=0) / self._plan.bandwidth_hz / gain)
         return Found(found[valid], coverage, density)
 
@@ -184,26 +184,24 @@ class SiteDetector:
     def _advance(self) -> None:
         """Learn the floor as far as the signal reaches, then pick candidates up to `MARGIN` cells before."""
         ring = self._ring
-        start, stop = ring.floor_stop, (ring.stop - pick_stage.FLOOR_REACH) // GROUP * GROUP
+        start, stop = ring.floor_stop, (ring.stop - REACH) // GROUP * GROUP
         if stop <= start:
             return
         slow = quality.slow_movement(ring.mean_mg)
         usable = ~(ring.missing | ring.clipped | ring.stuck | slow)
-        window = ring.cells(start - pick_stage.FLOOR_REACH, stop + pick_stage.FLOOR_REACH)
-        floor = pick_stage.local_floor(ring.energy[:, window], usable[window], self._gain)
-        floor = np.maximum(pick_stage.hold_last(floor, self._last_floor), self._least[:, None])
-        self._last_floor = floor[:, -1]
-        ring.learn_floor(np.repeat(floor, GROUP, axis=1))
+        window = ring.cells(start - REACH, stop + REACH)
+        floor, steady = self._floor.learn(ring.energy[:, window], usable[window])
+        ring.learn_floor(floor, steady[0])
         self._pick(self._picked, stop - MARGIN, slow)
         self._picked = max(self._picked, stop - MARGIN)
-        ring.drop_before(self._picked - MARGIN - pick_stage.FLOOR_REACH)
+        ring.drop_before(self._picked - MARGIN - REACH)
 
     def _pick(self, start: int, stop: int, slow: Bool) -> None:
         if stop <= start:
             return
         ring, plan = self._ring, self._plan
         density = np.sqrt(ring.floor[0] / np.float32(plan.bandwidth_hz))
-        moving = slow | quality.sustained_movement(ring.energy[0], 3 * ring.floor[0])
+        moving = slow | quality.sustained_movement(ring.energy[0], 3 * ring.steady)
         kind = quality.kinds(moving, ring.clipped, ring.stuck, density)
         here = ring.cells(start, stop)
         self._kept.append(
@@ -211,7 +209,7 @@ class SiteDetector:
         )
         wide = ring.cells(start - MARGIN, stop + MARGIN)
         samples = slice(wide.start * plan.cell, wide.stop * plan.cell)
-        index, template, merged = pick_stage.pick(
+        index, template, score, merged = pick_stage.pick(
             ring.square[samples],
             ring.white[:, samples],
             ring.floor[1:, wide],
@@ -227,12 +225,15 @@ class SiteDetector:
         cell = index // plan.cell
         final = (cell >= here.start) & (cell < here.stop) & (kind[cell] == Kind.VALID)
         if final.any():
-            self._cut(index[final], template[final], merged[final], half[:-1][final], half[1:][final])
+            self._cut(
+                index[final], template[final], score[final], merged[final], half[:-1][final], half[1:][final]
+            )
 
     def _cut(
         self,
         index: pick_stage.Int64,
         template: pick_stage.Int64,
+        score: Float32,
         merged: Bool,
         left: Float64,
         right: Float64,
@@ -251,9 +252,7 @@ class SiteDetector:
             template=template.astype(np.float32),
             step_mg=np.where(np.isfinite(step), step, np.float32(0.0)),
         )
-        self._waiting.append(
-            _Cut(index + ring.first_cell * plan.cell, np.sqrt(ring.square[index]), merged, snippets)
-        )
+        self._waiting.append(_Cut(index + ring.first_cell * plan.cell, score, merged, snippets))
         if sum(len(cut.at) for cut in self._waiting) >= BATCH:
             self._measure()
 
@@ -300,6 +299,7 @@ class SiteDetector:
         kind = np.where(worn.not_worn & (kind == Kind.VALID), np.uint8(Kind.NOT_WORN), kind)
         guard, least = round(GAP_GUARD_S * self._plan.fs_hz), GAP_UNGUARDED_S * self._plan.fs_hz
         gaps = [(a - guard, b + guard) if b - a > least else (a, b) for a, b in self._gaps]
+        gaps += [(0, guard), (length - guard, length)]
         return quality.tile(kind, worn.unconfirmed, gaps, size, length)
 
 

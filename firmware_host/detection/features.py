@@ -148,7 +148,7 @@ def _taper(size: int) -> Float32:
 
 
 def _oversample(snippets: Float32, fine: int) -> tuple[Float32, Float32, Float32]:
-    """Return the oversampled axes, the same a quarter of a period later, and the power spectrum over the axes."""
+    """Return the oversampled axes, the same a quarter of a period later, and the power spectrum over them."""
     size = snippets.shape[2]
     spectrum = fft.rfft(snippets, axis=2)
     spectrum[:, :, -1] = 0.0

@@ -25,6 +25,9 @@ NOISY_DENSITY = 1.9
 three axes, unknown direction: 53 mg per mg/sqrt(Hz) for a rise of 50 ms)."""
 SLOW_MG = 30.0
 """Change of the slow acceleration within 2 s that is movement; breathing tilts a chest by 10-20 mg."""
+SLOW_LAGS = (2, 5, 8)
+"""Cells, up to 2 s: no rhythm slower than 2 Hz repeats after all of them."""
+TILT_LAG = 24
 TILT_MG = 52.0
 """Change within 6 s that is a new position: 3 degrees of gravity."""
 ENVELOPE_RATIO = 4.0
@@ -34,7 +37,10 @@ ENVELOPE_OF_LARGEST = 0.14
 after a very large twitch, at a few percent of it."""
 SUSTAINED_CELLS = 5
 """1.25 s: a run of six twitches 100 ms apart lasts 0.65 s and touches at most four cells."""
-GUARD_CELLS = 4
+GUARD_CELLS = 8
+"""2 s on both sides: a body settles after it moved."""
+ISLAND_CELLS = 12
+"""Valid time of less than 3 s between two movements is part of them."""
 CLIP_GUARD_CELLS = 2
 WEAR_WINDOW_S = 900.0
 """Evidence of wearing holds for so long before and after it."""
@@ -117,15 +123,28 @@ def slow_movement(mean_mg: Float32) -> Bool:
     smooth = mean_mg.copy()
     smooth[:, 1:-1] = 0.5 * mean_mg[:, 1:-1] + 0.25 * (mean_mg[:, 2:] + mean_mg[:, :-2])
     moving = np.zeros(mean_mg.shape[1], bool)
-    for lag, limit_mg in ((4, SLOW_MG), (8, SLOW_MG), (24, TILT_MG)):
-        change = smooth[:, lag:] - smooth[:, :-lag]
-        beyond = np.flatnonzero(np.einsum("an,an->n", change, change) > limit_mg**2)
-        if len(beyond):
-            edges = np.zeros(len(moving) + 1, np.int32)
-            np.add.at(edges, beyond, 1)
-            np.add.at(edges, beyond + lag + 1, -1)
-            moving |= np.cumsum(edges[:-1]) > 0
+    for lag in SLOW_LAGS:
+        moving |= _between(np.flatnonzero(_change(smooth, lag) > SLOW_MG**2), lag, len(moving))
+    drift = _change(smooth, TILT_LAG) > TILT_MG**2
+    if drift.any():
+        # A quick change is known already; only a slow one lies all along the lag.
+        seen = np.concatenate([[0], np.cumsum(moving)])
+        drift &= seen[TILT_LAG + 1 :] == seen[: -TILT_LAG - 1]
+        moving |= _between(np.flatnonzero(drift), TILT_LAG, len(moving))
     return moving
+
+
+def _change(smooth: Float32, lag: int) -> Float32:
+    change = smooth[:, lag:] - smooth[:, :-lag]
+    return np.asarray(np.einsum("an,an->n", change, change))
+
+
+def _between(starts: npt.NDArray[np.intp], lag: int, count: int) -> Bool:
+    """Tell which cells lie from some cells to `lag` cells after them."""
+    edges = np.zeros(count + lag + 2, np.int32)
+    edges[starts] += 1
+    edges[starts + lag + 1] -= 1
+    return np.asarray(np.cumsum(edges)[:count] > 0)
 
 
 def sustained_movement(energy: Float32, floor: Float32) -> Bool:
@@ -160,7 +179,9 @@ def kinds(moving: Bool, clipped: Bool, stuck: Bool, density: Float32) -> Cells:
     if stuck.any():
         kind[ndimage.binary_opening(stuck, np.ones(round(STUCK_S / CELL_S), bool))] = Kind.NOISY
     kind[widen(clipped, CLIP_GUARD_CELLS)] = Kind.CLIPPED
-    kind[widen(moving, GUARD_CELLS)] = Kind.MOVEMENT
+    if moving.any():
+        wide = widen(moving, GUARD_CELLS)
+        kind[ndimage.binary_closing(wide, np.ones(ISLAND_CELLS, bool))] = Kind.MOVEMENT
     return kind
 
 

@@ -24,6 +24,7 @@ class Ring:
         self.square: Float32 = np.zeros(lead * cell, np.float32)
         self.energy: Float32 = np.zeros((SERIES, lead), np.float32)
         self.floor: Float32 = np.full((SERIES, lead), np.nan, np.float32)
+        self.steady: Float32 = np.full(lead, np.nan, np.float32)
         self.mean_mg: Float32 = np.full((3, lead), np.nan, np.float32)
         self.missing = np.ones(lead, bool)
         self.empty = np.ones(lead, bool)
@@ -47,6 +48,7 @@ class Ring:
         self.square = np.concatenate([self.square, np.zeros(count * self._cell, np.float32)])
         self.energy = np.concatenate([self.energy, energy], axis=1)
         self.floor = np.concatenate([self.floor, np.full((SERIES, count), np.nan, np.float32)], axis=1)
+        self.steady = np.concatenate([self.steady, np.full(count, np.nan, np.float32)])
         self.mean_mg = np.concatenate([self.mean_mg, cells.mean_mg], axis=1)
         self.missing = np.concatenate([self.missing, cells.missing])
         self.empty = np.concatenate([self.empty, cells.empty])
@@ -63,14 +65,15 @@ class Ring:
             CellQuality(np.full((3, count), np.nan, np.float32), ~nothing, ~nothing, nothing, nothing),
         )
 
-    def learn_floor(self, floor: Float32) -> None:
-        """Take the floor (SERIES, cells) of the cells that follow, and make their statistic.
+    def learn_floor(self, floor: Float32, steady: Float32) -> None:
+        """Take the floor (SERIES, cells) and the band-pass's steady floor (cells,); make the statistic.
 
         The statistic is the largest normalised square of the bank at each sample; where no floor is known
         there is none.
         """
         here = self.cells(self.floor_stop, self.floor_stop + floor.shape[1])
         self.floor[:, here] = floor
+        self.steady[here] = steady
         samples = slice(here.start * self._cell, here.stop * self._cell)
         scaled = self.white[:, samples].reshape(SERIES - 1, -1, self._cell) / floor[1:, :, None]
         self.square[samples] = scaled.max(axis=0).reshape(-1)
@@ -85,7 +88,7 @@ class Ring:
         self.white = self.white[:, count * self._cell :]
         self.square = self.square[count * self._cell :]
         self.energy = self.energy[:, count:]
-        self.floor = self.floor[:, count:]
+        self.floor, self.steady = self.floor[:, count:], self.steady[count:]
         self.mean_mg = self.mean_mg[:, count:]
         self.missing, self.empty = self.missing[count:], self.empty[count:]
         self.clipped, self.stuck = self.clipped[count:], self.stuck[count:]

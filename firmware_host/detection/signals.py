@@ -29,8 +29,9 @@ RATE_WARNED_BELOW_HZ = 90.0
 BAND_HZ = (3.0, 45.0)
 """Half a percent of the energy of an evoked thigh twitch lies above 45 Hz and two percent below 5 Hz."""
 TEMPLATE_RISE_S = (0.034, 0.062, 0.120)
-"""Motor units take 30-90 ms to contract (Sica and McComas 1971); slow events on video take longer. Over rises of
-30-180 ms these three keep 96 % of a known shape's d on average, a fourth would keep 97 % and cost a fifth more."""
+"""Motor units take 30-90 ms to contract (Sica and McComas 1971); slow events on video take longer. Over rises
+of 30-180 ms these three keep 96 % of a known shape's d on average; with a fourth it is 97 % at a fifth
+more cost, and a fourth has false alarms of its own."""
 CELL_S = 0.25
 """Quality and floor are judged in cells this long: shorter than the pauses between frequent twitches."""
 KERNEL_HALF_S = 1.0
@@ -297,7 +298,8 @@ class BlockFilter:
 def _low_spectrum(samples: Float32, turn: npt.NDArray[np.complex64]) -> npt.NDArray[np.complex64]:
     """Return the transform of (3, n) real samples up to the Nyquist rate of every k-th of them.
 
-    `turn` (k, bins) delays each of the k phases to its place. Each phase is transformed by itself: shorter transforms, several at once, and no bin above the new rate is made.
+    `turn` (k, bins) delays each of the k phases to its place. Each phase is transformed by itself: shorter
+    transforms, several at once, and no bin above the new rate is made.
     """
     decimation = len(turn)
     phases = samples.reshape(3, -1, decimation).swapaxes(1, 2)

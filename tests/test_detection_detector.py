@@ -1,0 +1,285 @@
+"""The detector as a whole on made-up signals: what it finds, what it must not, and what must not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_signals import Samples, Signal, counted_s, detect, kind_s, plain_model
+from scipy import stats
+from scipy.spatial.transform import Rotation
+
+from firmware_host.detection import CANDIDATE_DTYPE, Found, SiteDetector, detect_stretch
+from firmware_host.detection.signals import make_plan, twitch_acceleration
+from firmware_host.errors import BadValueError
+from firmware_host.twitches import Flag, Kind
+
+
+def twitching(seconds: float, fs_hz: float = 100.0, *, seed: int = 0, per_min: float = 20.0) -> Signal:
+    """Return a signal with twitches of 5-60 mg at random times, and one turn in the middle."""
+    signal = Signal(seconds, fs_hz, seed=seed)
+    rng = np.random.default_rng(seed + 100)
+    for onset_s in np.sort(rng.uniform(2, seconds - 2, int(seconds * per_min / 60))):
+        signal.twitch(float(np.exp(rng.uniform(np.log(5), np.log(60)))), onset_s, rng.uniform(0.03, 0.12))
+    return signal.turn(seconds / 2)
+
+
+def chunks_of(acc_g: Samples, cuts: list[int], gaps: list[tuple[int, int]]) -> Iterator[tuple[int, Samples]]:
+    """Cut samples into chunks, and leave gaps out."""
+    edges = sorted({0, len(acc_g), *cuts, *(edge for gap in gaps for edge in gap)})
+    for start, stop in pairwise(edges):
+        if stop > start and not any(first <= start < last for first, last in gaps):
+            yield start, acc_g[start:stop]
+
+
+def assert_same(one: Found, two: Found) -> None:
+    """Check that two results are equal to the bit."""
+    assert one.candidates.tobytes() == two.candidates.tobytes()
+    assert one.coverage.tobytes() == two.coverage.tobytes()
+    np.testing.assert_array_equal(one.density, two.density)
+
+
+def test_known_twitches_are_found_where_and_as_large_as_they_are() -> None:
+    """Twitches of 20 mg on a quiet sensor: each once, within 10 ms, its amplitude and frequency right."""
+    signal = Signal(300, seed=3)
+    onsets = np.arange(10, 290, 2.0)
+    for onset_s in onsets:
+        signal.twitch(20.0, onset_s)
+    found = detect(signal.acc_g)
+    peaks = counted_s(found)
+    assert len(peaks) == len(onsets)
+    lag = peaks - onsets
+    assert np.abs(lag - np.median(lag)).max() < 0.05
+    rows = found.candidates[found.candidates["score"] >= 6.1]
+    np.testing.assert_allclose(np.median(rows["peak_to_peak_mg"]), 20.0, rtol=0.06)
+    np.testing.assert_allclose(np.median(rows["dominant_cps"]) * 100, 10.4, atol=1.5)
+    # kappa = 0.0076 s for a rise of 50 ms in 5-45 Hz, nearly the same here: d = sqrt(2 kappa) 20 / 0.1.
+    np.testing.assert_allclose(np.median(rows["snr"]), np.sqrt(2 * 0.0076) * 20 / 0.1, rtol=0.06)
+    np.testing.assert_allclose(found.density, 0.1, rtol=0.05)
+    assert (rows["linearity"] > 0.9).mean() > 0.9
+    assert np.isnan(rows["probability"]).all()
+
+
+@given(
+    cuts=st.lists(st.integers(0, 30_000), max_size=20),
+    gaps=st.lists(st.tuples(st.integers(0, 29_000), st.integers(1, 900)), max_size=4),
+)
+@settings(max_examples=12, deadline=None)
+def test_any_split_gives_the_same_result(cuts: list[int], gaps: list[tuple[int, int]]) -> None:
+    """Candidates, coverage and floor are equal to the bit for any chunks, with gaps or without."""
+    acc_g = twitching(300, seed=5).acc_g
+    holes = [(start, start + length) for start, length in gaps]
+    whole = detect_stretch(chunks_of(acc_g, [], holes), len(acc_g), 100.0, plain_model())
+    split = detect_stretch(chunks_of(acc_g, cuts, holes), len(acc_g), 100.0, plain_model())
+    assert len(whole.candidates) > 20
+    assert_same(whole, split)
+
+
+def test_what_is_taken_on_the_way_is_what_the_end_says_within_two_minutes() -> None:
+    """Live events are final 120 s after their peak came in, and none is missing at the end."""
+    acc_g = twitching(600, seed=7).acc_g
+    live = SiteDetector(100.0, plain_model())
+    taken = []
+    for first in range(0, len(acc_g), 100):
+        live.push(first, acc_g[first : first + 100])
+        rows = live.take()
+        taken.append(rows)
+        assert np.all(first + 100 - rows["peak_index"] <= 12_000 + 100)
+    last = live.finish(len(acc_g)).candidates
+    both = np.concatenate([*taken, last])
+    whole = detect(acc_g).candidates
+    assert len(both) == len(whole)
+    for name in CANDIDATE_DTYPE.names or ():
+        np.testing.assert_allclose(both[name], whole[name], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_turning_the_sensor_changes_nothing(seed: int) -> None:
+    """The same acceleration seen by a turned sensor, a noisier axis included, gives the same events."""
+    signal = twitching(300, seed=seed)
+    signal.mg[:, 2] += np.random.default_rng(seed).standard_normal(len(signal.mg)) * 1.2
+    turned = (signal.mg @ Rotation.random(random_state=seed).as_matrix().T / 1000).astype(np.float32)
+    one, two = detect(signal.acc_g), detect(turned)
+    assert one.coverage.tobytes() == two.coverage.tobytes()
+    assert len(one.candidates) == len(two.candidates) > 50
+    for name in ("peak_index", "score", "snr", "peak_to_peak_mg", "linearity"):
+        np.testing.assert_allclose(one.candidates[name], two.candidates[name], rtol=0.01, atol=0.02)
+
+
+def test_the_rate_hardly_matters() -> None:
+    """One night sampled at 100, 200 and 416 Hz: nearly the same events, of the same size."""
+    counts, sizes = [], []
+    for fs_hz in (100.0, 200.0, 416.0):
+        signal = Signal(600, fs_hz, seed=11)
+        rng = np.random.default_rng(12)
+        for onset_s in np.arange(3, 595, 1.5):
+            signal.twitch(
+                float(rng.uniform(6, 40)), onset_s + rng.uniform(0, 0.5), rng.uniform(0.03, 0.12), [1, 2, 2]
+            )
+        found = detect(signal.acc_g, fs_hz)
+        rows = found.candidates[plain_model().counted(found.candidates)]
+        counts.append(len(rows))
+        sizes.append(np.median(rows["peak_to_peak_mg"]))
+    assert max(counts) <= 1.02 * min(counts)
+    assert max(sizes) <= 1.02 * min(sizes)
+
+
+@pytest.mark.parametrize("z_axis", [1.0, 2.0])
+def test_white_noise_gives_hardly_an_event(z_axis: float) -> None:
+    """Simulated: 20 h of white noise, all axes alike or z twice as noisy, give at most 0.1 events an hour."""
+    rng = np.random.default_rng(int(10 * z_axis))
+    detector, fs_hz, hours = SiteDetector(100.0, plain_model()), 100.0, 20
+    spread = np.float32([1, 1, z_axis]) * np.float32(0.1e-3 * np.sqrt(fs_hz / 2))
+    block = int(600 * fs_hz)
+    for number in range(hours * 6):
+        detector.push(
+            number * block, rng.standard_normal((block, 3), np.float32) * spread + np.float32([0, 0, 1])
+        )
+    found = detector.finish()
+    assert kind_s(found, Kind.VALID) > 0.999 * hours * 3600
+    assert plain_model().counted(found.candidates).sum() <= 0.1 * hours
+    np.testing.assert_allclose(found.density, [0.1, 0.1, 0.1 * z_axis], rtol=0.02)
+
+
+@pytest.mark.parametrize("rise_s", [0.03, 0.05, 0.08, 0.12])
+def test_small_twitches_are_found_near_the_physical_bound(rise_s: float) -> None:
+    """Simulated: 9 of 10 are found at 1.2 times the amplitude that a matched filter of known shape needs."""
+    # Known shape, three axes, unknown direction: found if a non-central chi-square (3 degrees of freedom) exceeds u.
+    # u = 5.92 is where Rice's rate of a chi-3 process, 2 f u^2 exp(-u^2 / 2), is 0.1 an hour.
+    needs = np.arange(6.0, 9.0, 0.01)
+    need_d = needs[stats.ncx2.sf(5.92**2, 3, needs**2) >= 0.9][0]
+    density, shape = 0.1, twitch_acceleration(np.arange(0, 1, 1e-3), rise_s)
+    plan = make_plan(100.0)
+    signal = Signal(900, seed=int(1000 * rise_s), density=density)
+    onsets = np.arange(3, 890, 1.5) + signal.rng.uniform(0, 0.01, 592)
+    energy_of_1_mg = _band_energy(shape / np.ptp(shape), plan.fs_internal_hz)
+    amplitude_mg = 1.2 * need_d * density / np.sqrt(2 * energy_of_1_mg)
+    for onset_s in onsets:
+        signal.twitch(amplitude_mg, onset_s, rise_s)
+    peaks = counted_s(detect(signal.acc_g))
+    near = np.array([np.any(np.abs(peaks - onset_s - rise_s) < 0.15) for onset_s in onsets])
+    assert near.mean() >= 0.9
+
+
+def _band_energy(shape_1k: np.ndarray, fs_hz: float) -> float:
+    """Return the energy in 3-45 Hz of a burst sampled at 1 kHz."""
+    spectrum = np.fft.rfft(shape_1k, 8000) / 1000
+    f_hz = np.fft.rfftfreq(8000, 1e-3)
+    return float(2 * np.sum(np.abs(spectrum[(f_hz > 3) & (f_hz < min(45, 0.45 * fs_hz))]) ** 2) * f_hz[1])
+
+
+@pytest.mark.parametrize("interval_s", [0.08, 0.1, 0.12])
+def test_runs_of_one_unit_are_counted_one_by_one(interval_s: float) -> None:
+    """Runs of four twitches 80-120 ms apart, as some units fire, are four events and no movement."""
+    signal = Signal(200, seed=21)
+    for start_s in np.arange(5, 195, 4.0):
+        direction = signal.rng.standard_normal(3)
+        for number in range(4):
+            signal.twitch(
+                20 * np.exp(0.15 * signal.rng.standard_normal()),
+                start_s + number * interval_s,
+                0.05,
+                direction,
+            )
+    found = detect(signal.acc_g)
+    assert kind_s(found, Kind.MOVEMENT) == 0
+    assert len(counted_s(found)) == pytest.approx(4 * 48, rel=0.04)
+
+
+def test_two_potentials_within_60_ms_are_one_complex_event() -> None:
+    """A pair 45 ms apart is one event and flagged; single twitches are not."""
+    signal = Signal(300, seed=22)
+    for start_s in np.arange(5, 145, 2.0):
+        signal.twitch(40, start_s, 0.03, [1, 0, 0]).twitch(40, start_s + 0.045, 0.03, [0, 1, 0])
+    for start_s in np.arange(155, 295, 2.0):
+        signal.twitch(40, start_s, 0.05)
+    found = detect(signal.acc_g)
+    rows = found.candidates[found.candidates["score"] > 20]
+    pair = rows["peak_index"] < 15_000
+    flagged = (rows["flags"] & Flag.COMPLEX) > 0
+    assert pair.sum() == (~pair).sum() == 70
+    assert flagged[pair].mean() > 0.6
+    assert flagged[~pair].mean() < 0.05
+
+
+def test_frequent_events_do_not_raise_the_floor() -> None:
+    """80 twitches a minute, 40 % of the time an event: small ones among them are still found, the floor stands."""
+    signal = Signal(600, seed=23)
+    rng = np.random.default_rng(24)
+    onsets = np.cumsum(0.25 + rng.exponential(0.5, 790))
+    onsets = onsets[onsets < 595]
+    small = np.arange(len(onsets)) % 4 == 0
+    for onset_s, is_small in zip(onsets, small, strict=True):
+        signal.twitch(9.0 if is_small else 20.0, onset_s)
+    peaks = counted_s(detect(signal.acc_g))
+    hit = np.array([np.any(np.abs(peaks - onset_s - 0.03) < 0.1) for onset_s in onsets])
+    assert hit[~small].mean() > 0.97
+    assert hit[small].mean() > 0.85
+
+
+def test_a_large_twitch_is_one_event() -> None:
+    """700 mg, the ceiling of a whole muscle: valid time, one event, at most a tenth with a second one."""
+    signal = Signal(300, seed=25)
+    onsets = np.arange(5, 295, 3.0)
+    for onset_s in onsets:
+        signal.twitch(700, onset_s, 0.05)
+    found = detect(signal.acc_g)
+    assert kind_s(found, Kind.MOVEMENT) == 0
+    assert len(onsets) <= len(counted_s(found)) <= 1.1 * len(onsets)
+
+
+def test_loss_of_packets_makes_no_events() -> None:
+    """Simulated: 5 % of packets of 5-20 samples lost; time in gaps is not valid, nothing is found in the noise."""
+    signal, rng = Signal(7200, seed=26), np.random.default_rng(27)
+    acc_g, first, chunks = signal.acc_g, 0, []
+    while first < len(acc_g):
+        size = int(rng.integers(5, 21))
+        if rng.random() > 0.05:
+            chunks.append((first, acc_g[first : first + size]))
+        first += size
+    found = detect_stretch(chunks, len(acc_g), 100.0, plain_model())
+    assert len(counted_s(found)) <= 1
+    lost_s = 72 * 100 - sum(len(part) for _, part in chunks) / 100
+    assert lost_s < kind_s(found, Kind.GAP) < 4 * lost_s
+    assert kind_s(found, Kind.VALID) + kind_s(found, Kind.GAP) == pytest.approx(7200)
+
+
+def test_50_hz_will_do_for_larger_twitches() -> None:
+    """At 50 Hz the band ends at 22 Hz; twitches of 25 mg are still found, each at its time."""
+    signal = Signal(120, 50.0, seed=28)
+    for onset_s in np.arange(5, 115, 2.0):
+        signal.twitch(25, onset_s, 0.06)
+    peaks = counted_s(detect(signal.acc_g, 50.0), 50.0)
+    assert all(np.any(np.abs(peaks - onset_s - 0.05) < 0.03) for onset_s in np.arange(5, 115, 2.0))
+    assert len(peaks) <= 57
+
+
+@pytest.mark.parametrize("n", [0, 1, 10, 700])
+def test_short_stretches_are_not_observed(n: int) -> None:
+    """Too short for a floor: no event, no valid time, and the coverage tiles what there is."""
+    found = detect(Signal(8).acc_g[:n])
+    assert len(found.candidates) == 0
+    assert kind_s(found, Kind.VALID) == 0
+    assert int((found.coverage["stop_index"] - found.coverage["start_index"]).sum()) == n
+
+
+def test_numbers_that_are_none_are_a_gap() -> None:
+    """NaN and infinity in the samples are missing samples, not a disaster."""
+    acc_g = twitching(200, seed=29).acc_g
+    acc_g[5000:5050, 1] = np.nan
+    acc_g[7000, 0] = np.inf
+    found = detect(acc_g)
+    assert np.isfinite(found.candidates["score"]).all()
+    assert kind_s(found, Kind.GAP) == pytest.approx(0.1 + 0.7 + 0.01, abs=0.15)
+
+
+def test_wrong_shapes_and_rates_are_refused() -> None:
+    """Samples need three axes; a rate below 45 Hz is said in a sentence."""
+    with pytest.raises(ValueError, match=r"shape \(n, 3\), not \(3, 10\)"):
+        SiteDetector(100.0, plain_model()).push(0, np.zeros((3, 10)))
+    with pytest.raises(BadValueError, match="at least 45"):
+        SiteDetector(25.0, plain_model())
