@@ -49,7 +49,7 @@ def test_a_gap_is_not_valid_to_the_sample() -> None:
 
 
 def test_a_gap_of_hours_costs_nothing_and_hides_nothing() -> None:
-    """After a gap of five hours the detector goes on; nothing is found at its edges, though the sensor turned."""
+    """After five hours of gap the detector goes on; nothing is found at its edges despite a new position."""
     before, after = Signal(100, seed=1), Signal(100, seed=2)
     after.mg = after.mg[:, [2, 0, 1]]
     for onset_s in np.arange(5, 95, 5.0):
@@ -96,7 +96,7 @@ def test_a_twitch_of_any_size_is_no_movement(size_mg: float, rise_s: float) -> N
 
 @pytest.mark.parametrize("range_g", [2.0, None])
 def test_clipped_samples_cannot_be_judged(range_g: float | None) -> None:
-    """Three samples at the end of the range are clipped time with half a second around, range known or not."""
+    """Samples at the end of the range are clipped time with half a second around, range known or not."""
     signal = Signal(100, seed=6)
     signal.mg[5000:5004, 0] = 2000.0
     found = detect(signal.acc_g, range_g=range_g)
@@ -148,7 +148,7 @@ def test_breath_confirms_wearing() -> None:
 
 
 def test_stillness_alone_is_unconfirmed_but_valid() -> None:
-    """A sensor that shows nothing but its own noise for an hour: valid time, nothing confirmed, not called off."""
+    """A sensor that shows only its own noise for an hour: valid time, nothing confirmed, not called off."""
     assert wear(3600, Signal(3600, seed=12)) == (0, 1)
 
 

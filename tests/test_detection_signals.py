@@ -115,7 +115,7 @@ def test_blocks_are_the_same_for_any_split(data: st.DataObject) -> None:
 
 
 def test_a_gap_is_bridged_and_told() -> None:
-    """Over missing samples a line is drawn: a still sensor shows no edge, and the block says what is missing."""
+    """Over missing samples a line is drawn: a still sensor shows no edge; the block says what is missing."""
     acc_g = np.tile(np.float32([0.3, -0.5, 0.8]), (4000, 1))
     blocks = BlockFilter(make_plan(100.0))
     parts = [*blocks.push(0, acc_g), *blocks.push(4100, acc_g), *blocks.finish(8100)]

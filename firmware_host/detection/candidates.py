@@ -200,8 +200,8 @@ def _one_a_burst(
                 if free[j] and j != i and not lobe and abs(at[j] - at[i]) < merge:
                     members.append(j)
                 free[j] = free[j] and not lobe and abs(at[j] - at[i]) >= merge
-        merged[i] = any(
-            abs(at[j] - at[i]) >= apart and height[j] >= COMPLEX_SHARE * height[i] for j in members
-        )
+        # The swings of a slow burst are themselves so far apart and so high.
+        other = (j for j in members if abs(at[j] - at[i]) >= apart and template[i] < len(shadow) - 1)
+        merged[i] = any(height[j] >= COMPLEX_SHARE * height[i] for j in other)
     keep = np.sort(np.array(kept))
     return peaks[keep], template[keep], score[keep], merged[keep]
