@@ -454,3 +454,14 @@ def test_a_key_is_for_archives(tmp_path: Path) -> None:
     path.write_text("time_s,ax,ay,az\n" + rows(seconds(), ACC))
     with pytest.raises((BadFileError, BadValueError), match="no parts"):
         bring(tmp_path, f"{path}:left")
+
+
+def test_a_quote_that_is_not_closed_swallows_no_rows(tmp_path: Path) -> None:
+    """A stray quote mark in a text column costs no row in silence."""
+    lines = [f"{i / 100:.2f},rest,{x:.4f},{y:.4f},{z:.4f}" for i, (x, y, z) in enumerate(ACC)]
+    lines[50], lines[51] = lines[50].replace("rest", '"rest'), lines[51].replace("rest,", 'rest",')
+    path = tmp_path / "night.csv"
+    path.write_text("time_s,what,ax,ay,az\n" + "\n".join(lines) + "\n")
+    sentence = refusal(tmp_path, path)
+    assert sentence is not None
+    assert "line 52" in sentence

@@ -24,6 +24,8 @@ from firmware_host.formats.foreign import ForeignRecording, ImportOptions, Sourc
 from firmware_host.formats.iso_time import WIDTH, IsoColumn, parse_iso
 from firmware_host.formats.text_layout import MISSING, Layout, find_layout
 
+Times = npt.NDArray[np.float64] | npt.NDArray[np.int64]
+
 MAGIC = b""
 HEAD_BYTES = 1 << 18
 BLOCK_BYTES = 1 << 22
@@ -201,22 +203,29 @@ class _Table:
             yield rest
 
     def _take(self, block: bytes) -> None:
-        layout = self._layout
-        text = block.replace(b",", b".") if layout.decimal_comma else block
+        text = block.replace(b",", b".") if self._layout.decimal_comma else block
         try:
-            rows = np.loadtxt(
-                io.BytesIO(text), self._dtype, comments=None, delimiter=layout.delimiter, ndmin=1,
-                quotechar='"', encoding="latin1",
-            )  # fmt: skip
-            axes = np.stack([rows[f"c{i}"] for i in self._roles.axes], axis=1)
-            time = None
-            if self._roles.time is not None:
-                cells = rows[f"c{self._roles.time}"]
-                time = self._iso_ns(parse_iso(cells)) if self._iso else cells
+            parsed = self._fast(text)
         except ValueError:
-            self._take_carefully(block)
-            return
-        self.recording.spool.append(time, axes)
+            try:
+                parsed = self._fast(_blanks_as_nan(text, self._layout.delimiter))
+            except ValueError:
+                self._take_carefully(block)
+                return
+        self.recording.spool.append(*parsed)
+
+    def _fast(self, text: bytes) -> tuple[Times | None, npt.NDArray[np.float64]]:
+        rows = np.loadtxt(
+            io.BytesIO(text), self._dtype, comments=None, delimiter=self._layout.delimiter, ndmin=1,
+            quotechar='"', encoding="latin1",
+        )  # fmt: skip
+        if b'"' in text and len(rows) != sum(map(bool, map(bytes.strip, text.split(b"\n")))):
+            raise ValueError("a quote reaches over the end of its line")
+        axes = np.stack([rows[f"c{i}"] for i in self._roles.axes], axis=1)
+        if self._roles.time is None:
+            return None, axes
+        cells = rows[f"c{self._roles.time}"]
+        return (self._iso_ns(parse_iso(cells)) if self._iso else cells), axes
 
     def _take_carefully(self, block: bytes) -> None:
         axes: list[list[float]] = []
@@ -235,7 +244,7 @@ class _Table:
             lines.append(at)
         if not axes:
             return
-        time: npt.NDArray[np.float64] | npt.NDArray[np.int64] | None = np.array(stamps) if stamps else None
+        time: Times | None = np.array(stamps) if stamps else None
         if cells_of_time:
             time = self._iso_ns(self._parse_stamps(cells_of_time, lines))
         self.recording.spool.append(time, np.array(axes))
@@ -285,6 +294,17 @@ class _Table:
     def _at(self, line: int, sentence: str) -> BadFileError:
         path = self.recording.source.path
         return BadFileError(f"{path}, line {line:,}: {sentence}", path=path, line=line)
+
+
+def _blanks_as_nan(text: bytes, delimiter: str | None) -> bytes:
+    """Write nan into blank cells, so that numpy's reader takes them."""
+    if delimiter is None:
+        return text
+    mark = delimiter.encode()
+    for _ in range(2):  # of three delimiters in a row the middle one is met in the second round
+        text = text.replace(mark + mark, mark + b"nan" + mark)
+    text = text.replace(b"\n" + mark, b"\nnan" + mark).replace(mark + b"\r", mark + b"nan\r")
+    return text.replace(mark + b"\n", mark + b"nan\n")
 
 
 def _decoded(head: bytes) -> str:
