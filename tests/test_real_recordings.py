@@ -1,4 +1,4 @@
-"""Recordings of real sensors, from the foreign file to the events; skipped where TWITCHMAP_REAL_DATA names none.
+"""Recordings of real sensors, from the file to the events; skipped where TWITCHMAP_REAL_DATA names none.
 
 What is known of them: nothing twitches in any (healthy people, motionless sensors), so every event is false.
 """
@@ -28,7 +28,7 @@ def run_of(tmp_path: Path, source: str, **options: float) -> tuple[tm.Night, tm.
 
 @pytest.mark.parametrize("key", ["r0", "r1", "r2", "r3"])
 def test_a_still_sensor_gives_no_event(tmp_path: Path, key: str) -> None:
-    """A motionless sensor gives no event, but for the touch at the start of r1, and is never said to be worn."""
+    """A motionless sensor gives no event, but for the touch at the start of r1, nor is it said to be worn."""
     night, run = run_of(tmp_path, f"mpu6050_static.npz:{key}")
     assert all(peak_s < 2.0 for peak_s in run.counted["peak_s"])
     assert key == "r1" or not len(run.counted)
