@@ -227,8 +227,17 @@ def runs_of(path: Path) -> list[RunInfo]:
 
 
 def summary_of(info: RunInfo) -> Summary:
-    """Return the summary that is stored with a run."""
-    return msgspec.json.decode(info.summary, type=Summary)
+    """Return the summary that is stored with a run.
+
+    Raises
+    ------
+    BadFileError
+        If a program that knows other summaries made it.
+    """
+    try:
+        return msgspec.json.decode(info.summary, type=Summary)
+    except msgspec.ValidationError as error:
+        raise BadFileError(f"The run {info.run_id} is of another twitchmap: detect again.") from error
 
 
 def night_counts(night: Night, run: Run, bin_s: float | None = None) -> Table:

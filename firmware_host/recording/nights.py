@@ -35,7 +35,7 @@ def list_nights(directory: Path) -> list[Path]:
         return []
     nights = [
         path
-        for path in directory.glob(f"*{SUFFIX}")
+        for path in directory.iterdir()
         if (path / META_FILE).exists() or (path / LOG_FILE).exists()
     ]
     return sorted(nights, key=lambda path: (_start_and_date(path)[0], path.name))
