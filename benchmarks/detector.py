@@ -6,15 +6,11 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
 
 import numpy as np
 import numpy.typing as npt
@@ -82,7 +78,7 @@ def shipped_model() -> Model:
 
 
 def compare(hours: float = 8.0, repeats: int = 3) -> Comparison:
-    """Measure the detector and plain scipy in turn on the same array in this process; the best of each counts."""
+    """Measure the detector and plain scipy in turn on the same array in this process; each one's best counts."""
     acc_g, model = made_up_site(hours), shipped_model()
     found = detect_stretch(chunks(acc_g[:CHUNK]), CHUNK, FS_HZ, model)
     detector_s, plain_s = [], []

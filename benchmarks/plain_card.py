@@ -64,7 +64,7 @@ def recall(model: Model, rise_s: float, size_mg: float, count: int = 600) -> dic
 
 
 def bound_mg(rise_s: float) -> float:
-    """Return the amplitude that a matched filter of known shape finds 9 times in 10 at 0.1 false alarms an hour."""
+    """Return what a matched filter of known shape finds 9 times in 10, at 0.1 false alarms an hour."""
     needs = np.arange(6.0, 9.0, 0.005)
     need_d = needs[stats.ncx2.sf(BOUND_U**2, 3, needs**2) >= 0.9][0]
     shape = twitch_acceleration(np.arange(0, 1, 1e-3), rise_s)
@@ -81,19 +81,17 @@ def a90_over_bound(model: Model, rise_s: float) -> dict[str, float]:
     return {point: float(np.interp(0.9, [share[point] for share in shares], steps)) for point in POINTS}
 
 
+def cells_of(row: dict[str, float]) -> str:
+    """Return the cells of a table's row."""
+    return " | ".join(f"{row[point]:.2f}" for point in POINTS)
+
+
 if __name__ == "__main__":
     plain = model_from_dict(json.loads(MODEL.read_text(encoding="utf-8")))
     print("| simulated | " + " | ".join(POINTS) + " |\n| --- |" + " ---: |" * len(POINTS))
     for label, ratio in (("alike", 1.0), ("z twice as noisy", 2.0)):
         row = false_alarms_per_h(plain, 100, ratio)
-        print(
-            f"| events an hour in 100 h of white noise, axes {label} | "
-            + " | ".join(f"{row[p]:.2f}" for p in POINTS)
-            + " |"
-        )
+        print(f"| events an hour in 100 h of noise, axes {label} | {cells_of(row)} |")
     for rise in (0.03, 0.05, 0.08, 0.12):
-        row = a90_over_bound(plain, rise)
-        cells = " | ".join(f"{row[p]:.2f}" for p in POINTS)
-        print(
-            f"| amplitude found 9 times in 10 over the bound ({bound_mg(rise):.1f} mg), rise {rise * 1e3:.0f} ms | {cells} |"
-        )
+        title = f"A90 over the bound of {bound_mg(rise):.1f} mg, rise {rise * 1e3:.0f} ms"
+        print(f"| {title} | {cells_of(a90_over_bound(plain, rise))} |")

@@ -63,7 +63,7 @@ def test_still_sensors_give_no_event(name: str) -> None:
     ("file", "key", "fs_hz", "step_g", "valid_s", "events"),
     [
         ("wrist_activities_geneactiv_gpl", "geneactiv_100hz", 100.0, 0.0039, 1, 0),
-        ("loggers_movement", "ax3_200hz", 200.0, 0.0156, 40, 12),
+        ("loggers_movement", "ax3_200hz", 200.0, 0.0156, 40, 20),
         ("loggers_movement", "ax6_100hz", 100.0, 0.000488, 1, 0),
         ("loggers_movement", "ax3_100hz", 100.0, 0.0156, 10, 3),
         ("plux_acc", "hand_shake", 1000.0, None, 1, 0),

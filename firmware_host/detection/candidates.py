@@ -15,7 +15,7 @@ from firmware_host.detection.signals import CELL_S, Bool, Float32, Float64, Plan
 
 LEARN_LEAST = round(5.0 / CELL_S)
 """With fewer usable cells a block says nothing of the noise's shape."""
-LEARN_EACH = 3
+LEARN_EACH = 4
 """Blocks of which one is used to learn the noise's shape, after the first ones: it changes slowly."""
 MERGE_S = 0.060
 """Events closer than this are one (two potentials 5-35 ms apart fuse to one mechanical burst)."""
@@ -48,7 +48,7 @@ class Whitener:
         self._root: Float32 = np.tile(np.eye(3, dtype=np.float32), (series, 1, 1))
 
     def whiten(self, filtered: Float32, usable: Bool, cell: int) -> tuple[Float32, Float32, Float64]:
-        """Learn the noise's shape from a block and return its whitened powers.
+        """Return the whitened powers of a block, by what was learnt of the noise's shape before; learn on.
 
         Parameters
         ----------
@@ -69,14 +69,14 @@ class Whitener:
         """
         if not self._pool.any():
             self._learn(filtered, cell_means(norm_squared(filtered[0]), cell), usable, cell)
-        # Quiet is judged in the whitened band: else a noisier axis would choose, and be underrated.
-        band_energy = cell_means(norm_squared(self._root[0] @ filtered[0]), cell)
+        white = norm_squared(self._root @ filtered)
+        energy = cell_means(white, cell)
         variance = np.full(3, np.nan)
         if self._blocks < LEARN_EACH or self._blocks % LEARN_EACH == 0:
-            variance = self._learn(filtered, band_energy, usable, cell)
+            # Quiet is judged in the whitened band: else a noisier axis would choose, and be underrated.
+            variance = self._learn(filtered, energy[0], usable, cell)
         self._blocks += 1
-        white = norm_squared(self._root[1:] @ filtered[1:])
-        return white, np.concatenate([band_energy[None], cell_means(white, cell)]), variance
+        return white[1:], energy, variance
 
     def _learn(self, filtered: Float32, band_energy: Float32, usable: Bool, cell: int) -> Float64:
         """Learn each series' covariance from the quietest third of cells; return the band-pass's variance."""
@@ -186,7 +186,7 @@ def _one_a_burst(
     merged = np.zeros(len(peaks), bool)
     kept = []
     # A few neighbours each: plain numbers are quicker here than arrays.
-    at, height = peaks.tolist(), score.tolist()
+    at, height, shape, hides = peaks.tolist(), score.tolist(), template.tolist(), shadow.tolist()
     for i in order:
         if not free[i]:
             continue
@@ -195,13 +195,13 @@ def _one_a_burst(
         for m in members:
             for j in range(first[m], stop[m]):
                 lag = at[j] - at[m]
-                lobe = height[j] < shadow[template[m], lag + reach] * height[m]
+                lobe = height[j] < hides[shape[m]][lag + reach] * height[m]
                 # What is too near to be an event of its own still hides its side lobes.
                 if free[j] and j != i and not lobe and abs(at[j] - at[i]) < merge:
                     members.append(j)
                 free[j] = free[j] and not lobe and abs(at[j] - at[i]) >= merge
         # The swings of a slow burst are themselves so far apart and so high.
-        other = (j for j in members if abs(at[j] - at[i]) >= apart and template[i] < len(shadow) - 1)
+        other = (j for j in members if abs(at[j] - at[i]) >= apart and shape[i] < len(hides) - 1)
         merged[i] = any(height[j] >= COMPLEX_SHARE * height[i] for j in other)
     keep = np.sort(np.array(kept))
     return peaks[keep], template[keep], score[keep], merged[keep]

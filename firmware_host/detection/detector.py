@@ -150,7 +150,7 @@ class SiteDetector:
         length = self._filter.next_index if n is None else n
         for block in self._filter.finish(length):
             self._take_block(block)
-        self._ring.pad_end(REACH + MARGIN + GROUP)
+        self._ring.pad(REACH + MARGIN + GROUP)
         self._advance()
         coverage = self._cover(length)
         found = self.take()

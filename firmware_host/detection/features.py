@@ -16,7 +16,7 @@ from firmware_host.detection.candidates import norm_squared
 from firmware_host.detection.signals import Bool, Float32, Float64
 from firmware_host.twitches import Column
 
-SNIPPET_S = 0.64
+SNIPPET_S = 0.5
 OVERSAMPLING = 4
 FREQUENCY_STEPS = 2
 """How much finer than one over the snippet's length the spectrum is laid out."""
@@ -267,14 +267,14 @@ def concentration(bursts: Bursts) -> Float32:
 
 @feature("")
 def before_ratio(bursts: Bursts) -> Float32:
-    """Mean power over the floor from 0.25 s to 0.1 s before the peak."""
-    return _beside(bursts, -0.25, -0.10)
+    """Mean power over the floor from 0.2 s to 0.08 s before the peak."""
+    return _beside(bursts, -0.20, -0.08)
 
 
 @feature("")
 def after_ratio(bursts: Bursts) -> Float32:
-    """Mean power over the floor from 0.1 s to 0.25 s after the peak."""
-    return _beside(bursts, 0.10, 0.25)
+    """Mean power over the floor from 0.08 s to 0.2 s after the peak."""
+    return _beside(bursts, 0.08, 0.20)
 
 
 @feature("")

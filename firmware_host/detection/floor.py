@@ -8,6 +8,7 @@ six seconds tell where the noise itself has changed.
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from scipy import special
 
 from firmware_host.detection.signals import CELL_S, GROUP, SERIES, Bool, Float32, Float64
@@ -21,7 +22,7 @@ SHARE = 0.3
 QUICK_REACH = round(6.0 / CELL_S)
 QUICK_STEP = round(1.0 / CELL_S)
 QUICK_RATIO = 1.4
-"""Power over the steady floor from which on the last seconds are believed: noise alone hardly reaches it."""
+"""Power of the band over its steady floor from which on the last seconds are believed, for all series."""
 
 
 def floor_gain(cell_dof: Float64) -> Float64:
@@ -47,7 +48,7 @@ class FloorTracker:
     """
 
     def __init__(self, cell_dof: Float64, least: Float32) -> None:
-        self._gain = floor_gain(cell_dof)
+        self._unit = (3.0 * floor_gain(cell_dof)[:, None]).astype(np.float32)
         self._least = least[:, None]
         self._last = np.full(SERIES, np.nan, np.float32)
 
@@ -67,13 +68,14 @@ class FloorTracker:
             Noise power per axis; NaN where it was never known.
         """
         spoken = energy if usable.all() else np.where(usable, energy, np.float32(np.inf))
-        unit = (3.0 * self._gain[:, None]).astype(np.float32)
-        steady = self._hold(_quantiles(spoken, usable, REACH, GROUP, LEAST) / unit)
+        steady = self._hold(_quantiles(spoken, usable, REACH, GROUP, LEAST) / self._unit)
         steady = np.maximum(steady, self._least).repeat(GROUP, axis=1)
         inner = slice(REACH - QUICK_REACH, energy.shape[1] - REACH + QUICK_REACH)
-        quick = _quantiles(spoken[:, inner], usable[inner], QUICK_REACH, QUICK_STEP, LEAST // 2) / unit
-        quick = quick.repeat(QUICK_STEP, axis=1)
-        return np.where(quick > QUICK_RATIO * steady, quick, steady).astype(np.float32), steady
+        quick = (
+            _quantiles(spoken[:1, inner], usable[inner], QUICK_REACH, QUICK_STEP, LEAST // 2) / self._unit[0]
+        )
+        rise = quick.repeat(QUICK_STEP) / steady[0]
+        return np.where(rise > QUICK_RATIO, rise * steady, steady), steady
 
     def _hold(self, floor: Float32) -> Float32:
         """Fill unknown steps of a floor (series, steps) with the last known one before."""
@@ -87,11 +89,17 @@ class FloorTracker:
 
 
 def _quantiles(spoken: Float32, usable: Bool, reach: int, step: int, least: int) -> Float32:
-    """Return (series, steps): the quantile over the cells within reach of each step, NaN where too few."""
+    """Return (..., steps): the quantile over the cells within reach of each step, NaN where too few."""
     length = 2 * reach + step
-    window = np.arange(0, len(usable) - length + 1, step)[:, None] + np.arange(length)
-    count = np.count_nonzero(usable[window], axis=1)
+    shape = (*spoken.shape[:-1], (spoken.shape[-1] - length) // step + 1, length)
+    # Windows as strides: sliding_window_view takes longer than the sorting.
+    windows = as_strided(spoken, shape, (*spoken.strides[:-1], step * spoken.itemsize, spoken.itemsize))
+    ordered = np.sort(windows, axis=-1)
+    if usable.all():
+        return np.asarray(ordered[..., int(SHARE * (length - 1))])
+    known = np.concatenate([[0], np.cumsum(usable)])
+    count = (known[length:] - known[:-length])[::step]
     rank = (SHARE * np.maximum(count - 1, 0)).astype(np.int64)
-    out = np.sort(spoken[:, window], axis=2)[:, np.arange(len(count)), rank]
-    out[:, count < least] = np.nan
+    out = ordered[..., np.arange(len(count)), rank]
+    out[..., count < least] = np.nan
     return np.asarray(out)

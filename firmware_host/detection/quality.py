@@ -123,14 +123,18 @@ def slow_movement(mean_mg: Float32) -> Bool:
     smooth = mean_mg.copy()
     smooth[:, 1:-1] = 0.5 * mean_mg[:, 1:-1] + 0.25 * (mean_mg[:, 2:] + mean_mg[:, :-2])
     moving = np.zeros(mean_mg.shape[1], bool)
+    span = np.fmax.reduce(smooth, axis=1) - np.fmin.reduce(smooth, axis=1)
+    if not np.dot(span, span) > SLOW_MG**2:
+        return moving
     for lag in SLOW_LAGS:
-        moving |= _between(np.flatnonzero(_change(smooth, lag) > SLOW_MG**2), lag, len(moving))
+        quick = _change(smooth, lag) > SLOW_MG**2
+        if quick.any():
+            moving |= _between(quick, lag)
     drift = _change(smooth, TILT_LAG) > TILT_MG**2
     if drift.any():
         # A quick change is known already; only a slow one lies all along the lag.
         seen = np.concatenate([[0], np.cumsum(moving)])
-        drift &= seen[TILT_LAG + 1 :] == seen[: -TILT_LAG - 1]
-        moving |= _between(np.flatnonzero(drift), TILT_LAG, len(moving))
+        moving |= _between(drift & (seen[TILT_LAG + 1 :] == seen[: -TILT_LAG - 1]), TILT_LAG)
     return moving
 
 
@@ -139,12 +143,10 @@ def _change(smooth: Float32, lag: int) -> Float32:
     return np.asarray(np.einsum("an,an->n", change, change))
 
 
-def _between(starts: npt.NDArray[np.intp], lag: int, count: int) -> Bool:
-    """Tell which cells lie from some cells to `lag` cells after them."""
-    edges = np.zeros(count + lag + 2, np.int32)
-    edges[starts] += 1
-    edges[starts + lag + 1] -= 1
-    return np.asarray(np.cumsum(edges)[:count] > 0)
+def _between(starts: Bool, lag: int) -> Bool:
+    """Tell which cells lie from a flagged one to `lag` cells after it."""
+    count = np.concatenate([np.zeros(lag + 1, np.intp), np.cumsum(starts), np.full(lag, starts.sum())])
+    return np.asarray(count[lag + 1 :] > count[: -lag - 1])
 
 
 def sustained_movement(energy: Float32, floor: Float32) -> Bool:

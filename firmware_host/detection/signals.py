@@ -305,8 +305,8 @@ def _low_spectrum(samples: Float32, turn: npt.NDArray[np.complex64]) -> npt.NDAr
     phases = samples.reshape(3, -1, decimation).swapaxes(1, 2)
     # Transforms run four at a time: empty rows to the next four cost less than the odd ones alone.
     rows = np.zeros((-(-3 * decimation // 4) * 4, phases.shape[2]), np.float32)
-    # Without its mean the 1 g of gravity takes no bits from the few mg that matter.
-    np.subtract(phases, samples.mean(axis=1)[:, None, None], out=rows[: 3 * decimation].reshape(phases.shape))
+    # Without its 1 g of gravity the signal has all bits for the few mg that matter.
+    np.subtract(phases, samples[:, :1, None], out=rows[: 3 * decimation].reshape(phases.shape))
     spectra = fft.rfft(rows)[: 3 * decimation].reshape(3, decimation, -1)
     spectrum = spectra[:, 0]
     for phase in range(1, decimation):
