@@ -204,8 +204,15 @@ class SiteDetector:
         moving = slow | quality.sustained_movement(ring.energy[0], 3 * ring.steady)
         kind = quality.kinds(moving, ring.clipped, ring.stuck, density)
         here = ring.cells(start, stop)
+        # Copies: views would keep all that the ring ever held.
         self._kept.append(
-            _Cells(ring.mean_mg[:, here], ring.energy[0, here], density[here], kind[here], ring.empty[here])
+            _Cells(
+                ring.mean_mg[:, here].copy(),
+                ring.energy[0, here].copy(),
+                density[here].copy(),
+                kind[here].copy(),
+                ring.empty[here].copy(),
+            )
         )
         wide = ring.cells(start - MARGIN, stop + MARGIN)
         samples = slice(wide.start * plan.cell, wide.stop * plan.cell)

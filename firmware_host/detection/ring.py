@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from firmware_host.detection.quality import CellQuality
-from firmware_host.detection.signals import SERIES, Bool, Float32
+from firmware_host.detection.signals import SERIES, Float32
 
 _TEMPLATES = SERIES - 1
 
@@ -30,10 +33,9 @@ class Ring:
         self._cell = cell
         self.first_cell = -lead
         self.floor_stop = 0
-        # Few wide arrays: growing them is one copy each.
-        self._samples: Float32 = np.zeros((3 + _TEMPLATES + 1, 0), np.float32)
-        self._cells: Float32 = np.zeros((2 * SERIES + 4, 0), np.float32)
-        self._flags: Bool = np.zeros((4, 0), bool)
+        self._samples = _Rows(3 + _TEMPLATES + 1, np.float32)
+        self._cells = _Rows(2 * SERIES + 4, np.float32)
+        self._flags = _Rows(4, bool)
         self.pad(lead)
 
     @property
@@ -47,11 +49,11 @@ class Ring:
 
     def append(self, band: Float32, white: Float32, energy: Float32, cells: CellQuality) -> None:
         """Add a block: band-pass (3, n), whitened squares (templates, n), energies (SERIES, cells), flags."""
-        unknown = np.full((SERIES + 1, energy.shape[1]), np.nan, np.float32)
-        self._samples = np.hstack([self._samples, np.vstack([band, white, np.zeros_like(band[:1])])])
-        self._cells = np.hstack([self._cells, np.vstack([energy, cells.mean_mg, unknown])])
-        flags = np.stack([cells.missing, cells.empty, cells.clipped, cells.stuck])
-        self._flags = np.hstack([self._flags, flags])
+        samples = self._samples.grow(white.shape[1])
+        samples[:3], samples[3:-1], samples[-1] = band, white, np.nan
+        values = self._cells.grow(energy.shape[1])
+        values[:SERIES], values[SERIES : SERIES + 3], values[SERIES + 3 :] = energy, cells.mean_mg, np.nan
+        self._flags.grow(energy.shape[1])[:] = cells.missing, cells.empty, cells.clipped, cells.stuck
         self._name_rows()
 
     def pad(self, count: int) -> None:
@@ -80,16 +82,43 @@ class Ring:
     def drop_before(self, cell: int) -> None:
         """Forget the cells before one."""
         count = max(0, cell - self.first_cell)
-        self._samples = self._samples[:, count * self._cell :]
-        self._cells = self._cells[:, count:]
-        self._flags = self._flags[:, count:]
+        self._samples.drop(count * self._cell)
+        self._cells.drop(count)
+        self._flags.drop(count)
         self.first_cell += count
         self._name_rows()
 
     def _name_rows(self) -> None:
-        self.band, self.white = self._samples[:3], self._samples[3:-1]
-        self.square: Float32 = self._samples[-1]
-        self.energy, self.mean_mg = self._cells[:SERIES], self._cells[SERIES : SERIES + 3]
-        self.floor = self._cells[SERIES + 3 : -1]
-        self.steady: Float32 = self._cells[-1]
-        self.missing, self.empty, self.clipped, self.stuck = self._flags
+        samples, cells = self._samples.rows, self._cells.rows
+        self.band, self.white, self.square = samples[:3], samples[3:-1], samples[-1]
+        self.energy, self.mean_mg = cells[:SERIES], cells[SERIES : SERIES + 3]
+        self.floor, self.steady = cells[SERIES + 3 : -1], cells[-1]
+        self.missing, self.empty, self.clipped, self.stuck = self._flags.rows
+
+
+class _Rows:
+    """Rows that grow at the end and are cut at the start, moved only when their memory is full."""
+
+    def __init__(self, count: int, kind: npt.DTypeLike) -> None:
+        self._memory = np.zeros((count, 0), kind)
+        self._start = self._stop = 0
+
+    @property
+    def rows(self) -> npt.NDArray[Any]:
+        """What is held."""
+        return self._memory[:, self._start : self._stop]
+
+    def grow(self, count: int) -> npt.NDArray[Any]:
+        """Make room for `count` more at the end and return it, to be filled."""
+        if self._stop + count > self._memory.shape[1]:
+            held = self.rows
+            if 2 * (held.shape[1] + count) > self._memory.shape[1]:
+                self._memory = np.zeros((len(held), 4 * (held.shape[1] + count)), held.dtype)
+            self._memory[:, : held.shape[1]] = held
+            self._start, self._stop = 0, held.shape[1]
+        self._stop += count
+        return self._memory[:, self._stop - count : self._stop]
+
+    def drop(self, count: int) -> None:
+        """Forget the first `count`."""
+        self._start += count
