@@ -78,7 +78,7 @@ def shipped_model() -> Model:
 
 
 def compare(hours: float = 8.0, repeats: int = 3) -> Comparison:
-    """Measure the detector and plain scipy in turn on the same array in this process; each one's best counts."""
+    """Measure the detector and plain scipy in turn on one array in this process; the best of each counts."""
     acc_g, model = made_up_site(hours), shipped_model()
     found = detect_stretch(chunks(acc_g[:CHUNK]), CHUNK, FS_HZ, model)
     detector_s, plain_s = [], []
