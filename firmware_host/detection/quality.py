@@ -243,14 +243,16 @@ def _micro_motion(mean_mg: Float32, density: Float32, kind: Cells) -> Bool:
     # White noise of density nd leaves nd^2 / 2 in a 1 s mean, so a difference of three axes has 3 nd^2.
     expected = 3.0 * density[: seconds * 4 : 4][2:] ** 2
     usable = good[2:] & good[:-2] & (expected > 0)
-    ratio = np.full(len(change), np.nan)
-    ratio[usable] = change[usable] / expected[usable]
-    for start in range(0, len(ratio), 60):
-        part = ratio[start : start + 60]
-        part = part[np.isfinite(part)]
-        # 0.79 is the median of a chi-square with three degrees of freedom over its mean.
-        if len(part) >= 8 and np.median(part) / 0.79 > MICRO_MOTION_RATIO:
-            out[start * 4 : (start + 60) * 4] = True
+    minutes = -(-len(change) // 60)
+    ratio = np.full(minutes * 60, np.inf, np.float32)
+    ratio[: len(change)][usable] = change[usable] / expected[usable]
+    ratio = np.sort(ratio.reshape(minutes, 60), axis=1)
+    count = np.isfinite(ratio).sum(axis=1)
+    median = ratio[np.arange(minutes), count // 2]
+    # 0.79 is the median of a chi-square with three degrees of freedom over its mean.
+    shown = (count >= 8) & (median / 0.79 > MICRO_MOTION_RATIO)
+    evidence = np.repeat(shown, 60 * 4)[: len(kind)]
+    out[: len(evidence)] = evidence
     return out
 
 
