@@ -22,7 +22,7 @@ import numpy.typing as npt
 import firmware_host
 from firmware_host.errors import BadFileError, BadValueError, NotFoundError
 from firmware_host.recording import Night, ResultsStore, RunInfo, Stretch, open_night
-from firmware_host.recording.reader import LOG_FILE
+from firmware_host.recording.results import damaged
 from firmware_host.twitch_map import twitch_map
 from firmware_host.twitches import (
     COVERAGE_COLUMNS,
@@ -178,7 +178,7 @@ def detect_night(
         duration_s=night.duration_s,
         sites=tuple(site.summary() for site in found),
         warnings=tuple(site.warning for site in found if site.warning),
-        samples_sha256=samples_sha256(night),
+        samples_sha256=night.log_sha256(),
     )
     info = RunInfo(
         run_id=secrets.token_hex(4),
@@ -205,19 +205,29 @@ def load_run(night: Night, run_id: str | None = None) -> Run:
     ------
     NotFoundError
         If there is none.
+    BadFileError
+        If what is stored cannot be a run, or is one of other sites than the night has.
     """
     store = ResultsStore(night.path)
     info = store.run(run_id)
     events = store.read_events(info.run_id, EVENT_COLUMNS)
     coverage = store.read_coverage(info.run_id, COVERAGE_COLUMNS)
     summary = summary_of(info)
-    since_ns = round(datetime.fromisoformat(info.created_utc).timestamp() * 1e9)
+    try:
+        check_events(events)
+        check_coverage(coverage)
+        since_ns = round(datetime.fromisoformat(info.created_utc).timestamp() * 1e9)
+    except ValueError as error:
+        raise damaged(store.path, error) from error
     for renamed in night.meta.renamed_since(since_ns):
         for rows in (events, coverage):
             names, of_row = np.unique(rows["site"], return_inverse=True)
             rows["site"] = np.array([renamed.get(name, name) for name in names.tolist()], "U32")[of_row]
         sites = (msgspec.structs.replace(one, site=renamed.get(one.site, one.site)) for one in summary.sites)
         summary = msgspec.structs.replace(summary, sites=tuple(sites))
+    if {one.site for one in summary.sites} != set(night.sites):
+        text = f"The run {info.run_id} of {night.path.name} is of other sites than the night: detect again."
+        raise BadFileError(text, path=store.path)
     return Run(info, events, coverage, summary)
 
 
@@ -236,25 +246,13 @@ def summary_of(info: RunInfo) -> Summary:
     """
     try:
         return msgspec.json.decode(info.summary, type=Summary)
-    except msgspec.ValidationError as error:
+    except msgspec.DecodeError as error:
         raise BadFileError(f"The run {info.run_id} is of another twitchmap: detect again.") from error
 
 
 def night_counts(night: Night, run: Run, bin_s: float | None = None) -> Table:
     """Count a run's twitches per site and time bin (`COUNT_DTYPE`); None makes one bin of the whole night."""
     return twitch_map(run.events, run.coverage, night.sites, night.start_ns, bin_s, night.duration_s)
-
-
-def samples_sha256(night: Night) -> str:
-    """Return the SHA-256 of what was there of the log when the night was opened."""
-    digest = hashlib.sha256()
-    left = night.scan.size
-    if left:
-        with (night.path / LOG_FILE).open("rb") as stream:
-            while left and (part := stream.read(min(left, 1 << 20))):
-                digest.update(part)
-                left -= len(part)
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

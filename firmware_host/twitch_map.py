@@ -22,6 +22,7 @@ MOST_LOST = 0.5
 """Share of time lost to dead time beyond which the correction grows no more: the formula diverges as the
 share nears 1 and is not to be relied on long before (Knoll, Radiation Detection and Measurement, ch. 4)."""
 _MOST_BINS = 1_000_000
+_LONGEST_BIN_S = 31 * 86_400.0
 
 
 class State(IntEnum):
@@ -119,8 +120,10 @@ def _bins(start_ns: int, bin_s: float | None, end_s: float) -> tuple[npt.NDArray
         return np.array([start_ns], np.int64), bin_s or 0.0
     if bin_s is None:
         return np.array([start_ns, end_ns], np.int64), end_s
-    if not bin_s >= 1 or end_s / bin_s > _MOST_BINS:
-        raise BadValueError(f"Time bins of {bin_s:g} s cannot be used: choose 1 s or more, such as 15 min.")
+    if not 1 <= bin_s <= _LONGEST_BIN_S or end_s / bin_s > _MOST_BINS:
+        raise BadValueError(
+            f"Time bins of {bin_s:g} s cannot be used: choose 1 s to 31 days, such as 15 min."
+        )
     step = round(bin_s * 1e9)
     first, last = start_ns // step, -(-end_ns // step)
     return np.arange(first, last + 1, dtype=np.int64) * step, bin_s

@@ -17,7 +17,16 @@ FS_HZ = 100.0
 
 def meta(n_sensors: int = 1, **changes: Any) -> NightMeta:
     """Return metadata of a night of int16 sensors at 100 Hz."""
-    sites = ("left_calf", "right_calf", "left_thigh", "right_thigh", "left_calf.2", "chest", "back", "neck")
+    sites = (
+        "left_calf",
+        "right_calf",
+        "left_thigh",
+        "right_thigh",
+        "left_calf.2",
+        "left_chest",
+        "left_shin",
+        "right_shin",
+    )
     sensor: dict[str, Any] = {"fs_hz": FS_HZ, "g_per_count": 0.122e-3, "sample_type": "int16", "range_g": 4.0}
     fields: dict[str, Any] = {
         "participant": "P1", "label": "test", "origin": "recorded", "time_zone": "Europe/Berlin",

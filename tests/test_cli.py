@@ -228,7 +228,7 @@ def test_commands_take_a_folder_of_nights(run: Run, nights: Path) -> None:
     shutil.copytree(nights / "a.night", nights / "b.night")
     code, out, _ = run("verify", nights, nights / "a.night", "--json")
     assert code == 0
-    assert sorted(json.loads(out)) == ["a.night", "b.night"]
+    assert sorted(one["night"] for one in json.loads(out)) == ["a.night", "b.night"]
     code, _, _ = run("export", nights, "--out", nights / "out")
     assert code == 0
     with (nights / "out" / "coverage.csv").open() as file:
@@ -338,7 +338,7 @@ def test_score_tells_recall_and_false_alarms(run: Run, made: Path) -> None:
     assert code == 0
     assert "recall" in out
     code, out, _ = run("score", made / "a.night", "--truth", made / "truth.csv", "--json")
-    (one,) = json.loads(out).values()
+    (one,) = json.loads(out)
     assert one["truths"] + one["outside_truths"] > 0
     assert 0 <= one["recall"] <= 1
 
@@ -436,3 +436,130 @@ def test_every_exporter_has_the_same_way_in() -> None:
     assert formats.names("export")
     for name in formats.names("export"):
         assert callable(formats.load("export", name).export)
+
+
+def edit(night: Path, old: str, new: str) -> None:
+    """Edit a night's metadata as a person would, with an editor."""
+    text = (night / "night.toml").read_text(encoding="utf-8")
+    assert old in text
+    (night / "night.toml").write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", ["map", "detect", "export", "score"])
+def test_metadata_that_cannot_be_read_are_never_passed_over_in_silence(
+    run: Run, nights: Path, command: str
+) -> None:
+    """A typing error in night.toml is told by every command that then goes by the log."""
+    edit(nights / "a.night", "range_g = ", "range_g = -")
+    more = {"export": ["--out", nights / "out"], "score": ["--truth", nights / "truth.csv"]}
+    code, _, err = run(command, nights / "a.night", *more.get(command, []))
+    assert code == 0
+    assert "night.toml" in err
+    assert "What samples.log says" in err
+
+
+def test_amend_keeps_metadata_that_it_cannot_read(run: Run, nights: Path) -> None:
+    """What a person wrote into night.toml outlives a correction that has to replace it."""
+    edit(nights / "a.night", "note = ", "note = felt a lot, ")
+    wrong = (nights / "a.night" / "night.toml").read_bytes()
+    for number in (1, 2):
+        assert run("amend", nights / "a.night", "--note", f"number {number}")[0] == 0
+        assert open_night(nights / "a.night").meta.note == f"number {number}"
+        assert (nights / "a.night" / f"night.unreadable-{number}.toml").read_bytes() == wrong
+        (nights / "a.night" / "night.toml").write_bytes(wrong)
+
+
+def test_one_bad_night_does_not_hide_the_others(
+    run: Run, nights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lost metadata, results of another program and folders without permission leave the list standing."""
+    from firmware_host.recording import nights as folder_of_nights
+
+    for name in ("b", "c", "d"):
+        shutil.copytree(nights / "a.night", nights / f"{name}.night")
+    (nights / "b.night" / "night.toml").unlink()
+    (nights / "c.night" / "results.sqlite").write_bytes(b"no database" * 100)
+    looks_inside = folder_of_nights._is_night
+
+    def refuse(path: Path) -> bool:
+        if path.name in {"d.night", "lost+found"}:
+            raise PermissionError(13, "Permission denied", str(path))
+        return looks_inside(path)
+
+    monkeypatch.setattr(folder_of_nights, "_is_night", refuse)
+    (nights / "lost+found").mkdir()
+    code, out, err = run("nights", "--dir", nights, "--json")
+    assert code == 0
+    assert [(one["night"], one["runs"]) for one in json.loads(out)] == [
+        ("a.night", 1),
+        ("b.night", 1),
+        ("c.night", 0),
+        ("d.night", 1),
+    ]
+    assert "c.night/results.sqlite is damaged" in sentence(err)
+
+
+def test_info_needs_no_results(run: Run, nights: Path) -> None:
+    """A night whose results cannot be read is shown all the same, and the reason is told."""
+    (nights / "a.night" / "results.sqlite").write_bytes(b"no database" * 100)
+    code, out, err = run("info", nights / "a.night", "--json")
+    assert (code, json.loads(out)["runs"]) == (0, [])
+    assert "delete it and detect again" in sentence(err)
+
+
+def test_a_run_of_other_sites_or_samples_is_told(run: Run, nights: Path) -> None:
+    """Sites that were changed by hand are refused, and a log that has grown or shrunk is told."""
+    log = nights / "a.night" / "samples.log"
+    log.write_bytes(log.read_bytes()[: log.stat().st_size // 2])
+    code, _, err = run("map", nights / "a.night")
+    assert code == 0
+    assert "samples were added or lost since its run was made" in err
+    edit(nights / "a.night", SITES[0], "left_foot")
+    code, _, err = run("map", nights / "a.night")
+    assert code == 1
+    assert "is of other sites than the night" in err
+
+
+def test_a_night_is_taken_once_however_it_is_named(
+    run: Run, nights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two names of one folder give its rows once, and `.` is the night that one stands in."""
+    monkeypatch.chdir(nights / "a.night")
+    assert run("export", ".", nights / "a.night", "../a.night", "--out", nights / "out")[0] == 0
+    with (nights / "out" / "events.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["night"] for row in rows} == {"a.night"}
+    assert len({row["event_id"] for row in rows}) == len(rows)
+
+
+def test_nights_of_one_name_are_both_told(run: Run, nights: Path) -> None:
+    """Two folders with a night of the same name each are two nights of the answer."""
+    shutil.copytree(nights / "a.night", nights / "more" / "a.night")
+    both = (nights / "a.night", nights / "more" / "a.night")
+    assert len(json.loads(run("verify", *both, "--json")[1])) == 2
+    assert len(json.loads(run("score", *both, "--truth", nights / "truth.csv", "--json")[1])) == 2
+
+
+@pytest.mark.parametrize("time", ["0.5s", "32000h", "99999999999999h"])
+def test_bins_that_cannot_be(run: Run, made: Path, time: str) -> None:
+    """Bins under a second or over a month get a sentence."""
+    code, _, err = run("map", made / "a.night", "--bin", time)
+    assert code == 1
+    assert "1 s to 31 days" in sentence(err)
+
+
+def test_names_from_elsewhere(run: Run, nights: Path) -> None:
+    """Bytes that are no text are refused, and control characters do not reach the terminal."""
+    code, _, err = run("amend", nights / "a.night", "--participant", "\udcff")
+    assert code == 1
+    assert "no UTF-8 text" in sentence(err)
+    assert run("amend", nights / "a.night", "--participant", "a\x1b[31mb")[0] == 0
+    code, out, _ = run("info", nights / "a.night")
+    assert "participant a?[31mb" in out
+
+
+def test_closed_streams_are_no_fault(made: Path) -> None:
+    """Started without stdout and stderr, as by some schedulers, a command does its work."""
+    command = f"exec {sys.executable} -m firmware_host map {made / 'a.night'} --svg {made / 'x.svg'} >&- 2>&-"
+    assert subprocess.run(["/bin/sh", "-c", command], check=False).returncode == 0
+    assert (made / "x.svg").stat().st_size > 1000

@@ -97,8 +97,8 @@ def make_night(
         model_sha256=model, operating_point="balanced", passes=1, settings="{}",
         summary=msgspec.json.encode(summary).decode(),
     )  # fmt: skip
-    with ResultsStore(folder) as store:
-        store.write_run(info, EVENT_COLUMNS, events, COVERAGE_COLUMNS, make_coverage())
+    store = ResultsStore(folder)
+    store.write_run(info, EVENT_COLUMNS, events, COVERAGE_COLUMNS, make_coverage())
     return open_night(folder)
 
 

@@ -229,17 +229,17 @@ def test_reading_a_range_is_a_slice_of_the_whole(tmp_path: Path) -> None:
 def test_floats_and_no_samples(tmp_path: Path) -> None:
     """A sensor of floats comes back bit by bit; a sensor that sent nothing has no stretch."""
     sensors = (
-        SensorInfo(index=4, site="chest", fs_hz=50.0, g_per_count=1.0, sample_type="float32"),
-        SensorInfo(index=9, site="neck", fs_hz=50.0, g_per_count=1.0, sample_type="float32"),
+        SensorInfo(index=4, site="left_chest", fs_hz=50.0, g_per_count=1.0, sample_type="float32"),
+        SensorInfo(index=9, site="left_foot", fs_hz=50.0, g_per_count=1.0, sample_type="float32"),
     )
     sent = np.array([[0.1, -0.0, np.nan], [np.inf, 1e-30, -1.0]], np.float32)
     with create_night(tmp_path / "a.night", meta(sensors=sensors)) as writer:
         writer.append_samples(4, sent, 7, arrival_mono_ns=MONO_NS, arrival_utc_ns=START_NS)
     night = open_night(tmp_path / "a.night")
 
-    assert night.read("chest")[0].acc_g.tobytes() == sent.tobytes()
-    assert night.stretches("neck") == ()
-    with pytest.raises(BadValueError, match="its sites are chest, neck"):
+    assert night.read("left_chest")[0].acc_g.tobytes() == sent.tobytes()
+    assert night.stretches("left_foot") == ()
+    with pytest.raises(BadValueError, match="its sites are left_chest, left_foot"):
         night.stretches("knee")
 
 
@@ -515,3 +515,28 @@ def test_events_keep_their_details(tmp_path: Path) -> None:
     assert (battery.kind, battery.sensor, battery.details) == ("battery", 1, {"percent": 80})
     assert (mark.kind, mark.sensor, mark.details) == ("mark", None, {"text": "gespürt ✓", "sure": None})
     assert mark.utc_ns == START_NS + 6 * S
+
+
+def test_a_start_behind_the_first_samples(tmp_path: Path) -> None:
+    """A start that was put too late by hand moves to the first sample: nothing lies before the night."""
+    with create_night(
+        tmp_path / "a.night", meta(start_ns=START_NS + 3_600 * 10**9, origin="imported")
+    ) as writer:
+        append(writer, 0, 0, 1000)
+    night = open_night(tmp_path / "a.night")
+    assert night.start_ns == night.stretches("left_calf")[0].start_ns
+    assert night.duration_s == pytest.approx(10, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"start_ns": -1}, {"start_ns": 10**19}, {"sensors": ()}, {"time_zone": "Mars/Olympus"}],
+)
+def test_metadata_that_cannot_be(tmp_path: Path, change: dict[str, object]) -> None:
+    """A night is not made with a start, a zone or sensors that cannot be, nor with a place that is none."""
+    with pytest.raises(BadValueError):
+        create_night(tmp_path / "a.night", meta(**change))
+    sensor = SensorInfo(index=0, site="third_arm", fs_hz=50.0, g_per_count=1.0, sample_type="float32")
+    with pytest.raises(BadValueError, match="third_arm"):
+        create_night(tmp_path / "a.night", meta(sensors=(sensor,)))
+    assert not (tmp_path / "a.night").exists()

@@ -63,8 +63,8 @@ def coverage() -> Table:
 
 def write(folder: Path, run: RunInfo, rows: Table) -> None:
     """Store a run."""
-    with ResultsStore(folder) as store:
-        store.write_run(run, EVENT_COLUMNS, rows, COVERAGE_COLUMNS, coverage())
+    store = ResultsStore(folder)
+    store.write_run(run, EVENT_COLUMNS, rows, COVERAGE_COLUMNS, coverage())
 
 
 @pytest.mark.parametrize("n", [0, 1, 257])
@@ -72,11 +72,11 @@ def test_round_trip(tmp_path: Path, n: int) -> None:
     """Every column comes back as it was, empty probabilities too, in the order in which it was written."""
     rows = events(n)
     write(tmp_path, info("one"), rows)
-    with ResultsStore(tmp_path) as store:
-        assert store.runs() == [info("one")]
-        assert store.read_events("one", EVENT_COLUMNS).tobytes() == rows.tobytes()
-        assert store.read_coverage("one", COVERAGE_COLUMNS).tobytes() == coverage().tobytes()
-        assert len(store.read_events("other", EVENT_COLUMNS)) == 0
+    store = ResultsStore(tmp_path)
+    assert store.runs() == [info("one")]
+    assert store.read_events("one", EVENT_COLUMNS).tobytes() == rows.tobytes()
+    assert store.read_coverage("one", COVERAGE_COLUMNS).tobytes() == coverage().tobytes()
+    assert len(store.read_events("other", EVENT_COLUMNS)) == 0
 
 
 def test_a_busy_night(tmp_path: Path) -> None:
@@ -84,9 +84,9 @@ def test_a_busy_night(tmp_path: Path) -> None:
     rows = events(100_000, 1)
     write(tmp_path, info("small"), events(5, 2))
     write(tmp_path, info("large"), rows)
-    with ResultsStore(tmp_path) as store:
-        assert store.read_events("large", EVENT_COLUMNS).tobytes() == rows.tobytes()
-        assert store.read_events("small", EVENT_COLUMNS).tobytes() == events(5, 2).tobytes()
+    store = ResultsStore(tmp_path)
+    assert store.read_events("large", EVENT_COLUMNS).tobytes() == rows.tobytes()
+    assert store.read_events("small", EVENT_COLUMNS).tobytes() == events(5, 2).tobytes()
 
 
 def test_the_newest_complete_run_is_the_one_shown(tmp_path: Path) -> None:
@@ -114,10 +114,10 @@ def test_columns_of_another_version(tmp_path: Path) -> None:
     rows = np.zeros(2, dtype_of(more))
     rows["site"], rows["skew"] = "chest", [0.5, np.nan]
     rows["cluster"], rows["comment"] = [7, -8], ["a", "ö"]
-    with ResultsStore(tmp_path) as store:
-        store.write_run(info("new"), more, rows, COVERAGE_COLUMNS, coverage())
-        old, new = store.read_events("old", more), store.read_events("new", more)
-        narrow = store.read_events("new", EVENT_COLUMNS)
+    store = ResultsStore(tmp_path)
+    store.write_run(info("new"), more, rows, COVERAGE_COLUMNS, coverage())
+    old, new = store.read_events("old", more), store.read_events("new", more)
+    narrow = store.read_events("new", EVENT_COLUMNS)
 
     assert new.tobytes() == rows.tobytes()
     assert np.all(np.isnan(old["skew"]))
@@ -149,15 +149,14 @@ def test_a_killed_run_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
             written = [child.stdout.readline() for _ in range(3)]
             threading.Timer(float(rng.uniform(0, 0.08)), child.kill).start()
             written += child.stdout.readlines()
-        with ResultsStore(tmp_path) as store:
-            runs = [run.run_id for run in store.runs() if run.run_id[0] == attempt]
-            assert runs[: len(written)] == [f"{attempt}{int(line)}" for line in written]
-            assert len(runs) <= len(written) + 1
-            for run_id in runs[-2:]:
-                assert (
-                    store.read_events(run_id, EVENT_COLUMNS).tobytes()
-                    == events(3000, int(run_id[1:])).tobytes()
-                )
+        store = ResultsStore(tmp_path)
+        runs = [run.run_id for run in store.runs() if run.run_id[0] == attempt]
+        assert runs[: len(written)] == [f"{attempt}{int(line)}" for line in written]
+        assert len(runs) <= len(written) + 1
+        for run_id in runs[-2:]:
+            assert (
+                store.read_events(run_id, EVENT_COLUMNS).tobytes() == events(3000, int(run_id[1:])).tobytes()
+            )
 
 
 def test_reading_while_a_run_is_written(tmp_path: Path) -> None:
@@ -233,3 +232,23 @@ def test_results_are_private_and_need_nothing_beside_them(tmp_path: Path) -> Non
 
     assert [path.name for path in tmp_path.iterdir()] == ["results.sqlite"]
     assert stat.S_IMODE((tmp_path / "results.sqlite").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DROP TABLE runs",
+        "UPDATE runs SET passes = 'two'",
+        "UPDATE events SET peak_s = 'two'",
+        "UPDATE events SET unit = 1e300",
+    ],
+)
+def test_values_that_cannot_be_are_damage(tmp_path: Path, change: str) -> None:
+    """A file of results without its tables, or with words for numbers, gets the sentence of a damaged one."""
+    write(tmp_path, info("one"), events(3))
+    with closing(sqlite3.connect(ResultsStore(tmp_path).path)) as connection:
+        connection.execute(change)
+        connection.commit()
+    store = ResultsStore(tmp_path)
+    with pytest.raises(BadFileError, match="delete it and detect again"):
+        store.read_events(store.run().run_id, EVENT_COLUMNS)

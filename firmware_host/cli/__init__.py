@@ -14,11 +14,13 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 
 import click
 
 from firmware_host import __version__
+from firmware_host.cli._terminal import sentence
 from firmware_host.errors import TwitchmapError
 
 DONE, MENDABLE, WRONG_USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
@@ -60,6 +62,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     0 done, 1 something that the user can mend (one sentence on stderr), 2 wrong usage, 130 interrupted,
     143 terminated.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who called us
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as we run
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that knows only ASCII shows "?" instead of failing
             stream.reconfigure(errors="replace")
@@ -84,8 +89,10 @@ def _run(argv: Sequence[str] | None) -> int:
     except (TwitchmapError, OSError) as error:
         if code := _stopped(error):
             return code
-        where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
-        _say(f"The system refuses: {error.strerror}{where}." if isinstance(error, OSError) else str(error))
+        _say(sentence(error))
+    except UnicodeEncodeError as error:
+        wrong = error.object[max(0, error.start - 20) : error.end + 20]
+        _say(f"{wrong!a} holds what is no UTF-8 text: write it differently, or rename the folder.")
     else:
         return result if isinstance(result, int) else DONE
     return MENDABLE
@@ -104,8 +111,8 @@ def _stopped(error: BaseException | None) -> int:
     return 0
 
 
-def _say(sentence: str) -> None:
-    click.echo(sentence, err=True)
+def _say(text: str) -> None:
+    click.echo(text, err=True)
 
 
 @contextlib.contextmanager

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from firmware_host.cli._terminal import note
+
+if TYPE_CHECKING:
+    from firmware_host.analysis import Run
+    from firmware_host.recording import Night
+
+SAME_LENGTH_S = 1.0
+"""A run of a night whose length has changed by more was made before samples were added or lost."""
 
 night_argument = click.argument("night", metavar="NIGHT")
 nights_argument = click.argument("nights", nargs=-1, required=True, metavar="NIGHT...")
@@ -44,4 +54,31 @@ def find_all(nights: Sequence[str], directory: Path) -> list[Path]:
             found.append(find_night(night, directory))
     if not found:
         raise NotFoundError(f"There is no night in {', '.join(nights)}.")
-    return list(dict.fromkeys(found))
+    return list({path.resolve(): path for path in found}.values())
+
+
+def open_noted(path: Path) -> Night:
+    """Open a night; damage is told on stderr, as everything that is shown comes from the rest."""
+    from firmware_host.recording import open_night
+
+    night = open_night(path)
+    for one in night.damage:
+        if not one.length:
+            note(f"{path.name}: {one.what}")
+    if lost := [one.length for one in night.damage if one.length]:
+        note(
+            f"{path.name}: {len(lost)} damaged place{'s' if len(lost) > 1 else ''} in its log, {sum(lost)} "
+            "bytes; what can be read is used (`twitchmap verify` lists them)."
+        )
+    return night
+
+
+def open_with_run(path: Path, run_id: str | None) -> tuple[Night, Run]:
+    """Open a night and one of its runs; tell damage, and that the night has changed since the run."""
+    from firmware_host.analysis import load_run
+
+    night = open_noted(path)
+    run = load_run(night, run_id)
+    if abs(night.duration_s - run.summary.duration_s) > SAME_LENGTH_S:
+        note(f"{path.name}: samples were added or lost since its run was made; run `twitchmap detect` again.")
+    return night, run

@@ -11,13 +11,16 @@ from typing import Any
 
 import click
 
+_UNPRINTABLE = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n")}, "?")
+"""Control characters: names and notes of a night from elsewhere must not steer the terminal."""
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
 
 def show(document: Any, text: str | Callable[[], str], *, as_json: bool) -> None:  # noqa: ANN401
     """Print the result of a command: `document` as JSON (numbers that are not known as null), or `text`."""
     if not as_json:
-        click.echo(text if isinstance(text, str) else text())
+        click.echo((text if isinstance(text, str) else text()).translate(_UNPRINTABLE))
         return
     import msgspec
 
@@ -40,6 +43,14 @@ def rows(table: Any) -> list[dict[str, Any]]:  # noqa: ANN401
 def note(text: str) -> None:
     """Tell the user something beside the result, on stderr."""
     click.echo(text, err=True)
+
+
+def sentence(error: Exception) -> str:
+    """Return what a user should read of an error of ours or of the system."""
+    if not isinstance(error, OSError):
+        return str(error)
+    where = f" ({error.filename})" if error.filename else ""
+    return f"The system refuses: {error.strerror}{where}."
 
 
 def aligned(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from firmware_host.cli._nights import dir_option, find_all, nights_argument
+from firmware_host.cli._nights import dir_option, find_all, nights_argument, open_noted
 from firmware_host.cli._terminal import Progress, aligned, json_option, note, show
 
 if TYPE_CHECKING:
@@ -34,8 +34,9 @@ def command(
 
     runs: list[tuple[Path, Run]] = []
     for path in find_all(nights, directory):
+        night = open_noted(path)
         with Progress(f"detecting {path.name}") as tell:
-            run = detect_night(path, model=model, operating_point=operating_point, progress=tell)
+            run = detect_night(night, model=model, operating_point=operating_point, progress=tell)
         for warning in run.summary.warnings:
             note(warning)
         runs.append((path, run))

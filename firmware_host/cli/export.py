@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from firmware_host import formats
-from firmware_host.cli._nights import dir_option, find_all, nights_argument, run_option
+from firmware_host.cli._nights import dir_option, find_all, nights_argument, open_with_run, run_option
 from firmware_host.cli._terminal import Progress, json_option, show
 from firmware_host.cli._values import seconds
 
@@ -44,9 +44,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Write events, counts and coverage of nights, with a data dictionary."""
-    from firmware_host.recording import open_night
-
-    opened = [open_night(path) for path in find_all(nights, directory)]
+    opened = [open_with_run(path, run_id)[0] for path in find_all(nights, directory)]
     with Progress("exporting") as tell:
         files = formats.load("export", form).export(
             opened,

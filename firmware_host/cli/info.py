@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from firmware_host.cli._nights import dir_option, find, night_argument
-from firmware_host.cli._terminal import aligned, json_option, show
+from firmware_host.cli._terminal import aligned, json_option, note, show
+from firmware_host.errors import TwitchmapError
 
 if TYPE_CHECKING:
-    from firmware_host.recording import Night, SensorInfo
+    from firmware_host.recording import Night, RunInfo, SensorInfo
 
 SHOWN_GAPS = 5
 """Longest gaps of a sensor in the text; --json has all of them."""
@@ -24,7 +25,6 @@ SHOWN_GAPS = 5
 @json_option
 def command(night: str, directory: Path, as_json: bool) -> None:
     """Show a night's sensors, rates, gaps and their causes, damage and detection runs."""
-    from firmware_host.analysis import runs_of
     from firmware_host.recording import local_time, open_night
 
     opened = open_night(find(night, directory))
@@ -36,9 +36,20 @@ def command(night: str, directory: Path, as_json: bool) -> None:
         "being_written": opened.being_written,
         "sensors": [_sensor(opened, info) for info in opened.meta.sensors],
         "damage": opened.damage,
-        "runs": runs_of(opened.path),
+        "runs": _runs(opened.path),
     }
     show(document, lambda: _text(document), as_json=as_json)
+
+
+def _runs(path: Path) -> list[RunInfo]:
+    """Return a night's runs; none, with a note, where they cannot be read: all else can be shown."""
+    from firmware_host.analysis import runs_of
+
+    try:
+        return runs_of(path)
+    except TwitchmapError as error:
+        note(str(error))
+        return []
 
 
 def _sensor(night: Night, info: SensorInfo) -> dict[str, Any]:
@@ -94,7 +105,10 @@ def _text(document: dict[str, Any]) -> str:
         ]
         if len(gaps) > SHOWN_GAPS:
             lines.append(f"{sensor['site']}: {len(gaps) - SHOWN_GAPS} shorter gaps")
-    lines += [f"damage: {one.what}, {one.length} bytes at byte {one.offset}" for one in document["damage"]]
+    lines += [
+        f"damage: {one.what}" + (f", {one.length} bytes at byte {one.offset}" if one.length else "")
+        for one in document["damage"]
+    ]
     lines += [
         f"run {run.run_id}: {run.created_utc}, {run.model}, {run.operating_point}" for run in document["runs"]
     ]

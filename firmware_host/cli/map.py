@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from firmware_host.cli._nights import dir_option, find_all, nights_argument, run_option
+from firmware_host.cli._nights import dir_option, find_all, nights_argument, open_with_run, run_option
 from firmware_host.cli._terminal import json_option, note, rows, show
 from firmware_host.cli._values import seconds
 
@@ -31,17 +31,14 @@ def command(
     as_json: bool,
 ) -> None:
     """Show where on the body and when in the night twitches were seen, and what was not observed."""
-    from firmware_host.analysis import load_run
     from firmware_host.cli._pictures import as_text, map_data, write_png, write_svg
-    from firmware_host.recording import open_night
 
     paths = find_all(nights, directory)
     if (svg or png) and len(paths) > 1:
         raise click.UsageError("A picture shows one night: name one.")
     maps = []
     for path in paths:
-        night = open_night(path)
-        run = load_run(night, run_id)
+        night, run = open_with_run(path, run_id)
         maps.append((path.name, run, map_data(night, run, bin_s)))
     for file, write in ((svg, write_svg), (png, write_png)):
         if file:

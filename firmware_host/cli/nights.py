@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from firmware_host.cli._nights import dir_option
-from firmware_host.cli._terminal import aligned, json_option, note, show
+from firmware_host.cli._terminal import aligned, json_option, note, sentence, show
 from firmware_host.errors import TwitchmapError
 
 
@@ -23,8 +23,8 @@ def command(directory: Path, as_json: bool) -> None:
     for path in list_nights(directory):
         try:
             listed.append(_listed(path))
-        except TwitchmapError as error:  # one bad night does not hide the others
-            note(str(error))
+        except (TwitchmapError, OSError) as error:  # one bad night does not hide the others
+            note(sentence(error))
     lines = [
         (
             one["night"],
@@ -44,14 +44,17 @@ def command(directory: Path, as_json: bool) -> None:
 def _listed(path: Path) -> dict[str, Any]:
     """Return what is known of a night; one with a run is not opened for it, as its log may be long."""
     from firmware_host.analysis import runs_of, summary_of
-    from firmware_host.recording import local_time, open_night
-    from firmware_host.recording.night import read_meta
+    from firmware_host.recording import known_meta, local_time, open_night
 
-    runs = runs_of(path)
+    runs, summary = [], None
+    try:
+        runs = runs_of(path)
+        summary = summary_of(runs[-1]) if runs else None
+    except TwitchmapError as error:  # results can be made again: the night is there all the same
+        note(str(error))
     seconds: list[dict[str, float]] = []
-    if runs:
-        summary = summary_of(runs[-1])
-        meta, start_ns, duration_s = read_meta(path), summary.start_ns, summary.duration_s
+    if summary:
+        meta, start_ns, duration_s = known_meta(path), summary.start_ns, summary.duration_s
         seconds = [site.seconds for site in summary.sites]
     else:
         night = open_night(path)

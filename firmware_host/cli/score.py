@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from firmware_host.cli._nights import dir_option, find_all, run_option
+from firmware_host.cli._nights import dir_option, find_all, open_with_run, run_option
 from firmware_host.cli._terminal import Progress, json_option, show
 
 
@@ -40,23 +40,21 @@ def command(
         return
     if not nights or truth is None:
         raise click.UsageError("Give nights and --truth FILE.csv, or --real-data FOLDER.")
-    from firmware_host.analysis import load_run
     from firmware_host.learning.score import read_truth, score
-    from firmware_host.recording import open_night
 
     known = read_truth(truth)
-    scores = {}
+    scores = []
     for path in find_all(nights, directory):
-        run = load_run(open_night(path), run_id)
+        _, run = open_with_run(path, run_id)
         floors = {
             site.site: site.noise_mg_per_sqrt_hz
             for site in run.summary.sites
             if site.noise_mg_per_sqrt_hz is not None
         }
-        scores[path.name] = score(run.events, run.coverage, known, floors)
+        scores.append((path.name, score(run.events, run.coverage, known, floors)))
     show(
-        {name: one.as_dict() for name, one in scores.items()},
-        lambda: "\n\n".join("\n".join([name, *one.lines()]) for name, one in scores.items()),
+        [{"night": name, **one.as_dict()} for name, one in scores],
+        lambda: "\n\n".join("\n".join([name, *one.lines()]) for name, one in scores),
         as_json=as_json,
     )
 

@@ -17,18 +17,23 @@ from firmware_host.cli._terminal import json_option, show
 @click.pass_context
 def command(ctx: click.Context, nights: tuple[str, ...], directory: Path, as_json: bool) -> None:
     """Check every block of nights; exit code 1 if anything is damaged."""
+    import msgspec
+
     from firmware_host.recording import verify
 
-    checks = {path.name: verify(path) for path in find_all(nights, directory)}
+    checks = [(path.name, verify(path)) for path in find_all(nights, directory)]
     lines = []
-    for name, check in checks.items():
+    for name, check in checks:
         state = "damaged" if check.damage else "whole"
         lines.append(f"{name}: {check.blocks} blocks, {sum(check.samples.values())} samples, {state}")
-        lines += [f"  {one.what} ({one.file}, byte {one.offset}, {one.length} bytes)" for one in check.damage]
+        for one in check.damage:
+            where = f", byte {one.offset}, {one.length} bytes" if one.length else ""
+            lines.append(f"  {one.what} ({one.file}{where})")
         if check.missing_blocks:
             lines.append(f"  {check.missing_blocks} blocks are missing")
         if check.being_written:
             lines.append("  being recorded: checked as far as it went")
-    show(checks, "\n".join(lines), as_json=as_json)
-    if any(check.damage for check in checks.values()):
+    document = [{"night": name, **msgspec.structs.asdict(check)} for name, check in checks]
+    show(document, "\n".join(lines), as_json=as_json)
+    if any(check.damage for _, check in checks):
         ctx.exit(1)

@@ -122,7 +122,8 @@ def data_dictionary() -> str:
         "# What the columns mean",
         "",
         "An empty cell is a value that is not known. A bin with `valid_s` = 0 was not observed: its rates",
-        "are empty, never 0. Times in seconds count from the night's `start_ns` in night.json.",
+        "are empty, never 0. Times in seconds count from the night's `start_ns` in night.json",
+        "(that of `meta` is what the computer's clock said when the night began).",
     ]
     for name, columns in TABLES.items():
         lines += ["", f"## {name}", "", "| column | unit | meaning |", "| --- | --- | --- |"]
@@ -164,7 +165,8 @@ def _describe(night: Night, run: Run) -> dict[str, Any]:
     """Return all that is known of a night and its run, as plain JSON values."""
     info = msgspec.to_builtins(run.info)
     info["settings"], info["summary"] = json.loads(info["settings"]), msgspec.to_builtins(run.summary)
-    return {"night": night.path.name, "meta": msgspec.to_builtins(night.meta), "run": info}
+    meta = msgspec.to_builtins(night.meta)
+    return {"night": night.path.name, "start_ns": night.start_ns, "meta": meta, "run": info}
 
 
 def _refuse_other_detector(described: Sequence[dict[str, Any]]) -> None:

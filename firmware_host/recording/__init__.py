@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 from firmware_host.recording.blocks import Damage
 from firmware_host.recording.condition import Check, Gap, gaps, verify
 from firmware_host.recording.night import Amendment, NightMeta, SensorInfo, evening_of, local_time
-from firmware_host.recording.nights import amend_night, find_night, list_nights, night_folder_name
+from firmware_host.recording.nights import (
+    amend_night,
+    find_night,
+    known_meta,
+    list_nights,
+    night_folder_name,
+)
 from firmware_host.recording.reader import LogEvent, Night, Samples, open_night
 from firmware_host.recording.stretch import Stretch
 
@@ -35,6 +41,7 @@ __all__ = [
     "evening_of",
     "find_night",
     "gaps",
+    "known_meta",
     "list_nights",
     "local_time",
     "night_folder_name",

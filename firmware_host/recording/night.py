@@ -6,6 +6,7 @@ Written before the first sample, replaced only atomically, amended with its hist
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import tempfile
 import time
@@ -18,10 +19,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from firmware_host import body
 from firmware_host.errors import BadFileError, BadValueError, NewerFormatError, StorageError
 
 META_FILE = "night.toml"
 FORMAT = 1
+LATEST_START_NS = 7_258_118_400 * 10**9
+"""2200: what is later was not given in nanoseconds."""
 SITE_FIELD = "site of sensor "
 """How the history names the field, before the number of the sensor."""
 
@@ -100,15 +104,21 @@ def check_meta(meta: NightMeta) -> None:
     Raises
     ------
     BadValueError
-        For an unknown time zone, two sensors of one number or site, or a rate or scale that cannot be.
+        For an unknown time zone or site, a start before 1970 or after 2200, no sensor, two sensors of one
+        number or site, or a rate, scale or range that cannot be.
     """
-    zone_of(meta)
+    zone(meta.time_zone)
+    if not 0 <= meta.start_ns < LATEST_START_NS:
+        raise BadValueError(f"The night cannot start at {meta.start_ns} ns: give ns since 1970, before 2200.")
+    if not meta.sensors:
+        raise BadValueError("A night needs at least one sensor.")
     for name in ("index", "site"):
         values = [getattr(info, name) for info in meta.sensors]
         twice = sorted({str(value) for value in values if values.count(value) > 1})
         if twice:
             raise BadValueError(f"Two sensors have the {name} {twice[0]}; each needs its own.")
     for info in meta.sensors:
+        body.site(info.site)
         if not 0 <= info.index < 0xFFFF:
             raise BadValueError(
                 f"The sensor at {info.site} has the number {info.index}; 0 to 65534 are possible."
@@ -118,11 +128,10 @@ def check_meta(meta: NightMeta) -> None:
                 f"The sensor at {info.site} has a rate of {info.fs_hz} Hz and {info.g_per_count} g a count: "
                 "both must be above zero."
             )
-
-
-def zone_of(meta: NightMeta) -> ZoneInfo:
-    """Return a night's time zone; raises `BadValueError` for a name that is none."""
-    return zone(meta.time_zone)
+        if info.range_g is not None and not 0 < info.range_g < 1e6:
+            raise BadValueError(
+                f"The sensor at {info.site} has a range of {info.range_g} g: give it above zero."
+            )
 
 
 def zone(name: str) -> ZoneInfo:
@@ -176,6 +185,24 @@ def write_meta(folder: Path, meta: NightMeta) -> None:
                 Path(temporary).unlink(missing_ok=True)
 
 
+def set_meta_aside(folder: Path) -> None:
+    """Keep a `night.toml` that cannot be read beside the one that takes its place: somebody may mend it.
+
+    Raises
+    ------
+    StorageError
+        If the disk refuses.
+    """
+    names = (f"night.unreadable-{number}.toml" for number in itertools.count(1))
+    aside = next(folder / name for name in names if not (folder / name).exists())
+    try:
+        (folder / META_FILE).rename(aside)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StorageError(f"{folder / META_FILE} could not be kept ({error.strerror or error}).") from error
+
+
 def read_meta(folder: Path) -> NightMeta:
     """Read `night.toml`.
 
@@ -208,7 +235,9 @@ def meta_from(content: Mapping[str, Any], path: Path) -> NightMeta:
         meta = msgspec.convert(content, NightMeta)
         check_meta(meta)
     except (msgspec.ValidationError, BadValueError) as error:
-        raise BadFileError(f"{path} does not describe a night: {error}", path=path) from error
+        raise BadFileError(
+            f"{path} does not describe a night: {str(error).rstrip('.')}.", path=path
+        ) from error
     return meta
 
 

@@ -14,6 +14,7 @@ from firmware_host.recording.night import (
     evening_of,
     local_time,
     read_meta,
+    set_meta_aside,
     write_meta,
 )
 from firmware_host.recording.reader import LOG_FILE, open_night
@@ -33,11 +34,7 @@ def list_nights(directory: Path) -> list[Path]:
     """Return the nights in a folder, oldest first; damaged ones too, none where the folder is not there."""
     if not directory.is_dir():
         return []
-    nights = [
-        path
-        for path in directory.iterdir()
-        if (path / META_FILE).exists() or (path / LOG_FILE).exists()
-    ]
+    nights = [path for path in directory.iterdir() if _seems_night(path)]
     return sorted(nights, key=lambda path: (_start_and_date(path)[0], path.name))
 
 
@@ -53,8 +50,8 @@ def find_night(ref: str, directory: Path) -> Path:
     """
     path = Path(ref)
     for candidate in (path, directory / ref):
-        if (candidate / META_FILE).exists() or (candidate / LOG_FILE).exists():
-            return candidate
+        if _is_night(candidate):
+            return candidate if candidate.name not in {"", ".."} else candidate.resolve()
     nights = list_nights(directory)
     if ref == "last":
         if not nights:
@@ -98,20 +95,44 @@ def amend_night(
     StorageError
         If the disk refuses; nothing has changed then.
     """
-    meta = amended(
-        open_night(path).meta, participant=participant, sites=sites, placements=placements, note=note
-    )
+    night = open_night(path)
+    meta = amended(night.meta, participant=participant, sites=sites, placements=placements, note=note)
+    if any(damage.file == META_FILE for damage in night.damage):
+        set_meta_aside(path)
     write_meta(path, meta)
     return meta
+
+
+def known_meta(path: Path) -> NightMeta:
+    """Return a night's metadata from `night.toml`; the log, which may be long, is read only if that fails.
+
+    Raises
+    ------
+    BadFileError, NewerFormatError
+        As `open_night`.
+    """
+    try:
+        return read_meta(path)
+    except (OSError, BadFileError):
+        return open_night(path).meta
+
+
+def _is_night(path: Path) -> bool:
+    return (path / META_FILE).exists() or (path / LOG_FILE).exists()
+
+
+def _seems_night(path: Path) -> bool:
+    """Tell whether a folder is a night; one that cannot be looked into is judged by its name."""
+    try:
+        return _is_night(path)
+    except OSError:
+        return path.suffix == SUFFIX
 
 
 def _start_and_date(path: Path) -> tuple[int, date | None]:
     """Return a night's start (UTC ns) and the date it goes by, as far as they can be known."""
     try:
-        meta = read_meta(path)
+        meta = known_meta(path)
     except (OSError, TwitchmapError):
-        try:
-            meta = open_night(path).meta
-        except (OSError, TwitchmapError):
-            return 0, None
+        return 0, None
     return meta.start_ns, evening_of(meta.start_ns, meta.time_zone)

@@ -6,6 +6,7 @@ when they are asked for. It works while a writer writes.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,8 @@ LOCK_FILE = "writer.lock"
 
 CLOCK_SETTLED_NS = 600 * 10**9
 CLOCK_STEP_NS = 500 * 10**6
+START_SLACK_NS = 2 * 10**9
+"""The clock fit may put the first samples of a night that much before its start."""
 
 Rows = npt.NDArray[np.void]
 
@@ -81,7 +84,15 @@ class Night:
 
     @cached_property
     def start_ns(self) -> int:
-        """UTC start of the night; that of the metadata, corrected if the computer learnt the time later."""
+        """UTC start of the night; that of the metadata, corrected if the computer learnt the time later.
+
+        A start that somebody wrote by hand may lie behind the first samples: they are then the start.
+        """
+        first_ns = [self.stretches(site)[0].start_ns for site in self.sites if self.stretches(site)]
+        start_ns = self._told_start_ns()
+        return min([start_ns, *(at_ns for at_ns in first_ns if at_ns < start_ns - START_SLACK_NS)])
+
+    def _told_start_ns(self) -> int:
         for row, kind, content in self.notes:
             if kind == BlockKind.HEADER and self.scan.index["session"][row] == 1:
                 step = content["mono_ns"] + self._offset_ns(row) - content["utc_ns"]
@@ -139,6 +150,17 @@ class Night:
                     times = stretch.time_ns(np.arange(a, b))
                     found.append(Samples(stretch.sensor, times, stretch.counts(a, b)))
         return found
+
+    def log_sha256(self) -> str:
+        """Return the SHA-256 of what was there of the log when the night was opened."""
+        digest = hashlib.sha256()
+        left = self.scan.size
+        if left:
+            with (self.path / LOG_FILE).open("rb") as stream:
+                while left and (part := stream.read(min(left, 1 << 20))):
+                    digest.update(part)
+                    left -= len(part)
+        return digest.hexdigest()
 
     @cached_property
     def _stretches(self) -> dict[str, tuple[Stretch, ...]]:
@@ -220,7 +242,7 @@ def open_night(path: Path | str) -> Night:
         )
     being_written = is_being_written(folder)
     if not log.exists():
-        missing = Damage(0, 0, "the file is missing: there are no samples")
+        missing = Damage(0, 0, f"{LOG_FILE} is missing: there are no samples")
         return Night(folder, read_meta(folder), (missing,), being_written, Scan.empty(), ())
     try:
         with log.open("rb", buffering=0) as stream:
@@ -230,6 +252,8 @@ def open_night(path: Path | str) -> Night:
         raise BadFileError(f"{log} cannot be read ({error.strerror or error}).", path=log) from error
     meta, damage = recover_meta(folder, [content for _, kind, content in notes if kind == BlockKind.HEADER])
     in_log = found.damage[:-1] if being_written and found.cut_short else found.damage
+    if not found.size and not being_written:
+        in_log = (Damage(0, 0, f"{LOG_FILE} is empty: there are no samples"),)
     return Night(folder, meta, (*in_log, *damage), being_written, found, notes)
 
 

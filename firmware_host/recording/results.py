@@ -11,8 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -53,7 +52,9 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_make_runs,)
 
 
 class ResultsStore:
-    """The runs of one night; a context manager. Nothing is made on the disk before the first run is written.
+    """The runs of one night. Nothing is made on the disk before the first run is written.
+
+    Every method opens and closes the file by itself.
 
     Parameters
     ----------
@@ -68,19 +69,6 @@ class ResultsStore:
 
     def __init__(self, night: Path) -> None:
         self.path = night / RESULTS_FILE
-
-    @staticmethod
-    def exists(night: Path) -> bool:
-        """Tell whether a night has results."""
-        return (night / RESULTS_FILE).exists()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Every method opens and closes the file by itself: nothing is left to do."""
 
     def write_run(
         self,
@@ -113,7 +101,12 @@ class ResultsStore:
                 return []
             select = f"SELECT {', '.join(names)} FROM runs ORDER BY run"  # noqa: S608 - names of our own
             rows = connection.execute(select).fetchall()
-        return [msgspec.convert(dict(zip(names, row, strict=True)), RunInfo, strict=False) for row in rows]
+        try:
+            return [
+                msgspec.convert(dict(zip(names, row, strict=True)), RunInfo, strict=False) for row in rows
+            ]
+        except msgspec.ValidationError as error:
+            raise damaged(self.path, error) from error
 
     def run(self, run_id: str | None = None) -> RunInfo:
         """Return a run by its id, or the newest complete one.
@@ -154,14 +147,10 @@ class ResultsStore:
                 select = f"SELECT {names} FROM {name} JOIN runs USING (run)"  # noqa: S608 - names of our own
                 order = f" WHERE run_id = ? ORDER BY {name}.rowid"
                 rows = connection.execute(select + order, (run_id,)).fetchall()
-        table = np.zeros(len(rows), dtype_of(columns))
-        for column in columns:
-            if table.dtype[column.name].kind == "f":
-                table[column.name] = np.nan  # a column that the run's program did not know
-        for column, values in zip(wanted, zip(*rows, strict=True), strict=bool(rows)):
-            kind = table.dtype[column.name].kind
-            table[column.name] = np.array(values, np.float64) if kind == "f" else values
-        return table
+        try:
+            return _table(rows, wanted, columns)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise damaged(self.path, error) from error
 
     @contextmanager
     def _opened(self, *, for_writing: bool = False) -> Iterator[Any]:
@@ -176,6 +165,25 @@ class ResultsStore:
             raise _sentence(error, self.path) from error
         except OSError as error:
             raise StorageError(f"{self.path} could not be made ({error.strerror or error}).") from error
+
+
+def damaged(path: Path, error: Exception) -> BadFileError:
+    """Return what a user should read of a file of results that does not hold what it must."""
+    return BadFileError(
+        f"{path} is damaged ({error}); it holds only results: delete it and detect again.", path=path
+    )
+
+
+def _table(rows: Sequence[tuple[Any, ...]], read: Sequence[Column], columns: Sequence[Column]) -> Table:
+    """Make a table of the rows of some of its columns; the others are what `_sql_type` says."""
+    table = np.zeros(len(rows), dtype_of(columns))
+    for column in columns:
+        if table.dtype[column.name].kind == "f":
+            table[column.name] = np.nan  # a column that the run's program did not know
+    for column, values in zip(read, zip(*rows, strict=True), strict=bool(rows)):
+        kind = table.dtype[column.name].kind
+        table[column.name] = np.array(values, np.float64) if kind == "f" else values
+    return table
 
 
 def _connect(path: Path, *, for_writing: bool) -> sqlite3.Connection:
@@ -257,9 +265,6 @@ def _sentence(error: sqlite3.Error, path: Path) -> Exception:
         return NightBusyError(f"Another process is writing {path}; try again when it is done.")
     if code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
         return StorageError(f"The disk refuses {path} ({error}): free some space or mend its permissions.")
-    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-        return BadFileError(
-            f"{path} is damaged ({error}); it holds only results: delete it and detect again.",
-            path=path,
-        )
-    return error
+    if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):  # a fault of ours
+        return error
+    return damaged(path, error)

@@ -24,7 +24,14 @@ from firmware_host.errors import BadFileError, NightBusyError, NotEmptyError, No
 from firmware_host.recording.blocks import BlockKind, pack_frame, scan
 from firmware_host.recording.coding import MAX_SAMPLES, encode_samples
 from firmware_host.recording.log import AppendLog
-from firmware_host.recording.night import NightMeta, SensorInfo, check_meta, sync_folder, write_meta
+from firmware_host.recording.night import (
+    NightMeta,
+    SensorInfo,
+    check_meta,
+    set_meta_aside,
+    sync_folder,
+    write_meta,
+)
 from firmware_host.recording.reader import LOCK_FILE, LOG_FILE, read_headers, recover_meta
 
 HEADER_EVERY_S = 600.0
@@ -295,6 +302,7 @@ def continue_night(folder: Path, clock: Clock = system_clock) -> NightWriter:
             found = scan(stream)
             meta, damage = recover_meta(folder, read_headers(stream, found.index))
         if damage:
+            set_meta_aside(folder)
             write_meta(folder, meta)
         rows = found.index
         session = int(rows["session"].max()) + 1 if len(rows) else 1
