@@ -114,9 +114,7 @@ def main() -> None:
             folder = Path(place, f"{mg_per_count}.night")
             took = cpu_of(lambda: write_night(folder, hours, mg_per_count))  # noqa: B023
             size = (folder / "samples.log").stat().st_size
-            print(
-                f"a sensor-night at {mg_per_count} mg per count: {size / 1e6:.2f} MB ({took:.1f} s CPU to write)"
-            )
+            print(f"a sensor-night at {mg_per_count} mg a count: {size / 1e6:.2f} MB, {took:.1f} s to write")
         ours, plain, events = whole_job(folder, 3)
         print(f"read: {cpu_of(lambda: read_whole(folder)):.2f} s CPU")
         print(

@@ -8,6 +8,8 @@ crossing rate.
 
 from __future__ import annotations
 
+from operator import mul
+
 import numpy as np
 import numpy.typing as npt
 
@@ -31,6 +33,12 @@ AFTERSWING = ((0.10, 0.62), (0.15, 0.50), (0.30, 0.32), (0.45, 0.25), (0.60, 0.1
 on evoked thigh twitches. Twitches of one unit 80-100 ms apart differ by 10-20 % and pass."""
 FORESWING = ((0.15, 0.45), (0.30, 0.12), (0.60, 0.05))
 """The same before it; beyond 0.15 s it is the band-pass that rings."""
+
+OPPOSED_S, OPPOSED_COSINE, OPPOSED_SHARE = 0.20, -0.7, 0.95
+"""A lower maximum so near a larger one that points the opposite way is the next swing of the same burst: a
+unit that fires again moves the skin the same way again, whatever the tissue rings like in between."""
+SWING_S = 0.025
+"""The largest swing is looked for so far around a maximum of the statistic."""
 
 Int64 = npt.NDArray[np.int64]
 
@@ -115,7 +123,13 @@ def cell_means(values: Float32, cell: int) -> Float32:
 
 
 def pick(
-    square: Float32, white: Float32, floor: Float32, plan: Plan, shadow: Float64, lowest: float
+    square: Float32,
+    white: Float32,
+    band: Float32,
+    floor: Float32,
+    plan: Plan,
+    shadow: Float64,
+    lowest: float,
 ) -> tuple[Int64, Int64, Float32, Bool]:
     """Find the maxima of the statistic that stand for a burst of their own.
 
@@ -125,6 +139,8 @@ def pick(
         Largest normalised square of the bank.
     white : (templates, samples) float32
         Whitened norm squared of each template.
+    band : (3, samples) float32
+        The band-pass, whose direction at a maximum is that of the swing.
     floor : (templates, cells) float32
         Noise power per axis.
     shadow : (templates, lags) float64
@@ -152,7 +168,20 @@ def pick(
     if not len(peaks):
         return peaks, peaks, score, np.zeros(0, bool)
     answers = white[:, peaks] / floor[:, peaks // plan.cell]
-    return _one_a_burst(peaks, score, np.argmax(answers, axis=0), shadow, plan)
+    return _one_a_burst(
+        peaks, score, _swings(band, peaks, plan.fs_internal_hz), np.argmax(answers, axis=0), shadow, plan
+    )
+
+
+def _swings(band: Float32, peaks: Int64, fs_hz: float) -> Float32:
+    """Return (k, 3) unit vectors: where the largest swing near each maximum points."""
+    reach = round(SWING_S * fs_hz)
+    rows = np.clip(peaks[:, None] + np.arange(-reach, reach + 1), 0, band.shape[1] - 1)
+    near = band[:, rows]
+    size = norm_squared(near.transpose(1, 0, 2))
+    top = np.argmax(size, axis=1)
+    each = np.arange(len(peaks))
+    return np.asarray((near[:, each, top] / np.sqrt(np.maximum(size[each, top], 1e-9))).T)
 
 
 def shadow_of(plan: Plan) -> Float64:
@@ -174,11 +203,11 @@ def _stairs(steps: tuple[tuple[float, float], ...], lag_s: Float64) -> Float64:
 
 
 def _one_a_burst(
-    peaks: Int64, score: Float32, template: Int64, shadow: Float64, plan: Plan
+    peaks: Int64, score: Float32, swing: Float32, template: Int64, shadow: Float64, plan: Plan
 ) -> tuple[Int64, Int64, Float32, Bool]:
     """Keep the largest maxima first; each hides its side lobes and takes in what lies within 60 ms."""
     merge, apart = MERGE_S * plan.fs_internal_hz, COMPLEX_S * plan.fs_internal_hz
-    reach = shadow.shape[1] // 2
+    reach, opposed = shadow.shape[1] // 2, OPPOSED_S * plan.fs_internal_hz
     first = np.searchsorted(peaks, peaks - reach).tolist()
     stop = np.searchsorted(peaks, peaks + reach, "right").tolist()
     order = np.argsort(-score, kind="stable").tolist()
@@ -187,6 +216,7 @@ def _one_a_burst(
     kept = []
     # A few neighbours each: plain numbers are quicker here than arrays.
     at, height, shape, hides = peaks.tolist(), score.tolist(), template.tolist(), shadow.tolist()
+    way = swing.tolist()
     for i in order:
         if not free[i]:
             continue
@@ -195,7 +225,10 @@ def _one_a_burst(
         for m in members:
             for j in range(first[m], stop[m]):
                 lag = at[j] - at[m]
-                lobe = height[j] < hides[shape[m]][lag + reach] * height[m]
+                share = hides[shape[m]][lag + reach]
+                if abs(lag) <= opposed and sum(map(mul, way[j], way[m])) < OPPOSED_COSINE:
+                    share = max(share, OPPOSED_SHARE)
+                lobe = height[j] < share * height[m]
                 # What is too near to be an event of its own still hides its side lobes.
                 if free[j] and j != i and not lobe and abs(at[j] - at[i]) < merge:
                     members.append(j)

@@ -219,6 +219,7 @@ class SiteDetector:
         index, template, score, merged = pick_stage.pick(
             ring.square[samples],
             ring.white[:, samples],
+            ring.band[:, samples],
             ring.floor[1:, wide],
             plan,
             self._shadow,
