@@ -18,7 +18,7 @@ def map_data(night: Night, run: Run, bin_s: float) -> MapData:
     from firmware_host.review.charts.map_data import MapData
 
     return MapData(
-        title=night.path.stem,
+        title=_title(night),
         start_ns=night.start_ns,
         end_ns=night.end_ns,
         time_zone=night.meta.time_zone,
@@ -27,6 +27,16 @@ def map_data(night: Night, run: Run, bin_s: float) -> MapData:
         totals=night_counts(night, run),
         coverage=run.coverage,
     )
+
+
+def _title(night: Night) -> str:
+    """Return what a person calls the night: its evening, and its label where that says more."""
+    from firmware_host.recording import evening_of
+
+    meta = night.meta
+    evening = evening_of(night.start_ns, meta.time_zone)
+    date = f"Night of {evening.day} {evening:%B %Y}" if meta.start_known else "Night of unknown date"
+    return date if meta.label in {"", meta.origin} else f"{date}, {meta.label}"
 
 
 def as_text(data: MapData) -> str:

@@ -31,7 +31,7 @@ SHADOW_MARGIN = 1.25
 AFTERSWING = ((0.10, 0.62), (0.15, 0.50), (0.30, 0.32), (0.45, 0.25), (0.60, 0.15))
 """Share of a burst's statistic that tissue and relaxation leave up to each lag in seconds after it: measured
 on evoked thigh twitches. Twitches of one unit 80-100 ms apart differ by 10-20 % and pass."""
-FORESWING = ((0.15, 0.45), (0.30, 0.12), (0.60, 0.05))
+FORESWING = ((0.15, 0.45), (0.30, 0.16), (0.60, 0.05))
 """The same before it; beyond 0.15 s it is the band-pass that rings."""
 
 OPPOSED_S, OPPOSED_COSINE, OPPOSED_SHARE = 0.20, -0.7, 0.95
