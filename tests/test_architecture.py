@@ -86,7 +86,7 @@ def test_imports_go_down_the_journey(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_libraries_stay_in_their_rooms(path: Path) -> None:
-    """bleak, scikit-learn and scipy are imported only where the design lets them be; decoders and detectors do no I/O."""
+    """Radio, scikit-learn and scipy are imported in their rooms only; decoders and detectors do no I/O."""
     room, relative = room_of(path), path.relative_to(PACKAGE).as_posix()
     for name, at_load in imports_of(path):
         top = name.split(".")[0]
