@@ -563,3 +563,28 @@ def test_closed_streams_are_no_fault(made: Path) -> None:
     command = f"exec {sys.executable} -m firmware_host map {made / 'a.night'} --svg {made / 'x.svg'} >&- 2>&-"
     assert subprocess.run(["/bin/sh", "-c", command], check=False).returncode == 0
     assert (made / "x.svg").stat().st_size > 1000
+
+
+def test_one_bad_night_does_not_stop_detection(run: Run, nights: Path) -> None:
+    """Of several nights the others get their run; what was wrong with one is told, and the exit code is 1."""
+    shutil.copytree(nights / "a.night", nights / "0.night")
+    (nights / "0.night" / "samples.log").write_bytes(b"")
+    code, out, err = run("detect", nights, "--json")
+    assert (code, [one["night"] for one in json.loads(out)]) == (1, ["a.night"])
+    assert "0.night: " in err
+
+
+def test_an_interrupted_demo_leaves_nothing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A demonstration that stops after the night was made takes the night with it."""
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("firmware_host.analysis.detect_night", stop)
+    (tmp_path / "there").mkdir()
+    for out in (tmp_path / "there", tmp_path / "new"):
+        assert run("demo", "--hours", "0.05", "--out", out)[0] == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    assert not list((tmp_path / "there").iterdir())

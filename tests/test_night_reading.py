@@ -540,3 +540,17 @@ def test_metadata_that_cannot_be(tmp_path: Path, change: dict[str, object]) -> N
     with pytest.raises(BadValueError, match="third_arm"):
         create_night(tmp_path / "a.night", meta(sensors=(sensor,)))
     assert not (tmp_path / "a.night").exists()
+
+
+def test_a_night_that_began_before_the_clock_was_set(tmp_path: Path) -> None:
+    """A computer that learns the time late makes nights that are found and listed by the time they had."""
+    day_ns = 86_400 * 10**9
+    night = tmp_path / "b.night"
+    with create_night(night, meta(start_ns=0), clock=lambda: (MONO_NS, 0)) as writer:
+        for second in range(40):
+            append(writer, 0, 100 * second)
+    for name, start_ns in (("a.night", START_NS - day_ns), ("c.night", START_NS + day_ns)):
+        with create_night(tmp_path / name, meta(start_ns=start_ns, origin="imported")):
+            pass
+    assert [path.name for path in list_nights(tmp_path)] == ["a.night", "b.night", "c.night"]
+    assert find_night("2026-11-22", tmp_path) == night

@@ -252,3 +252,36 @@ def test_values_that_cannot_be_are_damage(tmp_path: Path, change: str) -> None:
     store = ResultsStore(tmp_path)
     with pytest.raises(BadFileError, match="delete it and detect again"):
         store.read_events(store.run().run_id, EVENT_COLUMNS)
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from test_results_store import events, info, write
+from firmware_host.errors import StorageError
+from firmware_host.recording import ResultsStore
+
+folder, room = Path(sys.argv[1]), int(sys.argv[2])
+limit = room and (folder / "results.sqlite").stat().st_size + room
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+try:
+    write(folder, info("second"), events(3000))
+except StorageError as error:
+    print(error)
+print(len(ResultsStore(folder).runs()))
+"""
+
+
+@pytest.mark.parametrize("room", [0, 5_000, 60_000])
+def test_a_full_disk(tmp_path: Path, room: int) -> None:
+    """A disk without room for a run gets a sentence of the disk, and what is there can still be read."""
+    pytest.importorskip("resource")
+    write(tmp_path, info("first"), events(500))
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path), str(room)],
+        cwd=TESTS, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    said, runs = done.stdout.splitlines()
+    assert said.startswith("The disk refuses")
+    assert runs == "1"
+    assert len(ResultsStore(tmp_path).read_events("first", EVENT_COLUMNS)) == 500

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -41,16 +44,17 @@ def command(out: Path | None, look: bool | None, seed: int, hours: float, as_jso
     folder = _folder(out)
     path = folder / night_folder_name(START_NS, TIME_ZONE, "simulated")
     note(f"Simulating {hours:g} hours on 4 sites ...")
-    with Progress("simulating") as tell:
-        truth = simulate_night(path, hours=hours, seed=seed, progress=tell)
-    note("Finding twitches ...")
-    with Progress("detecting") as tell:
-        run = detect_night(path, progress=tell)
-    night = open_night(path)
-    data = map_data(night, run, 900.0)
-    write_svg(data, folder / "map.svg")
-    files = [*export([night], folder), folder / "map.svg", folder / "truth.csv"]
-    write_truth(folder / "truth.csv", truth)
+    with _emptied_on_error(folder):
+        with Progress("simulating") as tell:
+            truth = simulate_night(path, hours=hours, seed=seed, progress=tell)
+        note("Finding twitches ...")
+        with Progress("detecting") as tell:
+            run = detect_night(path, progress=tell)
+        night = open_night(path)
+        data = map_data(night, run, 900.0)
+        write_svg(data, folder / "map.svg")
+        files = [*export([night], folder), folder / "map.svg", folder / "truth.csv"]
+        write_truth(folder / "truth.csv", truth)
     document = {
         "out": folder,
         "night": path,
@@ -71,6 +75,20 @@ def _folder(out: Path | None) -> Path:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise NotEmptyError(f"{out} already holds something: choose another folder.")
     return out
+
+
+@contextlib.contextmanager
+def _emptied_on_error(folder: Path) -> Iterator[None]:
+    """Remove a demonstration that did not come to its end; the folder was empty or not there before."""
+    existed = folder.exists()
+    try:
+        yield
+    except BaseException:
+        for entry in folder.iterdir() if folder.exists() else ():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        if not existed and folder.exists():
+            folder.rmdir()
+        raise
 
 
 def _where(folder: Path, night: Path) -> str:

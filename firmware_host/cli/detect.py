@@ -9,6 +9,7 @@ import click
 
 from firmware_host.cli._nights import dir_option, find_all, nights_argument, open_noted
 from firmware_host.cli._terminal import Progress, aligned, json_option, note, show
+from firmware_host.errors import TwitchmapError
 
 if TYPE_CHECKING:
     from firmware_host.analysis import Run
@@ -26,22 +27,37 @@ if TYPE_CHECKING:
 )
 @dir_option
 @json_option
+@click.pass_context
 def command(
-    nights: tuple[str, ...], model: str, operating_point: str, directory: Path, as_json: bool
+    ctx: click.Context,
+    nights: tuple[str, ...],
+    model: str,
+    operating_point: str,
+    directory: Path,
+    as_json: bool,
 ) -> None:
     """Find the twitches of nights and add a detection run to each."""
     from firmware_host.analysis import detect_night
 
     runs: list[tuple[Path, Run]] = []
-    for path in find_all(nights, directory):
-        night = open_noted(path)
-        with Progress(f"detecting {path.name}") as tell:
-            run = detect_night(night, model=model, operating_point=operating_point, progress=tell)
+    paths = find_all(nights, directory)
+    for path in paths:
+        try:
+            night = open_noted(path)
+            with Progress(f"detecting {path.name}") as tell:
+                run = detect_night(night, model=model, operating_point=operating_point, progress=tell)
+        except TwitchmapError as error:
+            if len(paths) == 1:
+                raise
+            note(f"{path.name}: {error}")  # one bad night does not stop the others
+            continue
         for warning in run.summary.warnings:
             note(warning)
         runs.append((path, run))
     document = [{"night": path.name, "run": run.info, "summary": run.summary} for path, run in runs]
     show(document, lambda: "\n\n".join(described(path, run) for path, run in runs), as_json=as_json)
+    if len(runs) < len(paths):
+        ctx.exit(1)
 
 
 def described(path: Path, run: Run) -> str:

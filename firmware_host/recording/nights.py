@@ -21,6 +21,8 @@ from firmware_host.recording.reader import LOG_FILE, open_night
 
 SUFFIX = ".night"
 LABEL_CHARACTERS = 40
+CLOCK_SET_FROM_NS = 946_684_800 * 10**9
+"""2000: a computer that says an earlier time has not learnt it yet."""
 
 
 def night_folder_name(start_ns: int, time_zone: str, label: str = "") -> str:
@@ -133,6 +135,11 @@ def _start_and_date(path: Path) -> tuple[int, date | None]:
     """Return a night's start (UTC ns) and the date it goes by, as far as they can be known."""
     try:
         meta = known_meta(path)
+        start_ns = meta.start_ns
+        if (
+            meta.start_known and start_ns < CLOCK_SET_FROM_NS
+        ):  # the log tells when the computer learnt the time
+            start_ns = open_night(path).start_ns
     except (OSError, TwitchmapError):
         return 0, None
-    return meta.start_ns, evening_of(meta.start_ns, meta.time_zone)
+    return start_ns, evening_of(start_ns, meta.time_zone)

@@ -189,10 +189,8 @@ def _table(rows: Sequence[tuple[Any, ...]], read: Sequence[Column], columns: Seq
 def _connect(path: Path, *, for_writing: bool) -> sqlite3.Connection:
     if for_writing and not path.exists():
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
-    mode = (
-        "rw" if os.access(path.parent, os.W_OK) else "ro&immutable=1"
-    )  # readers of WAL write beside the file
-    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=BUSY_S)
+    # SQLite's own journal, not WAL: readers write nothing, so a full or read-only disk can be read.
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=BUSY_S)
     try:
         connection.isolation_level = None  # transactions are written out
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -201,7 +199,6 @@ def _connect(path: Path, *, for_writing: bool) -> sqlite3.Connection:
                 f"{path} was made by a newer twitchmap: update twitchmap, or delete it and detect again."
             )
         if for_writing:
-            connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA foreign_keys = ON")
             _migrate(connection)
         elif version < len(MIGRATIONS):
@@ -226,7 +223,8 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # a full disk has ended it already
+            connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
 
