@@ -15,13 +15,14 @@ import pytest
 
 from firmware_host.body import SITES
 from firmware_host.errors import BadValueError, MissingExtraError
+from firmware_host.recording.night import zone
 from firmware_host.review.charts import body_figure
 from firmware_host.review.charts.colours import PALETTE, mixed, scale_for
 from firmware_host.review.charts.map_data import MapData, duration_words, rate_words, valid_words
 from firmware_host.review.charts.night_map import night_map
 from firmware_host.review.charts.scene import Point, Scene, Shape, Words, rect, to_png, to_svg
 from firmware_host.review.charts.terminal import terminal_map
-from firmware_host.review.charts.time_axis import clock_changes, ticks, zone_of
+from firmware_host.review.charts.time_axis import clock_changes, ticks
 from firmware_host.twitch_map import State, twitch_map
 from firmware_host.twitches import COVERAGE_DTYPE, EVENT_DTYPE, Kind, table
 
@@ -350,7 +351,7 @@ def test_an_unknown_zone_gets_a_sentence() -> None:
     """A name that is no time zone is refused, also one that looks like a path."""
     for name in ("Mars/Olympus", "../etc/passwd", ""):
         with pytest.raises(BadValueError, match="Europe/Berlin"):
-            zone_of(name)
+            zone(name)
 
 
 def test_the_terminal_shows_gaps_apart_from_zero() -> None:

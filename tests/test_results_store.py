@@ -96,13 +96,16 @@ def test_the_newest_complete_run_is_the_one_shown(tmp_path: Path) -> None:
     assert not store.path.exists()
     with pytest.raises(NotFoundError, match="no detection run yet"):
         store.run()
+    write(tmp_path, info("0", complete=False), events(2))
+    with pytest.raises(NotFoundError, match="while it was being recorded"):
+        store.run()
     for name, complete in (("a", True), ("b", True), ("c", False)):
         write(tmp_path, info(name, complete=complete), events(2))
 
     assert store.run().run_id == "b"
     assert store.run("c").complete is False
-    assert [one.run_id for one in store.runs()] == ["a", "b", "c"]
-    with pytest.raises(NotFoundError, match="no run 'x'; its runs are: a, b, c"):
+    assert [one.run_id for one in store.runs()] == ["0", "a", "b", "c"]
+    with pytest.raises(NotFoundError, match="no run 'x'; its runs are: 0, a, b, c"):
         store.run("x")
 
 

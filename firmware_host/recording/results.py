@@ -120,6 +120,11 @@ class ResultsStore:
         name = self.path.parent.name
         if run_id is None:
             complete = [run for run in runs if run.complete]
+            if runs and not complete:
+                raise NotFoundError(
+                    f"{name} has only runs made while it was being recorded: run `twitchmap detect` "
+                    f"on it again, or name one of {', '.join(run.run_id for run in runs)}."
+                )
             if not complete:
                 raise NotFoundError(f"{name} has no detection run yet: run `twitchmap detect` on it first.")
             return complete[-1]

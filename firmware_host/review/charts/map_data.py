@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from firmware_host.body import order, site
-from firmware_host.review.charts.time_axis import local, zone_of
+from firmware_host.recording.night import zone
+from firmware_host.review.charts.time_axis import local
 from firmware_host.twitch_map import State
 from firmware_host.twitches import Kind, Table
 
@@ -39,6 +41,11 @@ class MapData:
     def rows(self) -> list[np.void]:
         """The sites' totals, from head to foot."""
         return sorted(self.totals, key=lambda row: order(str(row["site"])))
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The night's time zone."""
+        return zone(self.time_zone)
 
     @property
     def night_s(self) -> float:
@@ -84,8 +91,7 @@ def limit_words(row: np.void) -> str:
 
 def night_words(data: MapData) -> str:
     """Return when the night was, in its own time zone."""
-    zone = zone_of(data.time_zone)
-    start, end = local(data.start_ns, zone), local(data.end_ns, zone)
+    start, end = local(data.start_ns, data.zone), local(data.end_ns, data.zone)
     day = f"{start:%a} {start.day} {start:%b %Y}"
     until = f"{end:%H:%M}" if (end - start).days < 1 else f"{end.day} {end:%b} {end:%H:%M}"
     return f"{day}, {start:%H:%M} to {until} ({data.time_zone})"

@@ -20,7 +20,7 @@ from firmware_host.review.charts.map_data import (
     valid_words,
 )
 from firmware_host.review.charts.scene import Hatch, Point, Scene, Shape, Words, circle, line, moved, rect
-from firmware_host.review.charts.time_axis import clock_changes, local, ticks, zone_of
+from firmware_host.review.charts.time_axis import clock_changes, local, ticks
 from firmware_host.twitch_map import State, seconds_in
 from firmware_host.twitches import Kind, Table
 
@@ -224,12 +224,12 @@ def _strips(data: MapData, body_scale: Scale, bar: float) -> Items:
 
 
 def _axis(frame: _Frame, bottom: float) -> Items:
-    data, zone = frame.data, zone_of(frame.data.time_zone)
+    data = frame.data
     items: Items = [
         Words(frame.x(tick.ns), bottom + 18, tick.label, 11, SOFT, anchor="middle")
-        for tick in ticks(data.start_ns, data.end_ns, zone)
+        for tick in ticks(data.start_ns, data.end_ns, data.zone)
     ]
-    for change in clock_changes(data.start_ns, data.end_ns, zone):
+    for change in clock_changes(data.start_ns, data.end_ns, data.zone):
         items.append(Words(frame.x(change.ns), bottom + 34, change.label, 11, SOFT, anchor="middle"))
     right = _STRIP_X + _STRIP_WIDTH
     items.append(Words(right, bottom + 34, f"local time ({data.time_zone})", 11, SOFT, anchor="end"))
@@ -237,7 +237,7 @@ def _axis(frame: _Frame, bottom: float) -> Items:
 
 
 def _grid(frame: _Frame, top: float, base: float) -> Items:
-    span = (frame.data.start_ns, frame.data.end_ns, zone_of(frame.data.time_zone))
+    span = (frame.data.start_ns, frame.data.end_ns, frame.data.zone)
     hours = [frame.x(tick.ns) for tick in ticks(*span)]
     changes = [frame.x(change.ns) for change in clock_changes(*span)]
     return [
@@ -273,7 +273,7 @@ def _bin(frame: _Frame, scale: Scale, each: np.void, top: float, base: float) ->
     start_ns = int(each["bin_start_ns"])
     x0 = frame.x(max(start_ns, frame.data.start_ns))
     x1 = frame.x(min(start_ns + float(each["bin_s"]) * 1e9, frame.data.end_ns))
-    at = f"{local(start_ns, zone_of(frame.data.time_zone)):%H:%M}"
+    at = f"{local(start_ns, frame.data.zone):%H:%M}"
     hatch = HATCHES.get(State(int(each["state"])))
     if hatch:
         return [rect(x0, top, x1 - x0, base - top, hatch=hatch, title=f"{at} {rate_words(each)}")]

@@ -21,7 +21,7 @@ from firmware_host.review.charts.map_data import (
     valid_words,
 )
 from firmware_host.review.charts.scene import printable
-from firmware_host.review.charts.time_axis import clock_changes, ticks, zone_of
+from firmware_host.review.charts.time_axis import clock_changes, ticks
 from firmware_host.twitch_map import State
 
 _NARROWEST, _WIDEST = 40, 160
@@ -118,18 +118,17 @@ def _mark(cell: _Cell, scale: Scale, marks: _Marks) -> str:
 
 def _axis(data: MapData, cells: int, marks: _Marks) -> list[str]:
     """Return a line of ticks and one of local times, and a line for each change of the clocks."""
-    zone = zone_of(data.time_zone)
     span_ns = max(data.end_ns - data.start_ns, 1)
     pointers, labels = [" "] * (cells + 2), [" "] * (cells + 2)
     free = 0
-    for tick in ticks(data.start_ns, data.end_ns, zone, most=cells // 8):
+    for tick in ticks(data.start_ns, data.end_ns, data.zone, most=cells // 8):
         at = 1 + min(int((tick.ns - data.start_ns) * cells // span_ns), cells - 1)
         start = max(at - len(tick.label) // 2, 0)
         if start >= free and start + len(tick.label) <= cells + 2:
             pointers[at] = marks.tick
             labels[start : start + len(tick.label)] = tick.label
             free = start + len(tick.label) + 1
-    changes = [change.label for change in clock_changes(data.start_ns, data.end_ns, zone)]
+    changes = [change.label for change in clock_changes(data.start_ns, data.end_ns, data.zone)]
     return ["".join(pointers), "".join(labels), *changes]
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from firmware_host.errors import BadValueError
-
 _DAY_S = 86_400
 _STEPS_S = (1, 5, 10, 30, 60, 300, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, _DAY_S, 7 * _DAY_S)
 
@@ -18,22 +16,6 @@ class Tick:
 
     ns: int
     label: str
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """Return the time zone of an IANA name.
-
-    Raises
-    ------
-    BadValueError
-        If there is no such zone.
-    """
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise BadValueError(
-            f"There is no time zone {name!r}: names look like Europe/Berlin or UTC."
-        ) from None
 
 
 def local(ns: int, zone: ZoneInfo) -> datetime:
