@@ -216,6 +216,7 @@ def load_run(night: Night, run_id: str | None = None) -> Run:
     try:
         check_events(events)
         check_coverage(coverage)
+        json.loads(info.settings)
         since_ns = round(datetime.fromisoformat(info.created_utc).timestamp() * 1e9)
     except ValueError as error:
         raise damaged(store.path, error) from error

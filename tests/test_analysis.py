@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -180,3 +182,22 @@ def test_the_public_names_are_there() -> None:
     assert set(tm.__all__) <= set(dir(tm))
     with pytest.raises(AttributeError, match="it has Night"):
         tm.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE runs SET created_utc = 'yesterday'",
+        "UPDATE runs SET settings = 'none'",
+        "UPDATE runs SET summary = 'none'",
+        "UPDATE coverage SET kind = 99",
+        "UPDATE events SET onset_s = peak_s + 1",
+    ],
+)
+def test_a_run_that_cannot_be_is_refused(night: Path, change: str) -> None:
+    """Results that were changed to what no detection gives are refused with what to do, never shown."""
+    with closing(sqlite3.connect(night / "results.sqlite")) as connection:
+        connection.execute(change)
+        connection.commit()
+    with pytest.raises(BadFileError, match="detect again"):
+        tm.load_run(tm.open(night))
