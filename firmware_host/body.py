@@ -105,11 +105,6 @@ def site(name: str) -> Site:
     return replace(known, name=name, label=f"{known.label}, sensor {number}")
 
 
-def split_site(name: str) -> str:
-    """Return the place of a site's name: `left_calf` for `left_calf.2`."""
-    return site(name).base
-
-
 def order(name: str) -> tuple[int, str]:
     """Return the key that sorts site names from head to foot, left before right."""
     place = site(name)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from firmware_host.body import SITES, order, site, split_site
+from firmware_host.body import SITES, order, site
 from firmware_host.errors import BadValueError
 
 
@@ -53,7 +53,7 @@ def test_a_second_sensor_at_a_site() -> None:
     second = site("left_calf.2")
     assert (second.name, second.base, second.region) == ("left_calf.2", "left_calf", "lumbosacral")
     assert second.label == "left calf, sensor 2"
-    assert split_site("left_calf.2") == split_site("left_calf") == "left_calf"
+    assert site("left_calf.2").base == site("left_calf").base == "left_calf"
 
 
 @pytest.mark.parametrize(
