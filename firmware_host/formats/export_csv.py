@@ -170,9 +170,12 @@ def _describe(night: Night, run: Run) -> dict[str, Any]:
 
 
 def _refuse_other_detector(described: Sequence[dict[str, Any]]) -> None:
-    keys = ("detector", "model", "operating_point", "passes", "model_sha256")
     first, last = described[0], described[-1]
-    judges = [" ".join(str(one["run"][key]) for key in keys) for one in (first, last)]
+    judges = [
+        f"{run['detector']}, {run['model']} ({run['model_sha256'][:8]}), {run['operating_point']}, "
+        f"pass {run['passes']}"
+        for run in (first["run"], last["run"])
+    ]
     if judges[0] != judges[1]:
         raise BadValueError(
             f"{first['night']} and {last['night']} were judged by different detectors: {judges[0]}; "
