@@ -61,6 +61,16 @@ def test_a_gap_of_hours_costs_nothing_and_hides_nothing() -> None:
     assert kind_s(found, Kind.VALID) == pytest.approx(199.6, abs=3)
 
 
+@pytest.mark.parametrize("gap_s", [3, 7, 10])
+def test_a_sensor_that_turned_within_a_gap_makes_no_events(gap_s: int) -> None:
+    """Seconds without samples in which the sensor came to lie otherwise leave no events at their edges."""
+    acc_g, turned, late = Signal(100).acc_g, Signal(100, seed=1), 10_000 + 100 * gap_s
+    turned.mg = turned.mg[:, [2, 0, 1]]
+    found = detect_stretch([(0, acc_g), (late, turned.acc_g)], late + 10_000, 100.0, plain_model())
+    assert len(counted_s(found)) == 0
+    assert kind_s(found, Kind.VALID) > 180
+
+
 def test_movement_is_gated_with_a_guard() -> None:
     """A turn of the sensor and a sway of 50 mg are movement with 2 s on both sides."""
     signal = Signal(300, seed=3).turn(100.0).sway(50.0, 1.0, 200.0, 210.0)
@@ -181,3 +191,37 @@ def test_a_poor_sensor_proves_nothing() -> None:
     not_worn, unconfirmed = wear(5400, signal)
     assert not_worn == 0
     assert unconfirmed > 0.4
+
+
+def test_a_still_leg_that_twitches_is_worn() -> None:
+    """After a turn as large as handling nothing moves but twitches, two a minute: they all stay valid."""
+    signal = Signal(5400, seed=17).sway(2.0, 0.25, 0.0, 1795.0).turn(1800.0)
+    onsets = np.arange(1830, 5370, 30.0)
+    for onset_s in onsets:
+        signal.twitch(15, onset_s)
+    found = detect(signal.acc_g)
+    assert kind_s(found, Kind.NOT_WORN) == 0
+    assert (counted_s(found) > 1820).sum() == len(onsets)
+    late = found.coverage[found.coverage["start_index"] > 270_000]
+    assert late["wear_unconfirmed"][late["kind"] == Kind.VALID].all()
+
+
+def test_breath_too_small_to_confirm_wearing_does_not_deny_it() -> None:
+    """After a turn, breath that hardly shows in the noise is no proof that the sensor was taken off."""
+    signal = Signal(5400, density=0.16, seed=18).sway(2.0, 0.25, 0.0, 1795.0).turn(1800.0)
+    assert wear(5400, signal.sway(0.25, 0.25, 1805.0))[0] == 0
+
+
+def test_time_without_samples_is_no_proof_of_stillness() -> None:
+    """After a turn, 25 min of gap and 5 min without breath are too little to call a sensor not worn."""
+    acc_g = Signal(5400, seed=19).sway(2.0, 0.25, 0.0, 1795.0).turn(1800.0).sway(2.0, 0.25, 3700.0).acc_g
+    found = detect_stretch([(0, acc_g[:181_000]), (340_000, acc_g[340_000:])], 540_000, 100.0, plain_model())
+    assert kind_s(found, Kind.NOT_WORN) == 0
+
+
+def test_a_sensor_that_never_changes_is_not_observed() -> None:
+    """One vector for an hour, from the first sample on: no valid time, no event, no floor."""
+    found = detect(np.tile(np.float32([0.1, 0.2, 0.97]), (360_000, 1)))
+    assert kind_s(found, Kind.NOISY) == pytest.approx(3600, abs=1)
+    assert len(found.candidates) == 0
+    assert np.isnan(found.density).all()

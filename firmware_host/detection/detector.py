@@ -303,7 +303,13 @@ class SiteDetector:
         size = self._plan.cell * self._plan.decimation
         count = -(-length // size)
         kind = np.where(cells.empty, np.uint8(Kind.GAP), cells.kind)[:count]
-        worn = quality.judge_wear(cells.mean_mg[:, :count], cells.energy[:count], cells.density[:count], kind)
+        worn = quality.judge_wear(
+            cells.mean_mg[:, :count],
+            cells.energy[:count],
+            cells.density[:count],
+            kind,
+            self._plan.bandwidth_hz,
+        )
         kind = np.where(worn.not_worn & (kind == Kind.VALID), np.uint8(Kind.NOT_WORN), kind)
         guard, least = round(GAP_GUARD_S * self._plan.fs_hz), GAP_UNGUARDED_S * self._plan.fs_hz
         gaps = [(a - guard, b + guard) if b - a > least else (a, b) for a, b in self._gaps]

@@ -42,6 +42,7 @@ GUARD_CELLS = 8
 ISLAND_CELLS = 12
 """Valid time of less than 3 s between two movements is part of them."""
 CLIP_GUARD_CELLS = 2
+MINUTE_CELLS = round(60.0 / CELL_S)
 WEAR_WINDOW_S = 900.0
 """Evidence of wearing holds for so long before and after it."""
 NOT_WORN_S = 1200.0
@@ -51,6 +52,12 @@ HANDLING_TURN = 0.34
 """Change of gravity's direction (chord of 20 degrees) that shows the sensor was laid down or picked up."""
 MICRO_MOTION_RATIO = 4.0
 """Slow micro-motion over what the sensor's white noise explains, in power, that breath or pulse must show."""
+LIFELESS_RATIO = 2.0
+"""Above it something may breathe, below it nothing shows: motionless MPU-6050s were measured at 0.8-1.3."""
+BURST_RATIO = 3.0
+"""Power of a cell over the floor, in the band, that white noise never has: a twitch of d = 11 or more."""
+LIVELY_SHARE = 0.1
+"""Bursts in so many of the minutes: things on a table do not twitch, and steps beside it come together."""
 WEAR_JUDGED_BELOW = 0.25
 """mg/sqrt(Hz). A noisier sensor could not show the micro-motion of a limb: stillness proves nothing."""
 
@@ -195,15 +202,15 @@ class Worn:
     unconfirmed: Bool
 
 
-def judge_wear(mean_mg: Float32, energy: Float32, density: Float32, kind: Cells) -> Worn:
+def judge_wear(mean_mg: Float32, energy: Float32, density: Float32, kind: Cells, bandwidth_hz: float) -> Worn:
     """Judge whether the sensor was worn, from all cells of a stretch.
 
     Stillness alone proves nothing: people with ALS lie still for hours. Evidence of wearing is slow
     micro-motion (breath and pulse tilt the skin) beyond what the sensor's white noise explains, or movement,
     within 15 minutes; without it time stays valid and is marked unconfirmed. Not worn needs proof: a sensor
-    that is quiet enough to see micro-motion shows none for 20 minutes, and this stillness begins or ends with
-    handling that gives it a new direction. A change of this judgement can come as late as the end of the
-    stretch.
+    that is quiet enough to see micro-motion shows none in 20 minutes of valid time, nor bursts time and
+    again, and this stillness begins or ends with handling that gives it a new direction. A change of this
+    judgement can come as late as the end of the stretch.
 
     Parameters
     ----------
@@ -213,28 +220,46 @@ def judge_wear(mean_mg: Float32, energy: Float32, density: Float32, kind: Cells)
         Mean square of the band-passed norm in mg^2; floor in mg/sqrt(Hz).
     kind : (cells,) uint8
         Kind of each cell.
+    bandwidth_hz : float
+        Noise bandwidth of the band-pass.
     """
     moving = kind == Kind.MOVEMENT
-    evidence = moving | _micro_motion(mean_mg, density, kind)
-    reach = round(WEAR_WINDOW_S / CELL_S)
-    near = widen(evidence, reach)
+    micro = _micro_motion(mean_mg, density, kind)
+    burst = energy > BURST_RATIO * 3.0 * bandwidth_hz * density**2
+    evidence = moving | (micro > MICRO_MOTION_RATIO)
+    near = widen(evidence, round(WEAR_WINDOW_S / CELL_S))
     not_worn = np.zeros(len(kind), bool)
     edges = np.flatnonzero(np.diff(np.concatenate([[1], evidence, [1]]).astype(np.int8)))
     handled = moving & (energy > HANDLING_MG**2)
     for start, stop in edges.reshape(-1, 2):
-        if (stop - start) * CELL_S < NOT_WORN_S or not np.nanmedian(density[start:stop]) <= WEAR_JUDGED_BELOW:
-            continue
-        if _handled_at(mean_mg, handled, moving, start, before=True) or _handled_at(
-            mean_mg, handled, moving, stop, before=False
-        ):
-            not_worn[start:stop] = True
+        run = slice(start, stop)
+        not_worn[run] = _is_lifeless(micro[run], burst[run], density[run], kind[run] == Kind.VALID) and (
+            _handled_at(mean_mg, handled, moving, start, before=True)
+            or _handled_at(mean_mg, handled, moving, stop, before=False)
+        )
     return Worn(not_worn & (kind != Kind.MOVEMENT), ~near & ~not_worn)
 
 
-def _micro_motion(mean_mg: Float32, density: Float32, kind: Cells) -> Bool:
-    """Tell where minutes hold slow changes beyond white noise: 1 s means that lie 2 s apart differ."""
+def _is_lifeless(micro: Float32, burst: Bool, density: Float32, valid: Bool) -> bool:
+    """Tell whether a sensor that could show life in the valid cells of some time showed none."""
+    known = micro[valid & np.isfinite(micro)]
+    if np.count_nonzero(valid) * CELL_S < NOT_WORN_S or not len(known):
+        return False
+    lively = np.logical_or.reduceat(burst & valid, np.arange(0, len(valid), MINUTE_CELLS))
+    return bool(
+        np.median(density[valid]) <= WEAR_JUDGED_BELOW
+        and np.median(known) <= LIFELESS_RATIO
+        and lively.mean() < LIVELY_SHARE
+    )
+
+
+def _micro_motion(mean_mg: Float32, density: Float32, kind: Cells) -> Float32:
+    """Return the slow changes of each cell's minute over those of white noise, in power; NaN where not seen.
+
+    They are the differences of 1 s means that lie 2 s apart.
+    """
     seconds = len(kind) // 4
-    out = np.zeros(len(kind), bool)
+    out = np.full(len(kind), np.nan, np.float32)
     if seconds < 10:
         return out
     means = mean_mg[:, : seconds * 4].reshape(3, seconds, 4).mean(axis=2)
@@ -248,11 +273,10 @@ def _micro_motion(mean_mg: Float32, density: Float32, kind: Cells) -> Bool:
     ratio[: len(change)][usable] = change[usable] / expected[usable]
     ratio = np.sort(ratio.reshape(minutes, 60), axis=1)
     count = np.isfinite(ratio).sum(axis=1)
-    median = ratio[np.arange(minutes), count // 2]
     # 0.79 is the median of a chi-square with three degrees of freedom over its mean.
-    shown = (count >= 8) & (median / 0.79 > MICRO_MOTION_RATIO)
-    evidence = np.repeat(shown, 60 * 4)[: len(kind)]
-    out[: len(evidence)] = evidence
+    median = ratio[np.arange(minutes), count // 2] / np.float32(0.79)
+    each = np.repeat(np.where(count >= 8, median, np.float32(np.nan)), MINUTE_CELLS)[: len(kind)]
+    out[: len(each)] = each
     return out
 
 

@@ -38,6 +38,11 @@ KERNEL_HALF_S = 1.0
 STOP_BAND_DB = 60.0
 BLOCK_S = 72.0
 """What a filter block gives: long, so that its cost is spread, yet live events are final within 120 s."""
+IMPOSSIBLE_G = 1000.0
+"""No sensor for the body measures so much: a number beyond it is no sample."""
+HELD_FROM_S = 5.0
+"""A gap from here on is bridged by a step in its middle, out of the filters' reach (1.6 s). A line to another
+position is judged as movement only if it is steep, yet where it begins and ends it bends like a twitch."""
 GROUP = 32
 """Cells that share a value of the floor: 8 s, little beside the 60 s that it looks at."""
 SERIES = 1 + len(TEMPLATE_RISE_S)
@@ -277,9 +282,9 @@ class BlockFilter:
         plan, q = self.plan, self.plan.decimation
         samples = np.ascontiguousarray(self._buffer.T)
         missing = np.zeros(samples.shape[1], bool)
-        if not np.isfinite(np.vdot(samples, samples)):
-            missing |= ~np.isfinite(samples).all(axis=0)
-            _bridge(samples, missing)
+        if not np.vdot(samples, samples) < IMPOSSIBLE_G**2:  # cheap first: nearly always all are there
+            missing |= ~(np.abs(samples) < IMPOSSIBLE_G).all(axis=0)
+            _bridge(samples, missing, HELD_FROM_S * plan.fs_hz)
         inside = slice(plan.pad * q, (plan.pad + plan.hop) * q)
         if missing.all():
             filtered = np.zeros((SERIES, 3, plan.hop), np.float32)
@@ -314,9 +319,18 @@ def _low_spectrum(samples: Float32, turn: npt.NDArray[np.complex64]) -> npt.NDAr
     return np.asarray(spectrum)
 
 
-def _bridge(samples: Float32, missing: Bool) -> None:
-    """Draw straight lines over missing samples; before the first and after the last the value is held."""
-    there = np.flatnonzero(~missing)
-    gone = np.flatnonzero(missing)
+def _bridge(samples: Float32, missing: Bool, held_from: float) -> None:
+    """Draw straight lines over missing samples, or where `held_from` are missing hold the nearest value.
+
+    Before the first and after the last sample the value is held.
+    """
+    there, gone = np.flatnonzero(~missing), np.flatnonzero(missing)
+    if not len(there):
+        samples[:] = 0.0
+        return
+    after = np.searchsorted(there, gone)
+    one, two = there[np.maximum(after - 1, 0)], there[np.minimum(after, len(there) - 1)]
+    nearest = np.where(gone - one < two - gone, one, two)
+    held = two - one >= held_from
     for axis in samples:
-        axis[gone] = np.interp(gone, there, axis[there]) if len(there) else 0.0
+        axis[gone] = np.where(held, axis[nearest], np.interp(gone, there, axis[there]))
