@@ -206,6 +206,17 @@ def test_two_potentials_within_60_ms_are_one_complex_event() -> None:
     assert flagged[~pair].mean() < 0.05
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_two_events_are_never_closer_than_60_ms(seed: int) -> None:
+    """Of 300 twitches a minute many overlap; the peaks of what is counted stay 60 ms apart."""
+    signal = Signal(300, seed=seed)
+    for onset_s in np.sort(np.random.default_rng(seed).uniform(2, 298, 1500)):
+        signal.twitch(30, onset_s, 0.04)
+    peaks = counted_s(detect(signal.acc_g))
+    assert len(peaks) > 500
+    assert np.diff(peaks).min() >= 0.06 - 1e-5
+
+
 def test_frequent_events_do_not_raise_the_floor() -> None:
     """80 twitches a minute, 40 % of the time an event: small ones among them are still found."""
     signal = Signal(600, seed=23)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-from firmware_host.detection.candidates import norm_squared
+from firmware_host.detection.candidates import MERGE_S, norm_squared
 from firmware_host.detection.signals import Bool, Float32, Float64
 from firmware_host.twitches import Column
 
@@ -106,13 +106,15 @@ def make_bursts(cut: Snippets, fs_internal_hz: float, bandwidth_hz: float) -> Bu
     own = (offset >= -cut.left[:, None]) & (offset <= cut.right[:, None])
     axes, quadrature, spectrum = _oversample(cut.band_mg * (own * _taper(size))[:, None, :], fine)
     power = norm_squared(axes)
-    time_s = (np.arange(fine) - half * OVERSAMPLING) * dt_s
+    middle = half * OVERSAMPLING
+    time_s = (np.arange(fine) - middle) * dt_s
     # Half the merging time from the middle to each neighbour: the maxima of two events stay 60 ms apart.
-    reach_left = np.clip(cut.left / fs_internal_hz - 0.03, 0.0, PEAK_REACH_S)[:, None]
-    reach_right = np.clip(cut.right / fs_internal_hz - 0.03, 0.0, PEAK_REACH_S)[:, None]
-    reachable = (time_s >= -reach_left) & (time_s <= reach_right)
+    left_s, right_s = (
+        np.clip(side / fs_internal_hz - MERGE_S / 2, 0.0, PEAK_REACH_S) for side in (cut.left, cut.right)
+    )
+    reachable = (time_s >= -left_s[:, None]) & (time_s <= right_s[:, None])
     top = np.argmax(np.where(reachable, power, -1.0), axis=1)
-    peak = _sub_sample(power, top)
+    peak = np.clip(_sub_sample(power, top), middle - left_s / dt_s, middle + right_s / dt_s)
     envelope = (power + norm_squared(quadrature)) * np.float32(0.5)
     onset, end = _edges(envelope, top, cut.floor)
     onset, end = np.minimum(onset, peak), np.maximum(end, peak)  # the peak lies between samples

@@ -2,7 +2,7 @@
 
 It is a low quantile of the mean squares of quarter-second cells over what white noise of unit power gives
 there, so events in half of the cells move it by a few percent. Half a minute to both sides makes it steady;
-six seconds tell where the noise itself has changed.
+six seconds to either side tell where the noise itself has changed.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ SHARE = 0.3
 """The quantile."""
 QUICK_REACH = round(6.0 / CELL_S)
 QUICK_STEP = round(1.0 / CELL_S)
+QUICK_SHARE = 0.1
+"""A lower quantile for seconds: noise fills all of their cells, a storm of twitches leaves pauses."""
 QUICK_RATIO = 1.4
 """Power of the band over its steady floor from which on the last seconds are believed, for all series."""
 
 
-def floor_gain(cell_dof: Float64) -> Float64:
+def floor_gain(cell_dof: Float64, share: float = SHARE) -> Float64:
     """Return for each series what the quantile is of the true mean square, in white noise."""
-    return np.asarray(special.gammaincinv(cell_dof / 2.0, SHARE) * 2.0 / cell_dof)
+    return np.asarray(special.gammaincinv(cell_dof / 2.0, share) * 2.0 / cell_dof)
 
 
 def quiet_gain(cell_dof: float) -> float:
@@ -49,6 +51,7 @@ class FloorTracker:
 
     def __init__(self, cell_dof: Float64, least: Float32) -> None:
         self._unit = (3.0 * floor_gain(cell_dof)[:, None]).astype(np.float32)
+        self._quick_unit = np.float32(3.0 * floor_gain(cell_dof, QUICK_SHARE)[0])
         self._least = least[:, None]
         self._last = np.full(SERIES, np.nan, np.float32)
 
@@ -68,12 +71,14 @@ class FloorTracker:
             Noise power per axis; NaN where it was never known.
         """
         spoken = energy if usable.all() else np.where(usable, energy, np.float32(np.inf))
-        steady = self._hold(_quantiles(spoken, usable, REACH, GROUP, LEAST) / self._unit)
+        steady = self._hold(_quantiles(spoken, usable, SHARE, 2 * REACH + GROUP, GROUP, LEAST) / self._unit)
         steady = np.maximum(steady, self._least).repeat(GROUP, axis=1)
         inner = slice(REACH - QUICK_REACH, energy.shape[1] - REACH + QUICK_REACH)
-        quick = (
-            _quantiles(spoken[:1, inner], usable[inner], QUICK_REACH, QUICK_STEP, LEAST // 2) / self._unit[0]
-        )
+        length = QUICK_REACH + QUICK_STEP
+        sides = _quantiles(spoken[0, inner], usable[inner], QUICK_SHARE, length, QUICK_STEP, LEAST // 2)
+        apart = QUICK_REACH // QUICK_STEP
+        # Where noise begins or ends the louder side counts: no event is made of its first seconds.
+        quick = np.fmax(sides[:-apart], sides[apart:]) / self._quick_unit
         rise = quick.repeat(QUICK_STEP) / steady[0]
         return np.where(rise > QUICK_RATIO, rise * steady, steady), steady
 
@@ -88,18 +93,17 @@ class FloorTracker:
         return floor
 
 
-def _quantiles(spoken: Float32, usable: Bool, reach: int, step: int, least: int) -> Float32:
-    """Return (..., steps): the quantile over the cells within reach of each step, NaN where too few."""
-    length = 2 * reach + step
+def _quantiles(spoken: Float32, usable: Bool, share: float, length: int, step: int, least: int) -> Float32:
+    """Return (..., steps): the quantile over windows of cells a step apart, NaN where too few are usable."""
     shape = (*spoken.shape[:-1], (spoken.shape[-1] - length) // step + 1, length)
     # Windows as strides: sliding_window_view takes longer than the sorting.
     windows = as_strided(spoken, shape, (*spoken.strides[:-1], step * spoken.itemsize, spoken.itemsize))
     ordered = np.sort(windows, axis=-1)
     if usable.all():
-        return np.asarray(ordered[..., int(SHARE * (length - 1))])
+        return np.asarray(ordered[..., int(share * (length - 1))])
     known = np.concatenate([[0], np.cumsum(usable)])
     count = (known[length:] - known[:-length])[::step]
-    rank = (SHARE * np.maximum(count - 1, 0)).astype(np.int64)
+    rank = (share * np.maximum(count - 1, 0)).astype(np.int64)
     out = ordered[..., np.arange(len(count)), rank]
     out[..., count < least] = np.nan
     return np.asarray(out)
