@@ -259,6 +259,22 @@ def test_loss_of_packets_makes_no_events() -> None:
     assert kind_s(found, Kind.VALID) + kind_s(found, Kind.GAP) == pytest.approx(7200)
 
 
+@pytest.mark.parametrize("tilt", [0.0, 0.25, 0.5])
+def test_coarse_steps_make_no_events(tilt: float) -> None:
+    """Noise and breath of a fifth of a step, wherever they lie between two steps: only twitches are found."""
+    step_g = 0.0039
+    signal = Signal(900, seed=30).sway(1.0, 0.25)
+    signal.mg += tilt * step_g * 1000
+    onsets = np.arange(600, 890, 5.0)
+    for onset_s in onsets:
+        signal.twitch(60, onset_s)
+    stepped = (np.round(signal.mg / 1000 / step_g) * step_g).astype(np.float32)
+    found = detect_stretch([(0, stepped)], len(stepped), 100.0, plain_model(), step_g=step_g)
+    peaks = counted_s(found)
+    assert len(peaks) == len(onsets)
+    assert np.all((peaks > onsets) & (peaks < onsets + 0.1))
+
+
 def test_50_hz_will_do_for_larger_twitches() -> None:
     """At 50 Hz the band ends at 22 Hz; twitches of 25 mg are still found, each at its time."""
     signal = Signal(120, 50.0, seed=28)

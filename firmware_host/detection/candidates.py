@@ -48,12 +48,19 @@ class Whitener:
 
     The 3 x 3 covariance of the quietest third of a block's cells, pooled with the blocks before, makes the
     statistic equally sensitive in all directions; it turns with the sensor, where per-axis scaling would not.
+
+    Parameters
+    ----------
+    least : (series,) float32
+        Power per axis that is added to what is seen: an axis that rests between two steps of a coarse sensor
+        is not as quiet as it looks.
     """
 
-    def __init__(self, series: int) -> None:
+    def __init__(self, least: Float32) -> None:
         self._blocks = 0
-        self._pool: Float64 = np.zeros((series, 3, 3))
-        self._root: Float32 = np.tile(np.eye(3, dtype=np.float32), (series, 1, 1))
+        self._least = least[:, None, None] * np.eye(3)
+        self._pool: Float64 = np.zeros((len(least), 3, 3))
+        self._root: Float32 = np.tile(np.eye(3, dtype=np.float32), (len(least), 1, 1))
 
     def whiten(self, filtered: Float32, usable: Bool, cell: int) -> tuple[Float32, Float32, Float64]:
         """Return the whitened powers of a block, by what was learnt of the noise's shape before; learn on.
@@ -98,9 +105,9 @@ class Whitener:
             .reshape(len(filtered), 3, -1)
         )
         covariance = np.einsum("san,sbn->sab", rows, rows).astype(float)
-        trace = np.einsum("saa->s", covariance)[:, None, None]
-        if np.all(trace > 0):
-            self._pool = 0.5 * (self._pool + covariance * (3.0 / trace))
+        if np.all(np.einsum("saa->s", covariance) > 0):
+            seen = covariance + rows.shape[2] * self._least
+            self._pool = 0.5 * (self._pool + seen * (3.0 / np.einsum("saa->s", seen)[:, None, None]))
             shape = self._pool * (3.0 / np.einsum("saa->s", self._pool))[:, None, None]
             values, vectors = np.linalg.eigh(shape)
             # The symmetric root keeps the mean power; an axis that hardly moves must not be blown up.

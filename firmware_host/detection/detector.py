@@ -109,7 +109,7 @@ class SiteDetector:
         self._floor = FloorTracker(self._plan.cell_dof, least)
         self._shadow = pick_stage.shadow_of(self._plan)
         self._filter = BlockFilter(self._plan)
-        self._whitener = pick_stage.Whitener(SERIES)
+        self._whitener = pick_stage.Whitener(least)
         self._ring = Ring(self._plan.cell, REACH + 2 * MARGIN)
         self._picked = 0  # cells whose candidates are final
         self._kept: list[_Cells] = []
