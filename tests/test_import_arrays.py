@@ -44,7 +44,7 @@ ARCHIVES: dict[str, tuple[dict[str, Any], str, dict[str, object]]] = {
     "dates": (
         {"acc_g": ACC, "timestamp": (EPOCH_NS + np.arange(N) * 10**7).astype("datetime64[ns]")},
         "",
-        {},
+        {"timezone": "UTC"},
     ),
     "ns since 1970": ({"acc_g": ACC, "timestamp": EPOCH_NS + np.arange(N) * 10**7}, "", {}),
     "columns by name": (
@@ -111,6 +111,14 @@ BAD: dict[str, tuple[bytes, str, dict[str, object], str]] = {
     "Python objects": (archive(acc_g=ACC.astype(object), t_s=T), "", {}, "Python objects"),
     "no time": (archive(acc_g=ACC), "", {}, "--rate"),
     "many rates": (archive(acc_g=ACC, fs_hz=np.array([100.0, 50.0])), "", {}, "fs_hz should be one number"),
+    "a rate of 0": (archive(acc_g=ACC, fs_hz=0.0), "", {}, "its sampling rate is 0 Hz"),
+    "a rate of NaN": (archive(acc_g=ACC, fs_hz=np.nan), "", {}, "its sampling rate is nan Hz"),
+    "dates without zone": (
+        archive(acc_g=ACC, timestamp=(EPOCH_NS + np.arange(N) * 10**7).astype("datetime64[ns]")),
+        "",
+        {},
+        "--timezone",
+    ),
     "no rows": (archive(acc_g=ACC[:0], t_s=T[:0]), "", {}, "0 rows"),
     "all NaN": (archive(acc_g=ACC * np.nan, t_s=T), "", {}, "1,200 of 1,200 rows"),
     "times of NaN": (archive(acc_g=ACC, t_s=T * np.nan), "", {}, "1,200 of 1,200 rows|time does not go on"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -325,6 +326,58 @@ def test_missing_stamps_cost_their_rows_only(tmp_path: Path) -> None:
     night, found = bring(tmp_path, path)
     assert found.skipped == 1
     assert np.allclose(times_s(night), np.delete(np.arange(N), 300) / FS, atol=1e-4)
+
+
+@pytest.mark.parametrize("row", [0, N - 1])
+def test_a_missing_stamp_at_an_end_costs_no_neighbour(tmp_path: Path, row: int) -> None:
+    """The first or last row without a stamp does not take the stamp of the row beside it."""
+    lines = rows(seconds(), ACC).splitlines()
+    lines[row] = "," + lines[row].partition(",")[2]
+    path = tmp_path / "night.csv"
+    path.write_text("time_s,ax,ay,az\n" + "\n".join(lines) + "\n")
+    night, found = bring(tmp_path, path)
+    kept = np.delete(np.arange(N), row)
+    assert found.skipped == 1
+    assert np.allclose(samples(night), ACC[kept], atol=2e-7)
+    assert np.allclose(times_s(night), kept / FS, atol=1e-4)
+
+
+@pytest.mark.parametrize("blank", [",,,", "0.0000,,,", "0.0000,nan,nan,nan"])
+def test_rows_before_the_sensor_began_hide_no_header(tmp_path: Path, blank: str) -> None:
+    """Rows without numbers between the names and the data are left out, and the names still count."""
+    path = tmp_path / "night.csv"
+    text = rows(seconds(), ACC[:, ::-1]).partition("\n")[2]
+    path.write_text(f"time_s,az,ay,ax\n{blank}\n{text}")
+    night, found = bring(tmp_path, path)
+    assert found.columns == ("time_s", "ax", "ay", "az")
+    assert np.allclose(samples(night), ACC[1:], atol=2e-7)
+
+
+@pytest.mark.parametrize(("header", "row"), [(",", ";"), (",", " "), ("\t", ","), (" ", "\t")])
+def test_a_header_with_another_delimiter(tmp_path: Path, header: str, row: str) -> None:
+    """Names are read where they are delimited in another way than the rows."""
+    path = tmp_path / "night.csv"
+    path.write_text(
+        header.join(["time_s", "az", "ay", "ax"]) + "\n" + rows(seconds(), ACC[:, ::-1], delimiter=row)
+    )
+    assert np.allclose(samples(bring(tmp_path, path)[0]), ACC, atol=2e-7)
+
+
+@pytest.mark.parametrize("header", ["time_s,az,ay,ax,note", "az,ay,ax"])
+def test_names_that_do_not_fit_the_rows(tmp_path: Path, header: str) -> None:
+    """A header of more or fewer columns than the rows is not passed over."""
+    path = tmp_path / "night.csv"
+    path.write_text(
+        f"{header}\n" + rows(seconds(), np.hstack([ACC, ACC])[:, : 3 + 2 * (header == "az,ay,ax")])
+    )
+    assert "the line of names has" in (refusal(tmp_path, path) or "")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    """What cannot be read twice is said to be a pipe, and is not waited for."""
+    os.mkfifo(tmp_path / "night.csv")
+    assert "is a pipe" in (refusal(tmp_path, tmp_path / "night.csv") or "")
 
 
 def test_ignored_columns_are_named(tmp_path: Path) -> None:

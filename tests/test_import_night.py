@@ -115,10 +115,10 @@ def test_nothing_is_left_behind(
 
 
 def test_a_disk_that_refuses_stops_the_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the writer says that the disk refuses, the import ends with that sentence and leaves nothing."""
+    """When the writer says that the disk refuses, the import ends with a sentence and leaves nothing."""
     monkeypatch.setattr(NightWriter, "trouble", property(lambda self: "The disk is full."))
     path = table(tmp_path)
-    with pytest.raises(StorageError, match="disk is full"):
+    with pytest.raises(StorageError, match="is full or refuses"):
         bring(tmp_path, path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["night.csv"]
 
@@ -155,6 +155,18 @@ def test_wrong_sources(tmp_path: Path, sources: dict[str, str], sentence: str) -
     with pytest.raises(TwitchmapError, match=sentence):
         bring_all(tmp_path, sources)
     assert not list(tmp_path.iterdir())
+
+
+def test_files_of_different_nights_are_refused(tmp_path: Path) -> None:
+    """Files that begin months apart are no night."""
+    sources = {}
+    for site, year in (("left_calf", 2025), ("right_calf", 2026)):
+        stamps = [f"{year}-11-22T22:{30 + i // 6000}:{i // 100 % 60:02d}.{i % 100:02d}Z" for i in range(N)]
+        path = tmp_path / f"{year}.csv"
+        path.write_text("timestamp,ax,ay,az\n" + rows(stamps, ACC))
+        sources[site] = str(path)
+    with pytest.raises(BadValueError, match="365 days apart"):
+        bring_all(tmp_path, sources)
 
 
 def test_a_key_is_told_from_a_drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,6 +323,13 @@ def test_units_that_cannot_be(length: float, named: str | None, given: str | Non
     """No unit, or one under which gravity is no gravity, is refused."""
     with pytest.raises(BadValueError, match="gravity"):
         choose_unit(length, named=named, given=given)
+
+
+def test_a_unit_that_only_just_fits_is_a_guess() -> None:
+    """Raw counts that look like 1.17 g in mg are imported with a warning; not where the unit was named."""
+    assert "a guess" in choose_unit(1170.0, named=None, given=None).warning
+    assert not choose_unit(1170.0, named="mg", given=None).warning
+    assert not choose_unit(1050.0, named=None, given=None).warning
 
 
 def test_the_unit_of_the_user_is_doubted_but_used() -> None:

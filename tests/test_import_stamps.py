@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_tables import SITE, acceleration, bring, samples, times_s
+from made_tables import SITE, acceleration, bring, rows, samples, times_s
 
 from firmware_host.errors import BadFileError, TwitchmapError
 from firmware_host.formats import stamps
@@ -205,6 +205,57 @@ def test_swapped_rows_are_sorted(tmp_path: Path) -> None:
     assert "251 rows were out of order and are sorted by their stamps" in found.remarks
 
 
+def test_microseconds_of_32_bits_run_over(tmp_path: Path) -> None:
+    """A counter that starts again from zero goes on, also where a row from before the turn comes late."""
+    n, acc = 3000, acceleration(3000)
+    order = np.arange(n)
+    order[[1000, 1001]] = [1001, 1000]
+    us = (order * 10_000 + 2**32 - 10_005_000) % 2**32
+    path = tmp_path / "night.csv"
+    path.write_text("time_us,ax,ay,az\n" + rows([str(t) for t in us], acc[order]))
+    night, found = bring(tmp_path, path)
+    assert np.allclose(samples(night), acc, rtol=0, atol=1e-7)
+    assert np.allclose(times_s(night), even(n), atol=1e-4)
+    assert any("ran over" in remark for remark in found.remarks)
+
+
+def test_two_recordings_in_one_file_are_not_sorted_into_one(tmp_path: Path) -> None:
+    """Elapsed time that begins anew is refused, even where its rows would sort into a steady rate."""
+    t = np.concatenate([even(2000) + 60, even(2000)])
+    with pytest.raises(BadFileError, match=r"back by 79\.99 s at row 2,001 .* one by one"):
+        bring(tmp_path, save(tmp_path, t, acceleration(4000)))
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_rows_that_are_all_there_twice_count_once(tmp_path: Path, times: int) -> None:
+    """A file that repeats every row is no burst of twice the rate."""
+    acc = acceleration(2000)
+    night, found = bring(
+        tmp_path, save(tmp_path, np.repeat(even(2000), times), np.repeat(acc, times, axis=0))
+    )
+    assert np.allclose(samples(night), acc, rtol=0, atol=1e-7)
+    assert np.allclose(times_s(night), even(2000), atol=1e-4)
+    assert found.time_kind == "samples"
+
+
+@pytest.mark.parametrize("begin_s", [0.0, 0.37])
+def test_stamps_cut_to_whole_seconds(tmp_path: Path, begin_s: float) -> None:
+    """Rows that share a second's stamp come back at their own times, to half a sample."""
+    t, acc = even(12_000) + begin_s, acceleration(12_000)
+    night, found = bring(tmp_path, save(tmp_path, np.floor(t), acc))
+    assert np.allclose(samples(night), acc, rtol=0, atol=1e-7)
+    assert np.allclose(times_s(night), t, rtol=0, atol=0.5 / FS)
+    assert found.rate_hz == pytest.approx(FS, rel=5e-3)
+
+
+def test_a_count_of_rows_is_no_time(tmp_path: Path) -> None:
+    """Numbers that go up by 1 may be rows or milliseconds: the user is asked."""
+    path = tmp_path / "night.csv"
+    path.write_text(rows([str(i) for i in range(5000)], acceleration(5000)))
+    with pytest.raises(BadFileError, match="count of rows; give the rate with --rate"):
+        bring(tmp_path, path)
+
+
 def test_arrivals_out_of_order_keep_the_order_of_the_file(tmp_path: Path) -> None:
     """Stamps of arrivals may step back a little without moving samples."""
     t, acc = in_bursts(even(6000)), acceleration(6000)
@@ -286,7 +337,8 @@ def test_the_unit_of_stamps_is_found(unit: str, fs_hz: float, first_s: float) ->
     scale = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}[unit]
     steps = np.full(5000, scale / fs_hz)
     steps[2000] *= 50_000  # a gap
-    assert stamps.unit_of_numbers(first_s * scale, steps, None) == (unit, first_s == 1.7e9)
+    if first_s == 1.7e9 or unit != "ms" or fs_hz != 1000:  # that goes up by 1, as a count does
+        assert stamps.unit_of_numbers(first_s * scale, steps, None) == (unit, first_s == 1.7e9)
     bursts = np.tile([0.02, 0.01, 0.03, 3.94], 1000) * scale / fs_hz
     assert stamps.unit_of_numbers(first_s * scale, bursts, None)[0] == unit
 

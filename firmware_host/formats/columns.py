@@ -94,6 +94,11 @@ def is_unit(word: str) -> bool:
     return bare in _UNIT_WORDS or bare in _TIME_WORDS or bare in _OTHER_UNITS
 
 
+def names_axes(names: Sequence[str]) -> bool:
+    """Tell a line of names: it has an x, a y and a z axis of an accelerometer."""
+    return {"x", "y", "z"} <= {_axis_of(_split(name)) for name in names}
+
+
 def find_roles(
     names: Sequence[str], picked: Sequence[str] | None = None, *, unit: str | None = None
 ) -> Roles:

@@ -214,12 +214,14 @@ class ForeignRecording:
 
 
 def _fill(time: Floats | Ints, missing: npt.NDArray[np.bool_]) -> Floats | Ints:
+    """Put stamps on rows that have none: between their neighbours, or on from the ends at the usual step."""
     if not missing.any() or missing.all():
         return time
-    at = np.arange(len(time))
-    base = time[~missing][0]
+    at, known = np.flatnonzero(missing), np.flatnonzero(~missing)
+    base = time[known[0]]
+    past = (time[known] - base).astype(np.float64)
+    step = float(np.median(np.diff(past) / np.diff(known))) if len(known) > 1 else 0.0
+    beyond = np.minimum(at - known[0], 0) + np.maximum(at - known[-1], 0)
     filled = time.copy()
-    filled[missing] = base + np.interp(
-        at[missing], at[~missing], (time[~missing] - base).astype(np.float64)
-    ).astype(time.dtype)
+    filled[missing] = base + (np.interp(at, known, past) + step * beyond).astype(time.dtype)
     return filled

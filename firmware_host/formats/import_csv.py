@@ -153,6 +153,11 @@ class _Table:
         return roles
 
     def _headerless(self, layout: Layout) -> Roles:
+        if layout.misfit is not None:
+            raise BadValueError(
+                f"the line of names has {layout.misfit} columns and the rows have {layout.fields}; "
+                "say which are meant with --columns t,x,y,z (numbers from 1), or x,y,z with --rate"
+            )
         if layout.fields == 4:
             return Roles((1, 2, 3), 0)
         if layout.fields == 3:
@@ -252,7 +257,8 @@ class _Table:
     def _row(self, line: str, at: int) -> list[str]:
         cells, fields = self._layout.cells(line), self._layout.fields
         if len(cells) != fields:
-            raise self._at(at, f"there are {len(cells)} columns instead of {fields}: {_shown(line)}")
+            found = f"there are {len(cells)} columns" if len(cells) != 1 else "there is 1 column"
+            raise self._at(at, f"{found} instead of {fields}: {_shown(line)}")
         return cells
 
     def _cell(self, cells: list[str], column: int, at: int) -> float:

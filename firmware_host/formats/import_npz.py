@@ -159,7 +159,7 @@ class _Archive:
             )
         block = self._open(name, stack)[0]
         if head.dtype.kind == "M":
-            self._recording.meaning = "utc"
+            self._recording.meaning = "local"  # numpy's times have no zone
             return lambda rows: block(rows)[:, 0].astype("datetime64[ns]").astype(np.int64)
         self._recording.meaning = "number"
         if head.dtype.kind == "f":

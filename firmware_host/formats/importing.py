@@ -19,7 +19,7 @@ from firmware_host.formats.columns import UNITS
 from firmware_host.formats.foreign import ForeignRecording, ImportOptions, Ints, Source, Spool
 from firmware_host.formats.iso_time import parse_iso
 from firmware_host.formats.survey import Survey, survey_samples
-from firmware_host.formats.time_axis import TimeAxis, understand_time
+from firmware_host.formats.time_axis import DAY_NS, LONGEST_DAYS, TimeAxis, understand_time
 from firmware_host.formats.understanding import FileUnderstanding, Understanding
 from firmware_host.formats.zones import utc_from_local
 from firmware_host.recording import (
@@ -173,6 +173,8 @@ def _importer_of(source: Source, options: ImportOptions) -> formats.Importer:
     try:
         if path.is_dir():
             raise BadFileError(f"{path} is a folder, not a file", path=path)
+        if path.exists() and not path.is_file():
+            raise BadFileError(f"{path} is a pipe or a device; save what it gives as a file", path=path)
         with path.open("rb") as file:
             head = file.read(16)
     except FileNotFoundError as error:
@@ -201,7 +203,14 @@ class _Plan:
 def _plan(target: Path | None, sensors: Sequence[_Sensor], options: ImportOptions) -> _Plan:
     time_zone = options.timezone or next((s.time.zone for s in sensors if s.time.zone), None) or "UTC"
     offsets_ns, known = _offsets(sensors, options, time_zone)
-    start_ns = min(s.time.first_ns + offset for s, offset in zip(sensors, offsets_ns, strict=True))
+    starts_ns = [s.time.first_ns + offset for s, offset in zip(sensors, offsets_ns, strict=True)]
+    start_ns = min(starts_ns)
+    days = (max(starts_ns) - start_ns) / DAY_NS
+    if days > LONGEST_DAYS:
+        raise BadValueError(
+            f"the files begin {days:,.0f} days apart, a night is up to {LONGEST_DAYS} days: "
+            "one is of another night"
+        )
     folder = target or options.directory / night_folder_name(start_ns, time_zone, options.label)
     meta = NightMeta(
         participant=options.participant,
@@ -270,7 +279,9 @@ def _write(plan: _Plan, sensors: Sequence[_Sensor], progress: Progress | None) -
             for block in heapq.merge(*blocks, key=lambda block: block.last_ns):
                 block.append_to(writer)
                 if writer.trouble is not None:
-                    raise StorageError(writer.trouble)
+                    raise StorageError(
+                        f"the disk of {plan.folder} is full or refuses; free some space and import again"
+                    )
                 done += len(block.counts)
                 if progress is not None:
                     progress("writing", done / total)

@@ -31,6 +31,7 @@ JITTER = 0.35
 _ODD_SHARE = 0.05
 _PAUSE_TIME_SHARE = 0.4
 _PAUSES_OF_BURSTS = 5
+_COUNTED_SHARE = 0.95
 _LONGEST_BURST_NS = 5e9
 _BATCHES = (
     "the stamps come in batches many seconds apart, which show neither the times of samples nor their rate; "
@@ -107,6 +108,11 @@ def unit_of_numbers(first: float, steps: Floats, named: str | None) -> tuple[str
     forward = np.sort(steps[steps > 0])
     if not len(forward):
         raise ValueError("the time does not go on: the stamps of its rows are all alike, or run backwards")
+    if named is None and np.mean(steps == 1) > _COUNTED_SHARE and not _epoch(first, "ms"):
+        raise ValueError(
+            "the time goes up by 1 a row, which may be milliseconds or a count of rows; "
+            "give the rate with --rate, and the axes alone with --columns x,y,z"
+        )
     usual = float(np.median(forward))
     kept = forward[: len(forward) - (len(forward) + 199) // 200]  # without gaps, as far as they are few
     mean = float(kept.sum() / max(len(steps) - (len(forward) - len(kept)), 1)) if len(kept) else usual
@@ -118,7 +124,12 @@ def unit_of_numbers(first: float, steps: Floats, named: str | None) -> tuple[str
         other = _unit_of_rate(usual, mean)
         hint = f"; in {other} it would be {1e9 / (mean * _UNITS_NS[other]):.4g} Hz" if other else ""
         raise ValueError(f"the time is in {unit}, which makes a rate of {rate:.3g} Hz{hint}")
-    return unit, _EPOCH_NS[0] <= first * _UNITS_NS[unit] <= _EPOCH_NS[1]
+    return unit, _epoch(first, unit)
+
+
+def _epoch(stamp: float, unit: str) -> bool:
+    """Tell whether a stamp counts from 1970: it then lies in our time."""
+    return _EPOCH_NS[0] <= stamp * _UNITS_NS[unit] <= _EPOCH_NS[1]
 
 
 def _unit_of_rate(usual: float, mean: float) -> str | None:

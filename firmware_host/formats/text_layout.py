@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from firmware_host.formats.columns import is_unit
+from firmware_host.formats.columns import is_unit, names_axes
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _COMMA_NUMBER = re.compile(r"[+-]?(?:[0-9]+,?[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -31,6 +31,7 @@ class Layout:
     fields : cells a row.
     names : names of the columns, "" where there is none; all "" without a header.
     first : index of the first row among the lines that were looked at.
+    misfit : number of names in a line above the rows that names axes, but not as many columns as they have.
     """
 
     delimiter: str | None
@@ -38,6 +39,7 @@ class Layout:
     fields: int
     names: tuple[str, ...]
     first: int
+    misfit: int | None = None
 
     @property
     def has_header(self) -> bool:
@@ -104,7 +106,17 @@ def find_layout(lines: Sequence[str]) -> Layout | None:
         if len(cells := split(line, delimiter)) == fields
         and _numbers(cells, decimal_comma=decimal_comma) >= 3
     )
-    return Layout(delimiter, decimal_comma, fields, _header(lines[:first], delimiter, fields), first)
+    above = [  # lines of text; rows of a sensor that had not begun yet are none
+        i
+        for i, line in enumerate(lines[:first])
+        if any(number(cell, decimal_comma=decimal_comma) is None for cell in split(line, delimiter))
+    ]
+    heads = [_as_names(lines[i], delimiter) for i in above[-2:]]
+    names = _header([_fitted(cells, fields) for cells in heads])
+    if names:
+        return Layout(delimiter, decimal_comma, fields, names, above[-1] + 1)
+    misfit = next((len(cells) for cells in heads if names_axes(cells)), None)
+    return Layout(delimiter, decimal_comma, fields, ("",) * fields, first, misfit)
 
 
 def _numbers(cells: Sequence[str], *, decimal_comma: bool) -> int:
@@ -114,23 +126,29 @@ def _numbers(cells: Sequence[str], *, decimal_comma: bool) -> int:
     )
 
 
-def _header(before: Sequence[str], delimiter: str | None, fields: int) -> tuple[str, ...]:
-    """Return the names in the line above the first row, with the units below them; "" without a header."""
-    named = [_as_names(line, delimiter, fields) for line in [line for line in before if line.strip()][-2:]]
+def _header(named: Sequence[tuple[str, ...] | None]) -> tuple[str, ...] | None:
+    """Return the names in the last of two lines above the rows, or in the first, with units from the last."""
     if not named or named[-1] is None:
-        return ("",) * fields
+        return None
     names = named[-1]
-    above = named[0] if len(named) == 2 else None
-    if above is not None and all(not cell or is_unit(cell) for cell in names):
-        return tuple(f"{name} ({unit})" if unit else name for name, unit in zip(above, names, strict=True))
+    first = named[0] if len(named) == 2 else None
+    if first is not None and all(not cell or is_unit(cell) for cell in names):
+        return tuple(f"{name} ({unit})" if unit else name for name, unit in zip(first, names, strict=True))
     return names
 
 
-def _as_names(line: str, delimiter: str | None, fields: int) -> tuple[str, ...] | None:
-    cells = split(re.sub(r"^\s*(?:#|%|//)+\s*", "", line), delimiter)
+def _as_names(line: str, delimiter: str | None) -> list[str]:
+    """Take a header apart: at the delimiter of the rows, else at another one under which it names axes."""
+    line = re.sub(r"^\s*(?:#|%|//)+\s*", "", line)
+    ways = [split(line, mark) for mark in (delimiter, *_DELIMITERS)]
+    return next((cells for cells in ways if names_axes(cells)), ways[0])
+
+
+def _fitted(cells: Sequence[str], fields: int) -> tuple[str, ...] | None:
+    """Return names for so many columns, or None where there are more, fewer or none of letters."""
     while len(cells) > fields and not cells[-1]:
-        cells.pop()
+        cells = cells[:-1]
     if len(cells) == fields - 1:  # the rows end with a delimiter, the header does not
-        cells.append("")
+        cells = [*cells, ""]
     has_letters = any(re.search(r"[^\W\d]", cell) for cell in cells)
     return tuple(cells) if len(cells) == fields and has_letters else None

@@ -17,9 +17,17 @@ from firmware_host.recording.night import zone
 LONGEST_DAYS = 40
 SHORTEST_S = 2.0
 SLOW_HZ = 90.0
-_DAY_NS = 86_400 * 10**9
+_SECOND_NS = 10**9
+DAY_NS = 86_400 * _SECOND_NS
 _LARGEST_NS = 4.2e18
 _CLOCK_SET_BACK_NS = 60 * 10**9
+_BEGAN_ANEW_NS = 5 * 10**9
+"""Rows change places within a few packets; an elapsed time that runs back further began anew."""
+_WRAP_US = 2**32
+"""Where 32-bit microseconds of small computers start again from zero: every 71.6 minutes."""
+_WRAP_SLACK_US = 10 * 10**6
+_LONGEST_RUN = 1 << 14
+"""Rows looked at for those that share the last stamp."""
 
 
 @dataclass
@@ -63,6 +71,8 @@ def understand_time(recording: ForeignRecording, options: ImportOptions) -> Time
         raise recording.fault(
             f"the file holds {rows} row{'s' * (rows != 1)} of numbers: too little for a recording"
         )
+    if recording.fs_hz is not None and not 0 < recording.fs_hz < 1e6:
+        raise recording.fault(f"it says that its sampling rate is {recording.fs_hz:g} Hz, which cannot be")
     try:
         axis = _counted(recording, options) if recording.meaning == "none" else _stamped(recording, options)
     except ValueError as error:
@@ -87,12 +97,16 @@ def _counted(recording: ForeignRecording, options: ImportOptions) -> TimeAxis:
 def _stamped(recording: ForeignRecording, options: ImportOptions) -> TimeAxis:
     spool = recording.spool
     axis = _to_ns(recording, options)
-    wanted = "arrival" if options.stamps == "auto" and recording.arrival else options.stamps
+    wanted = options.stamps
+    if wanted == "auto" and _rows_are_copies(spool):
+        wanted = "sample"
+    elif wanted == "auto" and recording.arrival:
+        wanted = "arrival"
     judgement = stamps.judge(_windows(spool), wanted)
     judgement = _settle_order(recording, axis, judgement, wanted)
     axis.first_ns, axis.last_ns = _ends(spool)
-    if axis.last_ns - axis.first_ns > LONGEST_DAYS * _DAY_NS:
-        days = (axis.last_ns - axis.first_ns) / _DAY_NS
+    if axis.last_ns - axis.first_ns > LONGEST_DAYS * DAY_NS:
+        days = (axis.last_ns - axis.first_ns) / DAY_NS
         raise recording.fault(
             f"its stamps span {days:,.0f} days; a night is up to {LONGEST_DAYS} days: one is wrong"
         )
@@ -108,6 +122,11 @@ def _stamped(recording: ForeignRecording, options: ImportOptions) -> TimeAxis:
             f"the rate was given as {given:g} Hz, but the stamps show {axis.rate_hz:.5g} Hz, which is used"
         )
     axis.kind = "samples" if judgement.clock == "sample" else "arrivals"
+    if axis.kind == "arrivals" and all(
+        not (spool.times_ns(a, b) % _SECOND_NS).any() for a, b in spool.blocks()
+    ):
+        _end_seconds(spool, period_ns)
+        axis.said += "; whole seconds"
     if judgement.repeated > 0.05:
         axis.said += f"; {judgement.repeated:.0%} of rows share the stamp of the row before"
     if axis.kind == "arrivals":
@@ -116,6 +135,12 @@ def _stamped(recording: ForeignRecording, options: ImportOptions) -> TimeAxis:
     if repeated:
         axis.remarks.append(f"{repeated:,} rows repeat the stamp of the row before and are left out")
     return axis
+
+
+def _end_seconds(spool: Spool, period_ns: float) -> None:
+    """Move stamps that were cut to whole seconds to the seconds' last rows: arrivals are never early."""
+    for start, stop in list(spool.blocks()):
+        spool.replace_times(start, spool.times_ns(start, stop) + _SECOND_NS - round(period_ns))
 
 
 def _check_rate(recording: ForeignRecording, axis: TimeAxis) -> None:
@@ -178,9 +203,13 @@ def _numbers_to_ns(recording: ForeignRecording, name: str) -> TimeAxis:
     unit, epoch = stamps.unit_of_numbers(float(zero), steps, recording.time_unit)
     ns, whole = stamps.ns_per(unit), spool.time_dtype.kind == "i"
     zero_ns = int(zero) * round(ns) if whole else round(float(zero) * ns)
-    blocks = list(spool.blocks())
-    for start, stop in blocks:
-        past = spool.time(start, stop) - zero
+    last, wraps = zero, 0
+    for start, stop in list(spool.blocks()):
+        times = spool.time(start, stop)
+        past = times - zero
+        if unit == "us" and not epoch:
+            turns = wraps + _wraps(np.diff(times, prepend=last))
+            past, last, wraps = past + turns * _WRAP_US, times[-1], int(turns[-1])
         with np.errstate(over="ignore"):
             wrong = np.abs(past.astype(np.float64) * ns) + abs(zero_ns) > _LARGEST_NS
         if wrong.any():
@@ -191,8 +220,30 @@ def _numbers_to_ns(recording: ForeignRecording, name: str) -> TimeAxis:
         scaled = past * round(ns) if whole else np.rint(past * ns).astype(np.int64)
         spool.replace_times(start, scaled + zero_ns)
     spool.time_dtype = np.dtype(np.int64)
-    said = f"{name}: {'since 1970' if epoch else 'elapsed'}, in {unit}"
-    return TimeAxis("samples", epoch, said)
+    axis = TimeAxis("samples", epoch, f"{name}: {'since 1970' if epoch else 'elapsed'}, in {unit}")
+    if wraps:
+        axis.remarks.append(f"the microseconds ran over {wraps} times, as 32-bit ones do; the time goes on")
+    return axis
+
+
+def _wraps(step_us: npt.NDArray[np.float64 | np.int64]) -> Ints:
+    """Count how often 32-bit microseconds have run over; a late row from before the turn takes one back."""
+    near = np.abs(np.abs(step_us) - _WRAP_US) < _WRAP_SLACK_US
+    return np.cumsum(np.where(near, -np.sign(step_us), 0)).astype(np.int64)
+
+
+def _rows_are_copies(spool: Spool) -> bool:
+    """Tell rows that a file holds twice from arrivals in bursts: they share the samples with the stamp."""
+    same_stamp, same_acc = [], []
+    for a, b in spool.windows(stamps.window_rows(spool.rows), stamps.WINDOWS):
+        acc = spool.acc(a, b)
+        same_stamp.append(np.diff(spool.times_ns(a, b)) == 0)
+        same_acc.append((acc[1:] == acc[:-1]).all(axis=1))
+    shared, alike = np.concatenate(same_stamp), np.concatenate(same_acc)
+    if shared.all() or not shared.any():
+        return False
+    # a coarse sensor that lies still says the same again and again, with other stamps too
+    return bool(alike[shared].mean() > 0.99 and alike[~shared].mean() < 0.5)
 
 
 def _windows(spool: Spool) -> list[Ints]:
@@ -207,11 +258,12 @@ def _settle_order(
     behind, back_ns, row = _backwards(spool)
     if not behind:
         return judgement
+    back = f"the time runs back by {back_ns / 1e9:.4g} s at row {row + 1:,} of the data"
+    if not axis.absolute and back_ns > _BEGAN_ANEW_NS:
+        raise recording.fault(f"{back}: if two recordings stand in it, import them one by one")
     if judgement.clock == "arrival":
         if back_ns > _CLOCK_SET_BACK_NS:
-            raise recording.fault(
-                f"the time runs back by {back_ns / 1e9:.4g} s at row {row + 1:,} of the data"
-            )
+            raise recording.fault(back)
         axis.remarks.append(
             f"{behind:,} rows arrived with a stamp before the row above; the order of the file is kept"
         )
@@ -222,10 +274,7 @@ def _settle_order(
     except BadFileError:
         after = None
     if after is None or (after.clock == "arrival" and wanted != "sample"):
-        raise recording.fault(
-            f"the time runs back by {back_ns / 1e9:.4g} s at row {row + 1:,} of the data, "
-            "and its rows cannot be sorted into a steady rate"
-        )
+        raise recording.fault(f"{back}, and its rows cannot be sorted into a steady rate")
     axis.remarks.append(f"{behind:,} rows were out of order and are sorted by their stamps")
     return after
 
@@ -273,13 +322,19 @@ def _losses_at(spool: Spool, judgement: stamps.Judgement, pause_ns: float) -> st
 
 
 def _period_between(spool: Spool, losses: stamps.Losses, judgement: stamps.Judgement) -> float:
-    """Return the mean period (ns) of the stretches between gaps, each weighted by its length."""
+    """Return the mean period (ns) of the stretches between gaps, each weighted by its length.
+
+    Where arrivals share a stamp (a packet's, or whole seconds), it is from first row to first row.
+    """
     edges = np.concatenate([[0], losses.rows[losses.lost > 0], [spool.rows]])
     rows, elapsed = 0, 0
     for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         if stop - start > 1:
-            elapsed += int(spool.times_ns(stop - 1, stop)[0] - spool.times_ns(start, start + 1)[0])
+            tail = spool.times_ns(max(start, stop - _LONGEST_RUN), stop)
+            elapsed += int(tail[-1] - spool.times_ns(start, start + 1)[0])
             rows += stop - start - 1
+            if judgement.clock == "arrival":
+                rows -= len(tail) - 1 - int(np.argmax(tail == tail[-1]))
     repeated = int(-losses.lost[losses.lost < 0].sum())
     measured = elapsed / max(rows - repeated, 1)
     # rows lost and repeated in great number leave nothing better than the windows' rate

@@ -15,6 +15,8 @@ Singles = npt.NDArray[np.float32]
 
 GRAVITY_G = (0.8, 1.2)
 """The length of gravity that a sensor out of calibration may still show."""
+GUESSED_OFF = 0.1
+"""Further from 1 g, a unit that nobody named may be chance: raw counts can look like mg."""
 TOO_MUCH_G = 3.0
 """A mean acceleration that no body keeps up: then the numbers are something else."""
 
@@ -67,7 +69,11 @@ def choose_unit(length: float, *, named: str | None, given: str | None) -> UnitC
         raise BadValueError(f"{unit!r} is no unit of acceleration; there are {', '.join(UNITS)}")
     gravity_g = length * UNITS[unit]
     if GRAVITY_G[0] <= gravity_g <= GRAVITY_G[1]:
-        return UnitChoice(unit, gravity_g)
+        doubtful = not (given or named) and abs(gravity_g - 1) > GUESSED_OFF
+        why = (
+            f"the unit is a guess, under which gravity is {gravity_g:.2f} g long: make sure, and give --unit"
+        )
+        return UnitChoice(unit, gravity_g, why if doubtful else "")
     who = "given" if given else "named in the file"
     if gravity_g > TOO_MUCH_G or (fits and not given):
         hint = (
