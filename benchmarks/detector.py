@@ -1,6 +1,6 @@
 """CPU time of the detector beside plain scipy on the same array, and that it grows with the hours alone.
 
-`python benchmarks/detector.py [HOURS]`; `compare` and `growth` are called by the benchmark of the whole job.
+`python benchmarks/detector.py [HOURS]`; the benchmark of the whole job calls `growth`.
 """
 
 from __future__ import annotations

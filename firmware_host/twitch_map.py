@@ -12,12 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.errors import BadValueError
-from firmware_host.twitches import Column, Kind, Table, dtype_of
+from firmware_host.twitches import MERGE_S, Column, Kind, Table, dtype_of
 
 Floats = npt.NDArray[np.float64]
 
-DEAD_TIME_S = 0.06
-"""Events closer than this are one event."""
 MOST_LOST = 0.5
 """Share of time lost to dead time beyond which the correction grows no more: the formula diverges as the
 share nears 1 and is not to be relied on long before (Knoll, Radiation Detection and Measurement, ch. 4)."""
@@ -68,7 +66,7 @@ def twitch_map(
     bin_s: float | None,
     end_s: float,
     *,
-    tau_s: float = DEAD_TIME_S,
+    tau_s: float = MERGE_S,
 ) -> Table:
     """Count the twitches of each site in each time bin, over the time in which they could be seen.
 
@@ -87,7 +85,7 @@ def twitch_map(
     end_s : float
         End of the night in s from `start_ns`.
     tau_s : float
-        Dead time in s.
+        Dead time in s: events closer than this are one.
 
     Returns
     -------
@@ -175,7 +173,7 @@ def rates(
     twitches: npt.ArrayLike,
     valid_s: npt.ArrayLike,
     dispersion: npt.ArrayLike = 1.0,
-    tau_s: float = DEAD_TIME_S,
+    tau_s: float = MERGE_S,
 ) -> dict[str, Floats]:
     """Return rates per hour of valid time with their 95 % limits, by the names of the columns.
 

@@ -17,6 +17,10 @@ import numpy.typing as npt
 
 Table = npt.NDArray[np.void]
 
+MERGE_S = 0.060
+"""Events closer than this are one, and so are truths: two potentials 5-35 ms apart (Kleine 2008) fuse to one
+mechanical burst, while units that fire in runs do so every 80-100 ms."""
+
 
 @dataclass(frozen=True)
 class Column:

@@ -87,6 +87,22 @@ def test_a_folder_that_is_not_the_data_gets_a_sentence(tmp_path: Path, damage: s
         read_recordings(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"static_r0_t_s": np.zeros(0)},
+        {"static_r0_t_s": np.arange(5000) / 100},
+        {"static_r0_acc_g": np.zeros(6000)},
+        {"ev_t_peak_s": np.zeros(2)},
+    ],
+    ids=["no times", "fewer times", "one axis", "fewer peaks"],
+)
+def test_arrays_that_do_not_fit_get_a_sentence(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Arrays of wrong lengths or shapes are refused with the name of the file."""
+    with pytest.raises(BadFileError, match="injected_twitches"):
+        read_recordings(made_folder(tmp_path, **changes))
+
+
 def test_the_baseline_on_the_real_recordings() -> None:
     """On real rest, large added twitches are found, with fewer false alarms than the naive detector gives."""
     folder = Path(os.environ.get("TWITCHMAP_REAL_DATA", ""))

@@ -15,13 +15,12 @@ from firmware_host.recording import Night, Stretch, open_night
 from firmware_host.simulation import DEFAULT_SITES, TRUTH_COLUMNS, Parameters, simulate_night, write_truth
 from firmware_host.simulation.twitches import (
     FINE_HZ,
-    MERGE_S,
     draw_firings,
     draw_units,
     truth_of,
     twitch_shape,
 )
-from firmware_host.twitches import Table
+from firmware_host.twitches import MERGE_S, Table
 
 QUIET = Parameters(
     movements_per_h=0, small_movements_per_h=0, losses_per_h=0, stall_share=0, heart_mg_leg=(0.01, 0.02),

@@ -14,13 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.detection.signals import CELL_S, Bool, Float32, Float64, Plan
+from firmware_host.twitches import MERGE_S
 
 LEARN_LEAST = round(5.0 / CELL_S)
 """With fewer usable cells a block says nothing of the noise's shape."""
 LEARN_EACH = 4
 """Blocks of which one is used to learn the noise's shape, after the first ones: it changes slowly."""
-MERGE_S = 0.060
-"""Events closer than this are one (two potentials 5-35 ms apart fuse to one mechanical burst)."""
 BETWEEN_SAMPLES = 0.92
 """A maximum between samples stands at most so little above them: 4 % for the fastest template."""
 COMPLEX_S = 0.035

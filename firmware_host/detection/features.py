@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-from firmware_host.detection.candidates import MERGE_S, norm_squared
+from firmware_host.detection.candidates import norm_squared
 from firmware_host.detection.signals import Bool, Float32, Float64
-from firmware_host.twitches import Column
+from firmware_host.twitches import MERGE_S, Column
 
 SNIPPET_S = 0.5
 OVERSAMPLING = 4

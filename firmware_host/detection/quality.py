@@ -35,6 +35,7 @@ ENVELOPE_RATIO = 4.0
 ENVELOPE_OF_LARGEST = 0.14
 """Only what is above this share of the largest amplitude within 2 s counts as sustained: the filter rings 1 s
 after a very large twitch, at a few percent of it."""
+LARGEST_WITHIN_CELLS = round(2.0 / CELL_S)
 SUSTAINED_CELLS = 5
 """1.25 s: a run of six twitches 100 ms apart lasts 0.65 s and touches at most four cells."""
 GUARD_CELLS = 8
@@ -167,7 +168,8 @@ def sustained_movement(energy: Float32, floor: Float32) -> Bool:
     high = energy > ENVELOPE_RATIO**2 * floor
     if np.count_nonzero(high) < SUSTAINED_CELLS:
         return np.zeros(len(high), bool)
-    high &= energy > ENVELOPE_OF_LARGEST**2 * ndimage.maximum_filter1d(energy, 17, mode="nearest")
+    largest = ndimage.maximum_filter1d(energy, 2 * LARGEST_WITHIN_CELLS + 1, mode="nearest")
+    high &= energy > ENVELOPE_OF_LARGEST**2 * largest
     return np.asarray(ndimage.binary_opening(high, np.ones(SUSTAINED_CELLS, bool)))
 
 

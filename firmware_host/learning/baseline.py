@@ -11,6 +11,7 @@ import json
 import re
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +24,9 @@ from scipy import signal
 from firmware_host import __version__
 from firmware_host.analysis import DEFAULT_MODEL, DEFAULT_POINT, detect_night
 from firmware_host.errors import BadFileError, NotFoundError
-from firmware_host.learning.score import MERGE_S, TRUTH_DTYPE, Score, score
+from firmware_host.learning.score import TRUTH_DTYPE, Score, score
 from firmware_host.recording import NightMeta, SensorInfo, create_night
-from firmware_host.twitches import COVERAGE_DTYPE, EVENT_DTYPE, Kind, Table, table
+from firmware_host.twitches import COVERAGE_DTYPE, EVENT_DTYPE, MERGE_S, Kind, Table, table
 
 Floats = npt.NDArray[np.float64]
 
@@ -142,8 +143,11 @@ def read_recordings(folder: Path) -> list[Recording]:
             truth = table(TRUTH_DTYPE, int(own.sum()), site=_SITE, d=np.nan, energy_mg2s=np.nan)
             truth["peak_s"] = found["ev_t_peak_s"][own] - found[f"{key}_t_s"][0]
             truth["peak_to_peak_mg"] = found["ev_pp_mg"][own]
-            recordings.append(Recording(key, time_s, found[f"{key}_acc_g"].astype(np.float32), truth))
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            acc_g = found[f"{key}_acc_g"].astype(np.float32)
+            if len(time_s) < 2 or acc_g.shape != (len(time_s), 3):
+                raise ValueError(f"{key} has {len(time_s)} times and samples of the shape {acc_g.shape}")
+            recordings.append(Recording(key, time_s, acc_g, truth))
+    except (OSError, ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise BadFileError(f"{array_file} cannot be read as {FILE}: {error}.", path=array_file) from None
     return recordings
 

@@ -21,11 +21,19 @@ from firmware_host.body import site
 from firmware_host.errors import BadFileError, BadValueError, NotFoundError
 from firmware_host.learning.match import match_sites
 from firmware_host.twitch_map import inside
-from firmware_host.twitches import COVERAGE_DTYPE, EVENT_DTYPE, Column, Kind, Table, dtype_of, valid_s
+from firmware_host.twitches import (
+    COVERAGE_DTYPE,
+    EVENT_DTYPE,
+    MERGE_S,
+    Column,
+    Kind,
+    Table,
+    dtype_of,
+    valid_s,
+)
 
 Floats = npt.NDArray[np.float64]
 
-MERGE_S = 0.06
 D_EDGES = (0.0, 3.9, 6.6, 10.0, 20.0, math.inf)
 AMPLITUDE_EDGES_MG = (0.0, 4.0, 8.0, 15.0, 25.0, 40.0, 70.0, 150.0, math.inf)
 

@@ -195,8 +195,6 @@ def _draw_sensor(
         range_g=32768 * mg_per_count / 1000,
         model="simulated",
         serial=f"SIM-{index + 1}",
-        firmware="",
-        placement="",
         clock="arrival",
     )
     arrivals = tuple(tuple(deliveries(rng, p, grid, span, link)) for span in link.connected_s)

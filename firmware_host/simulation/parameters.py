@@ -11,7 +11,10 @@ DEFAULT_SITES = ("left_calf", "right_thigh", "left_forearm", "right_shin")
 
 @dataclass(frozen=True)
 class Parameters:
-    """The ranges that a night is drawn from; a pair is the lower and upper end of a uniform draw."""
+    """The ranges that a night is drawn from.
+
+    A pair is the lower and upper end of a uniform draw; of whole numbers the upper end is left out.
+    """
 
     # The twitch of one motor unit.
     units_per_site: tuple[int, int] = (3, 6)

@@ -9,14 +9,13 @@ import numpy.typing as npt
 from scipy import signal
 
 from firmware_host.simulation.parameters import Parameters, Range
+from firmware_host.twitches import MERGE_S
 
 Floats = npt.NDArray[np.float64]
 FINE_HZ = 1600.0
 """Rate at which shapes are made, before a sensor samples them."""
 SHAPE_S = 1.2
 PAD_S = 0.3
-MERGE_S = 0.060
-"""Twitches closer than this are one event, for truths as for detections."""
 _BAND = signal.butter(2, (3.0, 45.0), "bandpass", fs=FINE_HZ, output="sos")
 
 
