@@ -37,6 +37,10 @@ def epoch(unit_per_s: int, n: int = N) -> list[str]:
 
 TABLES: dict[str, tuple[str | bytes, dict[str, object]]] = {
     "the plain form": ("time_s,ax,ay,az\n" + rows(seconds(), ACC), {}),
+    "a row of units in brackets": (
+        "time,ax,ay,az\n(s),(mg),(mg),[mg]\n" + rows(seconds(), ACC * 1000, digits=1),
+        {},
+    ),
     "units in names": ("time_s,ax_g,ay_g,az_g\n" + rows(seconds(), ACC), {}),
     "mg": ("time_s,ax_mg,ay_mg,az_mg\n" + rows(seconds(), ACC * 1000, digits=1), {}),
     "mg found by gravity": ("time_s,ax,ay,az\n" + rows(seconds(), ACC * 1000, digits=1), {}),
@@ -361,6 +365,14 @@ def test_a_header_with_another_delimiter(tmp_path: Path, header: str, row: str) 
         header.join(["time_s", "az", "ay", "ax"]) + "\n" + rows(seconds(), ACC[:, ::-1], delimiter=row)
     )
     assert np.allclose(samples(bring(tmp_path, path)[0]), ACC, atol=2e-7)
+
+
+def test_rows_of_another_form_above_the_rest_are_no_preamble(tmp_path: Path) -> None:
+    """A file that changes its form is refused; its first rows are not skipped as if they were settings."""
+    text = "time_s;ax;ay;az\n" + rows(seconds(), ACC, delimiter=";")
+    path = tmp_path / "night.csv"
+    path.write_text(text.replace(".", ",", 2000))
+    assert "500 rows above line 502 are written in another way" in (refusal(tmp_path, path) or "")
 
 
 @pytest.mark.parametrize("header", ["time_s,az,ay,ax,note", "az,ay,ax"])

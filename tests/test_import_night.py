@@ -19,7 +19,7 @@ from firmware_host.formats.foreign import ImportOptions, Source
 from firmware_host.formats.importing import import_night
 from firmware_host.formats.steps import find_grid
 from firmware_host.formats.units import choose_unit
-from firmware_host.recording import NightWriter, open_night
+from firmware_host.recording import NightWriter
 
 ACC = acceleration()
 
@@ -39,7 +39,7 @@ def test_several_files_make_one_night(tmp_path: Path) -> None:
     right = tmp_path / "right.npz"
     acc = acceleration(3000, seed=5).astype(np.float32)
     np.savez(right, acc_g=acc, t_s=1.5 + np.arange(3000) / 208)
-    night, found = bring_all(tmp_path, {"left_calf": str(left), "right_calf.2": str(right)}, label="two")
+    night, found = bring_all(tmp_path, {"left_calf": str(left), "right_calf.2": str(right)})
     assert night.sites == ("left_calf", "right_calf.2")
     assert [sensor.fs_hz for sensor in night.meta.sensors] == [100.0, 208.0]
     assert times_s(night, "left_calf")[0] == pytest.approx(0, abs=1e-4)
@@ -47,7 +47,7 @@ def test_several_files_make_one_night(tmp_path: Path) -> None:
     assert np.allclose(samples(night, "right_calf.2"), acc, atol=1e-7)
     assert not found.start_known
     assert "1970-01-01" in found.start
-    assert night.meta.label == "two"
+    assert night.meta.label == "imported"
 
 
 def test_a_file_without_date_beside_one_with_a_date(tmp_path: Path) -> None:
@@ -133,17 +133,6 @@ def test_what_is_there_already_is_never_touched(tmp_path: Path) -> None:
         with pytest.raises(NotEmptyError, match=r"not empty|already"):
             import_night(taken, {SITE: str(path)}, ImportOptions(), show=lambda found: None)
     assert {entry: entry.read_bytes() for entry in target.iterdir()} == held
-
-
-def test_without_a_target_the_night_is_named_by_its_start(tmp_path: Path) -> None:
-    """The folder is made in the directory; a second import of the same night is refused and harms nothing."""
-    path = table(tmp_path)
-    options = ImportOptions(directory=tmp_path / "recordings", start="2026-11-22T22:30Z", label="left leg")
-    made = import_night(None, {SITE: str(path)}, options, show=lambda found: None)
-    assert made == tmp_path / "recordings" / "2026-11-22T22-30-00_left-leg.night"
-    with pytest.raises(NotEmptyError):
-        import_night(None, {SITE: str(path)}, options, show=lambda found: None)
-    assert len(samples(open_night(made))) == N
 
 
 @pytest.mark.parametrize(

@@ -88,9 +88,14 @@ def unit_of(word: str) -> str | None:
     return _UNIT_WORDS.get(word.strip().lower())
 
 
+def without_brackets(word: str) -> str:
+    """Return `mg` for `(mg)` and `[mg]`, and `m/(s^2)` as it is."""
+    return re.sub(r"^[\(\[](.*)[\)\]]$", r"\1", word.strip())
+
+
 def is_unit(word: str) -> bool:
     """Tell a unit, of anything that loggers write, as it stands in a row of units below the header."""
-    bare = re.sub(r"^[\(\[](.*)[\)\]]$", r"\1", word.strip()).lower()
+    bare = without_brackets(word).lower()
     return bare in _UNIT_WORDS or bare in _TIME_WORDS or bare in _OTHER_UNITS
 
 

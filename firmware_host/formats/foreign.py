@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.errors import BadFileError, BadValueError, StorageError
+from firmware_host.formats.iso_time import NO_TIME
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
@@ -25,8 +26,6 @@ MAX_ROWS = 250_000_000
 BLOCK_ROWS = 1 << 17
 MISSING_SHARE = 0.01
 """The largest share of rows without a number that is left out; a file with more is refused."""
-NO_TIME = np.int64(np.iinfo(np.int64).min)
-"""What numpy's NaT is as an integer: a row without a stamp."""
 
 TimeMeaning = Literal["none", "number", "utc", "local"]
 """No time; numbers of open unit and zero; int64 UTC ns; int64 ns of a wall clock without zone."""
@@ -45,8 +44,7 @@ class ImportOptions:
     timezone : IANA name: of stamps without offset, and of the night.
     columns : names or numbers (from 1) of the columns t, x, y, z or x, y, z.
     stamps : whether stamps are times of samples or of arrivals.
-    label, participant : for the night.
-    directory : where the night goes if no target is named.
+    participant : pseudonym of the person.
     """
 
     format: str | None = None
@@ -56,9 +54,7 @@ class ImportOptions:
     timezone: str | None = None
     columns: tuple[str, ...] | None = None
     stamps: Literal["auto", "sample", "arrival"] = "auto"
-    label: str = "imported"
     participant: str = ""
-    directory: Path = Path("recordings")
 
 
 @dataclass(frozen=True)

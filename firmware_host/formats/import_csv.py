@@ -21,7 +21,7 @@ import numpy.typing as npt
 from firmware_host.errors import BadFileError, BadValueError
 from firmware_host.formats.columns import Roles, find_roles
 from firmware_host.formats.foreign import ForeignRecording, ImportOptions, Source, Spool, TimeMeaning
-from firmware_host.formats.iso_time import WIDTH, IsoColumn, parse_iso
+from firmware_host.formats.iso_time import NO_TIME, WIDTH, IsoColumn, parse_iso
 from firmware_host.formats.text_layout import MISSING, Layout, find_layout
 
 Times = npt.NDArray[np.float64] | npt.NDArray[np.int64]
@@ -93,7 +93,10 @@ class _Table:
         """Read all rows."""
         head = self._head()
         lines = _decoded(head).split("\n")
-        layout = find_layout(lines)
+        try:
+            layout = find_layout(lines)
+        except BadValueError as error:
+            raise self.recording.fault(str(error)) from error
         if layout is None:
             raise self._no_table(head)
         self._roles = self._find_roles(layout)
@@ -283,7 +286,7 @@ class _Table:
             raise self._at(lines[half], str(error)) from error
 
     def _iso_ns(self, parsed: IsoColumn) -> npt.NDArray[np.int64]:
-        blank = parsed.ns == np.iinfo(np.int64).min
+        blank = parsed.ns == NO_TIME
         if parsed.offset_s is None:
             if self.recording.meaning == "utc" and not blank.all():
                 raise ValueError("the stamp has no offset from UTC, those before it have one")

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.errors import BadFileError, BadValueError, MissingExtraError
-from firmware_host.formats.foreign import MAX_ROWS, NO_TIME, ForeignRecording, ImportOptions, Source, Spool
+from firmware_host.formats.foreign import MAX_ROWS, ForeignRecording, ImportOptions, Source, Spool
+from firmware_host.formats.iso_time import NO_TIME
 from firmware_host.formats.keyed import Arrays, find_arrays, keys_of
 
 if TYPE_CHECKING:

@@ -28,7 +28,6 @@ from firmware_host.recording import (
     SensorInfo,
     create_night,
     local_time,
-    night_folder_name,
 )
 from firmware_host.recording.night import zone
 
@@ -63,12 +62,11 @@ class _Sensor:
 
     def understanding(self) -> FileUnderstanding:
         recording, time, samples = self.recording, self.time, self.samples
-        lost = time.losses.lost
         return FileUnderstanding(
             site=self.site,
             file=recording.source.name,
             rows=recording.spool.rows,
-            skipped=recording.spool.missing + int(-lost[lost < 0].sum()),
+            skipped=recording.spool.missing + time.losses.repeated,
             columns=recording.used,
             ignored=recording.ignored,
             time=time.said,
@@ -78,8 +76,8 @@ class _Sensor:
             duration_s=(time.last_ns - time.first_ns) / 1e9,
             unit=samples.unit,
             gravity_g=samples.gravity_g,
-            gaps=int(np.count_nonzero(lost > 0)),
-            missing=int(lost[lost > 0].sum()),
+            gaps=int(np.count_nonzero(time.losses.lost > 0)),
+            missing=time.losses.missing,
             sample_type=samples.sample_type,
             g_per_count=samples.g_per_count,
             range_g=samples.range_g,
@@ -89,7 +87,7 @@ class _Sensor:
 
 
 def import_night(
-    target: Path | None,
+    target: Path,
     sources: Mapping[str, str],
     options: ImportOptions,
     *,
@@ -100,7 +98,7 @@ def import_night(
 
     Parameters
     ----------
-    target : folder of the night, empty or not there yet; None: named by its start, in `options.directory`.
+    target : folder of the night, empty or not there yet.
     sources : site to FILE or FILE:KEY.
     options : what the user says about the files.
     show : is handed what was understood, before anything is written to the target; may raise to stop.
@@ -120,7 +118,7 @@ def import_night(
     _check(target, sources, options)
     with ExitStack() as stack:
         try:
-            folder = _nearest(target or options.directory / "night")
+            folder = _nearest(target)
             sensors = []
             for site, text in sources.items():
                 spool = stack.enter_context(Spool(folder))
@@ -135,7 +133,7 @@ def import_night(
         return plan.folder
 
 
-def _check(target: Path | None, sources: Mapping[str, str], options: ImportOptions) -> None:
+def _check(target: Path, sources: Mapping[str, str], options: ImportOptions) -> None:
     if not sources:
         raise BadValueError("no file to import; name at least one as SITE=FILE")
     for site in sources:
@@ -146,7 +144,7 @@ def _check(target: Path | None, sources: Mapping[str, str], options: ImportOptio
         raise BadValueError(f"a rate of {options.rate_hz:g} Hz cannot be")
     if options.timezone is not None:
         zone(options.timezone)
-    if target is not None and target.exists() and (not target.is_dir() or any(target.iterdir())):
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise NotEmptyError(f"{target} is there already and not empty; name a folder that is not there yet")
 
 
@@ -200,7 +198,7 @@ class _Plan:
     understanding: Understanding
 
 
-def _plan(target: Path | None, sensors: Sequence[_Sensor], options: ImportOptions) -> _Plan:
+def _plan(target: Path, sensors: Sequence[_Sensor], options: ImportOptions) -> _Plan:
     time_zone = options.timezone or next((s.time.zone for s in sensors if s.time.zone), None) or "UTC"
     offsets_ns, known = _offsets(sensors, options, time_zone)
     starts_ns = [s.time.first_ns + offset for s, offset in zip(sensors, offsets_ns, strict=True)]
@@ -211,10 +209,9 @@ def _plan(target: Path | None, sensors: Sequence[_Sensor], options: ImportOption
             f"the files begin {days:,.0f} days apart, a night is up to {LONGEST_DAYS} days: "
             "one is of another night"
         )
-    folder = target or options.directory / night_folder_name(start_ns, time_zone, options.label)
     meta = NightMeta(
         participant=options.participant,
-        label=options.label,
+        label="imported",
         origin="imported",
         time_zone=time_zone,
         start_ns=start_ns,
@@ -226,7 +223,7 @@ def _plan(target: Path | None, sensors: Sequence[_Sensor], options: ImportOption
     local = local_time(start_ns, time_zone).isoformat(timespec="milliseconds")
     files = tuple(sensor.understanding() for sensor in sensors)
     return _Plan(
-        folder, meta, offsets_ns, Understanding(str(folder), start_ns, local, known, time_zone, files)
+        target, meta, offsets_ns, Understanding(str(target), start_ns, local, known, time_zone, files)
     )
 
 

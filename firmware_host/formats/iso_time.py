@@ -15,6 +15,8 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.bytes_]
 
+NO_TIME = np.int64(np.iinfo(np.int64).min)
+"""What numpy's NaT is as an integer: a row without a stamp."""
 WIDTH = 40
 """Longer cells are no stamps."""
 _SHORTEST = len("2025-03-01T22:00")
@@ -35,7 +37,7 @@ class IsoColumn:
     def utc_ns(self) -> Ints:
         """(n,) UTC, of cells with offsets."""
         assert self.offset_s is not None
-        return np.where(self.ns == np.iinfo(np.int64).min, self.ns, self.ns - self.offset_s * _NS_PER_S)
+        return np.where(self.ns == NO_TIME, self.ns, self.ns - self.offset_s * _NS_PER_S)
 
 
 def parse_iso(cells: Bytes) -> IsoColumn:
@@ -55,7 +57,7 @@ def parse_iso(cells: Bytes) -> IsoColumn:
     """
     cells = np.char.strip(cells.astype(f"S{WIDTH}"))
     blank = np.isin(cells, _MISSING)
-    ns = np.full(len(cells), np.iinfo(np.int64).min)
+    ns = np.full(len(cells), NO_TIME)
     if blank.all():
         return IsoColumn(ns, None)
     stamps = cells[~blank]

@@ -68,6 +68,16 @@ class Losses:
     rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     lost: Ints = field(default_factory=lambda: np.empty(0, np.int64))
 
+    @property
+    def missing(self) -> int:
+        """Samples missing in all gaps."""
+        return int(self.lost[self.lost > 0].sum())
+
+    @property
+    def repeated(self) -> int:
+        """Rows that repeat samples."""
+        return int(-self.lost[self.lost < 0].sum())
+
     def counters(self, start: int, stop: int) -> Ints:
         """Return the sample counters of rows [start, stop)."""
         row = np.arange(start, stop)

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from firmware_host.formats.columns import is_unit, names_axes
+from firmware_host.errors import BadValueError
+from firmware_host.formats.columns import is_unit, names_axes, without_brackets
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _COMMA_NUMBER = re.compile(r"[+-]?(?:[0-9]+,?[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -18,6 +19,8 @@ MISSING = frozenset(
 _DELIMITERS = (";", "\t", "|", ",", None)
 """None: runs of blanks. In order of preference where two read a line alike."""
 _LOOK_LINES = 200
+_PREAMBLE_ROWS = 20
+"""More lines of three numbers, above the rows, are no settings of a logger."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,16 @@ def find_layout(lines: Sequence[str]) -> Layout | None:
 
     Lines of text before the header (loggers put serial numbers and settings there), a header that starts with
     "#", and a row of units below the header are understood.
+
+    Raises
+    ------
+    BadValueError
+        If many rows stand above that are written in another way: they are data too.
     """
     best: tuple[int, int, str | None, bool, int] | None = None
     tail = [line for line in lines if line.strip()][-_LOOK_LINES:]
     for delimiter in _DELIMITERS:
-        for decimal_comma in (False,) if delimiter == "," else (False, True):
+        for decimal_comma in _decimal_commas(delimiter):
             widths = Counter(
                 len(cells)
                 for cells in (split(line, delimiter) for line in tail)
@@ -106,6 +114,7 @@ def find_layout(lines: Sequence[str]) -> Layout | None:
         if len(cells := split(line, delimiter)) == fields
         and _numbers(cells, decimal_comma=decimal_comma) >= 3
     )
+    _check_skipped(lines[:first], first)
     above = [  # lines of text; rows of a sensor that had not begun yet are none
         i
         for i, line in enumerate(lines[:first])
@@ -117,6 +126,26 @@ def find_layout(lines: Sequence[str]) -> Layout | None:
         return Layout(delimiter, decimal_comma, fields, names, above[-1] + 1)
     misfit = next((len(cells) for cells in heads if names_axes(cells)), None)
     return Layout(delimiter, decimal_comma, fields, ("",) * fields, first, misfit)
+
+
+def _decimal_commas(delimiter: str | None) -> tuple[bool, ...]:
+    return (False,) if delimiter == "," else (False, True)
+
+
+def _check_skipped(lines: Sequence[str], first: int) -> None:
+    rows = sum(
+        any(
+            _numbers(split(line, delimiter), decimal_comma=comma) >= 3
+            for delimiter in _DELIMITERS
+            for comma in _decimal_commas(delimiter)
+        )
+        for line in lines
+    )
+    if rows > _PREAMBLE_ROWS:
+        raise BadValueError(
+            f"{rows:,} rows above line {first + 1:,} are written in another way than those from there on; "
+            "import the parts one by one"
+        )
 
 
 def _numbers(cells: Sequence[str], *, decimal_comma: bool) -> int:
@@ -133,7 +162,8 @@ def _header(named: Sequence[tuple[str, ...] | None]) -> tuple[str, ...] | None:
     names = named[-1]
     first = named[0] if len(named) == 2 else None
     if first is not None and all(not cell or is_unit(cell) for cell in names):
-        return tuple(f"{name} ({unit})" if unit else name for name, unit in zip(first, names, strict=True))
+        units = map(without_brackets, names)
+        return tuple(f"{name} ({unit})" if unit else name for name, unit in zip(first, units, strict=True))
     return names
 
 

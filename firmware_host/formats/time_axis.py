@@ -131,9 +131,10 @@ def _stamped(recording: ForeignRecording, options: ImportOptions) -> TimeAxis:
         axis.said += f"; {judgement.repeated:.0%} of rows share the stamp of the row before"
     if axis.kind == "arrivals":
         axis.said += "; times of arrival: samples are counted, their times are fitted to the stamps"
-    repeated = int(-axis.losses.lost[axis.losses.lost < 0].sum())
-    if repeated:
-        axis.remarks.append(f"{repeated:,} rows repeat the stamp of the row before and are left out")
+    if axis.losses.repeated:
+        axis.remarks.append(
+            f"{axis.losses.repeated:,} rows repeat the stamp of the row before and are left out"
+        )
     return axis
 
 
@@ -208,7 +209,7 @@ def _numbers_to_ns(recording: ForeignRecording, name: str) -> TimeAxis:
         times = spool.time(start, stop)
         past = times - zero
         if unit == "us" and not epoch:
-            turns = wraps + _wraps(np.diff(times, prepend=last))
+            turns = np.maximum(wraps + _wraps(np.diff(times, prepend=last)), 0)
             past, last, wraps = past + turns * _WRAP_US, times[-1], int(turns[-1])
         with np.errstate(over="ignore"):
             wrong = np.abs(past.astype(np.float64) * ns) + abs(zero_ns) > _LARGEST_NS
@@ -222,7 +223,7 @@ def _numbers_to_ns(recording: ForeignRecording, name: str) -> TimeAxis:
     spool.time_dtype = np.dtype(np.int64)
     axis = TimeAxis("samples", epoch, f"{name}: {'since 1970' if epoch else 'elapsed'}, in {unit}")
     if wraps:
-        axis.remarks.append(f"the microseconds ran over {wraps} times, as 32-bit ones do; the time goes on")
+        axis.remarks.append(f"microseconds of 32 bits that ran over ({wraps} x) go on")
     return axis
 
 
@@ -335,7 +336,6 @@ def _period_between(spool: Spool, losses: stamps.Losses, judgement: stamps.Judge
             rows += stop - start - 1
             if judgement.clock == "arrival":
                 rows -= len(tail) - 1 - int(np.argmax(tail == tail[-1]))
-    repeated = int(-losses.lost[losses.lost < 0].sum())
-    measured = elapsed / max(rows - repeated, 1)
+    measured = elapsed / max(rows - losses.repeated, 1)
     # rows lost and repeated in great number leave nothing better than the windows' rate
     return measured if abs(measured / judgement.period_ns - 1) < 0.1 else judgement.period_ns
