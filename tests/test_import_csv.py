@@ -346,6 +346,14 @@ def test_a_missing_stamp_at_an_end_costs_no_neighbour(tmp_path: Path, row: int) 
     assert np.allclose(times_s(night), kept / FS, atol=1e-4)
 
 
+def test_stamps_that_are_missing_for_long(tmp_path: Path) -> None:
+    """Where whole blocks of a file have no stamps, the sentence says how many rows."""
+    line = ",0.1000000000,0.2000000000,0.9000000000\n"
+    path = tmp_path / "night.csv"
+    path.write_text("time_s,ax,ay,az\n" + rows(seconds(), ACC) + line * 250_000)
+    assert "250,000 of 251,200 rows have a blank" in (refusal(tmp_path, path) or "")
+
+
 @pytest.mark.parametrize("blank", [",,,", "0.0000,,,", "0.0000,nan,nan,nan"])
 def test_rows_before_the_sensor_began_hide_no_header(tmp_path: Path, blank: str) -> None:
     """Rows without numbers between the names and the data are left out, and the names still count."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from firmware_host.errors import BadValueError
 from firmware_host.formats import steps
-from firmware_host.formats.foreign import MISSING_SHARE, ForeignRecording, ImportOptions, Singles, Spool
+from firmware_host.formats.foreign import ForeignRecording, ImportOptions, Singles, Spool
 from firmware_host.formats.units import choose_unit, vector_length
 
 _GRAVITY_WINDOWS = 400
@@ -54,11 +54,6 @@ def survey_samples(recording: ForeignRecording, options: ImportOptions, rate_hz:
         If they cannot be acceleration, or their unit must be given.
     """
     spool = recording.spool
-    if spool.missing > MISSING_SHARE * spool.rows:
-        raise recording.fault(
-            f"{spool.missing:,} of {spool.rows:,} rows have a blank or a number that is not finite; "
-            f"up to {MISSING_SHARE:.0%} could be left out"
-        )
     low, high = _extremes(spool)
     still = [axis for axis, a, b in zip("xyz", low, high, strict=True) if a == b]
     if len(still) == 3:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from firmware_host.errors import BadFileError, BadValueError
 from firmware_host.formats import stamps
-from firmware_host.formats.foreign import ForeignRecording, ImportOptions, Ints, Spool
+from firmware_host.formats.foreign import MISSING_SHARE, ForeignRecording, ImportOptions, Ints, Spool
 from firmware_host.formats.understanding import TimeKind
 from firmware_host.formats.zones import offsets_of, utc_from_local
 from firmware_host.recording.night import zone
@@ -66,10 +66,15 @@ def understand_time(recording: ForeignRecording, options: ImportOptions) -> Time
     BadFileError, BadValueError
         If the time or the rate cannot be, or must be given by the user.
     """
-    if recording.spool.rows < 2:
-        rows = recording.spool.rows
+    spool = recording.spool
+    if spool.rows < 2:
         raise recording.fault(
-            f"the file holds {rows} row{'s' * (rows != 1)} of numbers: too little for a recording"
+            f"the file holds {spool.rows} row{'s' * (spool.rows != 1)} of numbers: too little for a recording"
+        )
+    if spool.missing > MISSING_SHARE * spool.rows:
+        raise recording.fault(
+            f"{spool.missing:,} of {spool.rows:,} rows have a blank or a number that is not finite; "
+            f"up to {MISSING_SHARE:.0%} could be left out"
         )
     if recording.fs_hz is not None and not 0 < recording.fs_hz < 1e6:
         raise recording.fault(f"it says that its sampling rate is {recording.fs_hz:g} Hz, which cannot be")
@@ -212,7 +217,7 @@ def _numbers_to_ns(recording: ForeignRecording, name: str) -> TimeAxis:
             turns = np.maximum(wraps + _wraps(np.diff(times, prepend=last)), 0)
             past, last, wraps = past + turns * _WRAP_US, times[-1], int(turns[-1])
         with np.errstate(over="ignore"):
-            wrong = np.abs(past.astype(np.float64) * ns) + abs(zero_ns) > _LARGEST_NS
+            wrong = ~(np.abs(past.astype(np.float64) * ns) + abs(zero_ns) <= _LARGEST_NS)  # NaN too
         if wrong.any():
             row = start + int(np.argmax(wrong))
             raise recording.fault(
