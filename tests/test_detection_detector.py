@@ -259,8 +259,9 @@ def test_loss_of_packets_makes_no_events() -> None:
     assert kind_s(found, Kind.VALID) + kind_s(found, Kind.GAP) == pytest.approx(7200)
 
 
+@pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("tilt", [0.0, 0.25, 0.5])
-def test_coarse_steps_make_no_events(tilt: float) -> None:
+def test_coarse_steps_make_no_events(tilt: float, known: bool) -> None:
     """Noise and breath of a fifth of a step, wherever they lie between two steps: only twitches are found."""
     step_g = 0.0039
     signal = Signal(900, seed=30).sway(1.0, 0.25)
@@ -269,8 +270,8 @@ def test_coarse_steps_make_no_events(tilt: float) -> None:
     for onset_s in onsets:
         signal.twitch(60, onset_s)
     stepped = (np.round(signal.mg / 1000 / step_g) * step_g).astype(np.float32)
-    found = detect_stretch([(0, stepped)], len(stepped), 100.0, plain_model(), step_g=step_g)
-    peaks = counted_s(found)
+    chunks, told = [(0, stepped[:3000]), (3010, stepped[3010:])], step_g if known else None
+    peaks = counted_s(detect_stretch(chunks, len(stepped), 100.0, plain_model(), step_g=told))
     assert len(peaks) == len(onsets)
     assert np.all((peaks > onsets) & (peaks < onsets + 0.1))
 

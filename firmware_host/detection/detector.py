@@ -87,8 +87,8 @@ class SiteDetector:
     range_g : float, optional
         Range of the sensor; None if unknown.
     step_g : float, optional
-        Step of its numbers; None where they have no steps. No floor is believed to be under what the steps
-        add.
+        Step of its numbers; None if unknown, then it is seen in them. No floor is believed to be under
+        what the steps add.
 
     Raises
     ------
@@ -102,14 +102,10 @@ class SiteDetector:
         self._plan = make_plan(fs_hz)
         self._model = model
         self._range_g = range_g
-        # Steps add step^2 / 12 of noise, white up to half the rate; doubled, as toggling is not Gaussian.
-        density_mg = 2e3 * (step_g or 0.0) / np.sqrt(12.0 * fs_hz / 2.0)
-        least = np.full(SERIES, max(density_mg, 1e-3) ** 2, np.float32)
-        least[0] *= np.float32(self._plan.bandwidth_hz)
-        self._floor = FloorTracker(self._plan.cell_dof, least)
+        self._step_g = step_g
+        self._expect_noise()
         self._shadow = pick_stage.shadow_of(self._plan)
         self._filter = BlockFilter(self._plan)
-        self._whitener = pick_stage.Whitener(least)
         self._ring = Ring(self._plan.cell, REACH + 2 * MARGIN)
         self._picked = 0  # cells whose candidates are final
         self._kept: list[_Cells] = []
@@ -163,8 +159,21 @@ class SiteDetector:
             density = np.sqrt(np.median(self._variances, axis=0) / self._plan.bandwidth_hz / gain)
         return Found(found[valid], coverage, density)
 
+    def _expect_noise(self) -> None:
+        """Begin to learn the noise, which is no less than what the steps of the numbers add."""
+        plan = self._plan
+        # Steps add step^2 / 12 of noise, white up to half the rate; doubled, as toggling is not Gaussian.
+        density_mg = 2e3 * (self._step_g or 0.0) / np.sqrt(12.0 * plan.fs_hz / 2.0)
+        least = np.full(SERIES, max(density_mg, 1e-3) ** 2, np.float32)
+        least[0] *= np.float32(plan.bandwidth_hz)
+        self._floor = FloorTracker(plan.cell_dof, least)
+        self._whitener = pick_stage.Whitener(least)
+
     def _take_block(self, block: Block) -> None:
         plan = self._plan
+        if self._step_g is None:  # nothing changed so far, so nothing was learnt
+            self._step_g = quality.step_of(block)
+            self._expect_noise()
         cells = quality.judge_cells(block, plan, self._range_g)
         usable = ~(cells.missing | cells.clipped | cells.stuck)
         white, energy, variance = self._whitener.whiten(block.filtered, usable, plan.cell)

@@ -103,6 +103,16 @@ def judge_cells(block: Block, plan: Plan, range_g: float | None) -> CellQuality:
     return CellQuality(mean, some, empty, clipped, stuck & ~some)
 
 
+def step_of(block: Block) -> float | None:
+    """Return the least change from one sample to the next in g: the step of the numbers if they have steps.
+
+    None where nothing changes. Numbers without steps give next to nothing.
+    """
+    change = np.abs(np.diff(block.raw_g, axis=1))
+    change = change[:, ~(block.missing[1:] | block.missing[:-1])]
+    return float(np.min(change, initial=np.inf, where=change > 0)) if change.any() else None
+
+
 def _clipped(raw_g: Float32, range_g: float | None, size: int) -> Bool:
     """Tell which cells hold samples at the end of the range."""
     largest = float(max(raw_g.max(), -raw_g.min()))
