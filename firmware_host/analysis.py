@@ -152,12 +152,14 @@ def detect_night(
         If the operating point is unknown or no site was sampled fast enough.
     NotFoundError
         If the model or the night is not there.
+    StorageError, BadFileError
+        If the results cannot be stored; known before the work begins.
     """
     night = open_night(night) if isinstance(night, Path) else night
     bundle, model_sha256 = load_model(model, night.path.parent)
-    if operating_point not in bundle.operating_points.__struct_fields__:
-        points = ", ".join(bundle.operating_points.__struct_fields__)
-        raise BadValueError(f"{operating_point!r} is no operating point; there are {points}.")
+    bundle.threshold(operating_point)
+    store = ResultsStore(night.path)
+    store.prepare()
     found = []
     for number, site in enumerate(night.sites):
         tell = _part(progress, number, len(night.sites))
@@ -192,7 +194,7 @@ def detect_night(
         summary=msgspec.json.encode(summary).decode(),
         complete=not night.being_written,
     )
-    ResultsStore(night.path).write_run(info, columns, rows, COVERAGE_COLUMNS, coverage)
+    store.write_run(info, columns, rows, COVERAGE_COLUMNS, coverage)
     return Run(info, events, coverage, summary)
 
 

@@ -150,6 +150,17 @@ def test_a_sensor_that_died_is_a_gap_to_the_end(tmp_path: Path) -> None:
     assert last["end_s"] == pytest.approx(60, abs=0.1)
 
 
+def test_results_that_cannot_be_stored_are_known_at_once(night: Path) -> None:
+    """A damaged results file is named before any detection, and a new one can be made in its place."""
+    (night / "results.sqlite").write_bytes(b"no database at all" * 300)
+    shares: list[float] = []
+    with pytest.raises(BadFileError, match="delete it and detect again"):
+        tm.detect(night, progress=shares.append)
+    assert shares == []
+    (night / "results.sqlite").unlink()
+    assert len(tm.detect(night).events)
+
+
 def test_unknown_names_are_sentences(night: Path) -> None:
     """An unknown model, operating point or run is answered with those that there are."""
     with pytest.raises(NotFoundError, match=r"no model called 'best'.*plain"):

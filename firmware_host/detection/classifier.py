@@ -49,10 +49,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return the probability of a twitch for each candidate; NaN, as a threshold knows none."""
         return np.full(len(candidates), np.nan, np.float32)
 
-    def counted(
-        self, candidates: npt.NDArray[np.void], operating_point: str = "balanced"
-    ) -> npt.NDArray[np.bool_]:
-        """Tell which candidates reach an operating point.
+    def threshold(self, operating_point: str) -> float:
+        """Return the lowest score that counts at an operating point.
 
         Raises
         ------
@@ -62,7 +60,13 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         points = msgspec.structs.asdict(self.operating_points)
         if operating_point not in points:
             raise BadValueError(f"{operating_point!r} is no operating point; there are {', '.join(points)}.")
-        return np.asarray(candidates["score"] >= points[operating_point])
+        return float(points[operating_point])
+
+    def counted(
+        self, candidates: npt.NDArray[np.void], operating_point: str = "balanced"
+    ) -> npt.NDArray[np.bool_]:
+        """Tell which candidates reach an operating point; raises as `threshold`."""
+        return np.asarray(candidates["score"] >= self.threshold(operating_point))
 
 
 def model_from_dict(bundle: Mapping[str, Any]) -> Model:

@@ -70,6 +70,11 @@ class ResultsStore:
     def __init__(self, night: Path) -> None:
         self.path = night / RESULTS_FILE
 
+    def prepare(self) -> None:
+        """Make the file if it is not there; raises now what `write_run` would raise after hours of work."""
+        with self._opened(for_writing=True):
+            pass
+
     def write_run(
         self,
         info: RunInfo,
