@@ -36,6 +36,7 @@ from firmware_host.twitches import (
     check_events,
     dtype_of,
     table,
+    tiled,
 )
 
 if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do without
@@ -318,7 +319,7 @@ def _detect_site(night: Night, site: str, model: Model, operating_point: str, te
         noise,
         warning if slow else None,
         events[np.argsort(events["peak_s"], kind="stable")],
-        _tile(coverage, site, night.duration_s),
+        tiled(coverage, site, night.duration_s),
     )
 
 
@@ -374,26 +375,6 @@ def _coverage(found: Found, stretch: Stretch, start_ns: int) -> Table:
         kind=rows["kind"],
         wear_unconfirmed=rows["wear_unconfirmed"],
     )
-
-
-def _tile(covered: Table, site: str, end_s: float) -> Table:
-    """Fill what no stretch covers with gaps, so that the coverage tiles the night from 0 to `end_s`.
-
-    Two stretches may overlap by what their clock fits are uncertain; the later one then begins where the
-    earlier ends.
-    """
-    covered["start_s"] = np.maximum(
-        covered["start_s"], np.maximum.accumulate(np.append(0.0, covered["end_s"][:-1]))
-    )
-    covered = covered[covered["end_s"] > covered["start_s"]]
-    starts = np.append(0.0, covered["end_s"])
-    ends = np.append(covered["start_s"], end_s)
-    open_ = ends > starts
-    gaps = table(
-        COVERAGE_DTYPE, int(open_.sum()), site=site, start_s=starts[open_], end_s=ends[open_], kind=Kind.GAP
-    )
-    tiled = np.concatenate([covered, gaps])
-    return tiled[np.argsort(tiled["start_s"], kind="stable")]
 
 
 def _part(progress: Progress | None, number: int, of: int) -> Progress:

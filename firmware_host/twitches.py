@@ -171,6 +171,26 @@ def _check_order(rows: Table, time: str) -> None:
         raise ValueError("the rows of one site do not stand together")
 
 
+def tiled(covered: Table, site: str, end_s: float) -> Table:
+    """Fill what no stretch covers with gaps, so that the coverage tiles the night from 0 to `end_s`.
+
+    Two stretches may overlap by what their clock fits are uncertain; the later one then begins where the
+    earlier ends.
+    """
+    covered = covered.copy()
+    ended_s = np.maximum.accumulate(np.append(0.0, covered["end_s"][:-1]))
+    covered["start_s"] = np.maximum(covered["start_s"], ended_s)
+    covered = covered[covered["end_s"] > covered["start_s"]]
+    starts = np.append(0.0, covered["end_s"])
+    ends = np.append(covered["start_s"], end_s)
+    open_ = ends > starts
+    gaps = table(
+        COVERAGE_DTYPE, int(open_.sum()), site=site, start_s=starts[open_], end_s=ends[open_], kind=Kind.GAP
+    )
+    rows = np.concatenate([covered, gaps])
+    return rows[np.argsort(rows["start_s"], kind="stable")]
+
+
 def valid_s(coverage: Table) -> float:
     """Return the seconds of valid time in a coverage table."""
     valid = coverage[coverage["kind"] == Kind.VALID]
