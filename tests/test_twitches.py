@@ -23,7 +23,7 @@ SPANS = st.lists(st.tuples(st.floats(0, 90), st.floats(0.01, 30)), max_size=8)
 
 @given(spans=SPANS)
 def test_coverage_tiles_any_night(spans: list[tuple[float, float]]) -> None:
-    """Whatever stretches there are, overlapping or not, every moment gets one kind; what none covers is a gap."""
+    """Of any stretches, overlapping or not, every moment gets one kind; what none covers is a gap."""
     spans = sorted(spans)
     starts = np.array([start for start, _ in spans])
     ends = np.array([start + length for start, length in spans])
