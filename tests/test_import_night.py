@@ -18,6 +18,7 @@ from firmware_host.formats.columns import find_roles
 from firmware_host.formats.foreign import ImportOptions, Source
 from firmware_host.formats.importing import import_night
 from firmware_host.formats.steps import find_grid
+from firmware_host.formats.understanding import duration_words
 from firmware_host.formats.units import choose_unit
 from firmware_host.recording import NightWriter
 
@@ -386,3 +387,17 @@ def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(BadFileError, match=r"night\.csv cannot be read: Permission denied"):
         bring(tmp_path, path)
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "text"),
+    [
+        (119.96, "119.96 s"),
+        (299.99, "5 min 00.0 s"),
+        (28_799.996, "8 h 00 min 00.0 s"),
+        (3725.04, "1 h 02 min 05.0 s"),
+    ],
+)
+def test_durations_are_rounded_before_they_are_split(duration_s: float, text: str) -> None:
+    """A length just under a full minute is shown as the minute, never as 60 seconds."""
+    assert duration_words(duration_s) == text

@@ -125,7 +125,7 @@ def make_plan(fs_hz: float) -> Plan:
     check_rate(fs_hz)
     decimation = max(1, int(fs_hz // RATE_WARNED_BELOW_HZ))
     fs = fs_hz / decimation
-    cell = round(CELL_S * fs)
+    cell = int(CELL_S * fs)  # rounded up, blocks would last too long for live events
     half = round(KERNEL_HALF_S * fs)
     pad = half + round(0.6 * fs)
     hop = int(BLOCK_S / GROUP / CELL_S) * GROUP * cell

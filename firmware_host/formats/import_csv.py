@@ -130,9 +130,9 @@ class _Table:
 
     def _no_table(self, head: bytes) -> BadFileError:
         lines = head.strip().count(b"\n") + 1
+        where = "line 1 holds" if lines == 1 else f"lines 1 to {lines:,} hold"
         return self.recording.fault(
-            f"lines 1 to {lines:,} hold no row of three numbers or more "
-            "(x, y, z, and a time unless --rate is given)"
+            f"{where} no row of three numbers or more (x, y, z, and a time unless --rate is given)"
         )
 
     def _find_roles(self, layout: Layout) -> Roles:

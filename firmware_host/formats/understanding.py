@@ -53,7 +53,7 @@ class FileUnderstanding:
     def lines(self) -> Iterator[str]:
         """Yield what was understood, a line each."""
         yield f"{self.site}: {self.file}"
-        yield f"  {self.rows:,} rows, {_duration(self.duration_s)}, columns {', '.join(self.columns)}"
+        yield f"  {self.rows:,} rows, {duration_words(self.duration_s)}, columns {', '.join(self.columns)}"
         if self.ignored:
             yield f"  not read: {', '.join(self.ignored)}"
         yield f"  time: {self.time}"
@@ -102,9 +102,10 @@ class Understanding:
         return [*text, f"start {self.start}, zone {self.time_zone}{known}", f"to {self.night}"]
 
 
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(seconds, 60)
-    if minutes < 2:
+def duration_words(seconds: float) -> str:
+    """Return a length of time as a person reads it."""
+    if seconds < 120:
         return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds, 1), 60)
     hours, minutes = divmod(int(minutes), 60)
     return f"{hours} h {minutes:02d} min {rest:04.1f} s" if hours else f"{minutes} min {rest:04.1f} s"
