@@ -30,7 +30,7 @@ def noise(rng: np.random.Generator, n: int, z_axis: float = 1.0) -> np.ndarray:
 
 def false_alarms_per_h(model: Model, hours: int, z_axis: float) -> dict[str, float]:
     """Return the events an hour in noise for each operating point."""
-    rng, detector = np.random.default_rng(100 + int(10 * z_axis)), SiteDetector(FS_HZ, model)
+    rng, detector = np.random.default_rng(100 + int(10 * z_axis)), SiteDetector(FS_HZ, model.lowest_score)
     block = int(600 * FS_HZ)
     for number in range(hours * 6):
         detector.push(number * block, noise(rng, block, z_axis))
@@ -50,7 +50,7 @@ def recall(model: Model, rise_s: float, size_mg: float, count: int = 600) -> dic
         direction = rng.standard_normal(3)
         shape = scale * twitch_acceleration(time_s[near] - onset_s, rise_s)
         acc_g[near] += shape[:, None] * (direction / np.linalg.norm(direction))
-    detector = SiteDetector(FS_HZ, model)
+    detector = SiteDetector(FS_HZ, model.lowest_score)
     detector.push(0, acc_g)
     found = detector.finish().candidates
     shares = {}

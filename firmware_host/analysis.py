@@ -304,7 +304,9 @@ def _detect_site(night: Night, site: str, model: Model, operating_point: str, te
     step_g = info.g_per_count if info.sample_type == "int16" else None
     for stretch in stretches:
         chunks = _told(stretch, tell, done, sum(stretch.n for stretch in stretches))
-        found = detect_stretch(chunks, stretch.n, info.fs_hz, model, range_g=info.range_g, step_g=step_g)
+        found = detect_stretch(
+            chunks, stretch.n, info.fs_hz, model.lowest_score, range_g=info.range_g, step_g=step_g
+        )
         events = _events(found, stretch, night.start_ns)
         events["counted"] = model.counted(found.candidates, operating_point)
         parts.append((events, _coverage(found, stretch, night.start_ns)))

@@ -21,6 +21,9 @@ def plain_model() -> Model:
     return model_from_dict(json.loads(MODEL_FILE.read_text(encoding="utf-8")))
 
 
+LOWEST_SCORE = plain_model().lowest_score
+
+
 class Signal:
     """Acceleration of one sensor in g, to which things are added; times in seconds."""
 
@@ -77,7 +80,7 @@ class Signal:
 
 def detect(acc_g: Samples, fs_hz: float = 100.0, *, range_g: float | None = None) -> Found:
     """Run the shipped detector over one stretch without gaps."""
-    return detect_stretch([(0, acc_g)], len(acc_g), fs_hz, plain_model(), range_g=range_g)
+    return detect_stretch([(0, acc_g)], len(acc_g), fs_hz, LOWEST_SCORE, range_g=range_g)
 
 
 def counted_s(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_signals import Signal, counted_s, detect, kind_at, kind_s, plain_model
+from made_signals import LOWEST_SCORE, Signal, counted_s, detect, kind_at, kind_s
 
 from firmware_host.detection import detect_stretch
 from firmware_host.detection.quality import tile
@@ -42,7 +42,7 @@ def test_a_gap_is_not_valid_to_the_sample() -> None:
     """Missing samples and a tenth of a second around them are gap; one lost sample is gap without a guard."""
     acc_g = Signal(120).acc_g
     chunks = [(0, acc_g[:5000]), (5100, acc_g[5100:8000]), (8001, acc_g[8001:])]
-    found = detect_stretch(chunks, 12_000, 100.0, plain_model())
+    found = detect_stretch(chunks, 12_000, 100.0, LOWEST_SCORE)
     gaps = found.coverage[found.coverage["kind"] == Kind.GAP]
     intervals = list(zip(gaps["start_index"].tolist(), gaps["stop_index"].tolist(), strict=True))
     assert intervals == [(0, 10), (4990, 5110), (8000, 8001), (11_990, 12_000)]
@@ -56,7 +56,7 @@ def test_a_gap_of_hours_costs_nothing_and_hides_nothing() -> None:
         after.twitch(15, onset_s)
     late = 5 * 360_000
     chunks = [(0, before.acc_g), (late, after.acc_g)]
-    found = detect_stretch(chunks, late + 10_000, 100.0, plain_model())
+    found = detect_stretch(chunks, late + 10_000, 100.0, LOWEST_SCORE)
     assert len(counted_s(found)) == 18
     assert kind_s(found, Kind.VALID) == pytest.approx(199.6, abs=3)
 
@@ -66,7 +66,7 @@ def test_a_sensor_that_turned_within_a_gap_makes_no_events(gap_s: int) -> None:
     """Seconds without samples in which the sensor came to lie otherwise leave no events at their edges."""
     acc_g, turned, late = Signal(100).acc_g, Signal(100, seed=1), 10_000 + 100 * gap_s
     turned.mg = turned.mg[:, [2, 0, 1]]
-    found = detect_stretch([(0, acc_g), (late, turned.acc_g)], late + 10_000, 100.0, plain_model())
+    found = detect_stretch([(0, acc_g), (late, turned.acc_g)], late + 10_000, 100.0, LOWEST_SCORE)
     assert len(counted_s(found)) == 0
     assert kind_s(found, Kind.VALID) > 180
 
@@ -215,7 +215,7 @@ def test_breath_too_small_to_confirm_wearing_does_not_deny_it() -> None:
 def test_time_without_samples_is_no_proof_of_stillness() -> None:
     """After a turn, 25 min of gap and 5 min without breath are too little to call a sensor not worn."""
     acc_g = Signal(5400, seed=19).sway(2.0, 0.25, 0.0, 1795.0).turn(1800.0).sway(2.0, 0.25, 3700.0).acc_g
-    found = detect_stretch([(0, acc_g[:181_000]), (340_000, acc_g[340_000:])], 540_000, 100.0, plain_model())
+    found = detect_stretch([(0, acc_g[:181_000]), (340_000, acc_g[340_000:])], 540_000, 100.0, LOWEST_SCORE)
     assert kind_s(found, Kind.NOT_WORN) == 0
 
 

@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from firmware_host.detection import candidates as pick_stage
 from firmware_host.detection import features, quality
-from firmware_host.detection.classifier import Model
 from firmware_host.detection.floor import REACH, FloorTracker, quiet_gain
 from firmware_host.detection.ring import Ring
 from firmware_host.detection.signals import (
@@ -43,7 +42,6 @@ CANDIDATE_COLUMNS: tuple[Column, ...] = (
     Column("snr", "f4", "", "d = sqrt(2 E) / nd"),
     Column("dominant_cps", "f4", "1/sample", "frequency of most power, in cycles per sample"),
     Column("score", "f4", "", "largest answer of the template bank over the local density"),
-    Column("probability", "f4", "", "probability of a twitch; NaN where the model gives none"),
     Column("flags", "u4", "", "see twitches.Flag"),
     *features.FEATURE_COLUMNS,
 )
@@ -82,8 +80,8 @@ class SiteDetector:
     ----------
     fs_hz : float
         Nominal sampling rate, which designs the filters.
-    model : Model
-        Gives the lowest score worth keeping and the probability.
+    lowest_score : float
+        Score from which on a candidate is kept.
     range_g : float, optional
         Range of the sensor; None if unknown.
     step_g : float, optional
@@ -97,10 +95,10 @@ class SiteDetector:
     """
 
     def __init__(
-        self, fs_hz: float, model: Model, *, range_g: float | None = None, step_g: float | None = None
+        self, fs_hz: float, lowest_score: float, *, range_g: float | None = None, step_g: float | None = None
     ) -> None:
         self._plan = make_plan(fs_hz)
-        self._model = model
+        self._lowest_score = lowest_score
         self._range_g = range_g
         self._step_g = step_g
         self._expect_noise()
@@ -232,7 +230,7 @@ class SiteDetector:
             ring.floor[1:, wide],
             plan,
             self._shadow,
-            self._model.lowest_score,
+            self._lowest_score,
         )
         if not len(index):
             return
@@ -303,7 +301,6 @@ class SiteDetector:
         rows["flags"] = np.concatenate([cut.merged for cut in waiting]) * np.uint32(Flag.COMPLEX)
         for name, function in features.FEATURES.items():
             rows[name] = function(bursts)
-        rows["probability"] = self._model.probability(rows)
         self._tables.append(rows)
 
     def _cover(self, length: int) -> Table:
@@ -349,7 +346,7 @@ def detect_stretch(
     chunks: Iterable[tuple[int, npt.ArrayLike]],
     n: int,
     fs_hz: float,
-    model: Model,
+    lowest_score: float,
     *,
     range_g: float | None = None,
     step_g: float | None = None,
@@ -364,11 +361,11 @@ def detect_stretch(
         Length of the stretch, gaps included.
     fs_hz : float
         Nominal sampling rate.
-    model : Model
+    lowest_score : float
     range_g, step_g : float, optional
         See `SiteDetector`.
     """
-    detector = SiteDetector(fs_hz, model, range_g=range_g, step_g=step_g)
+    detector = SiteDetector(fs_hz, lowest_score, range_g=range_g, step_g=step_g)
     for first, acc_g in chunks:
         detector.push(first, acc_g)
     return detector.finish(n)
