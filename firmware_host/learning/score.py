@@ -181,7 +181,7 @@ def score(
     truth = merge_truth(_with_d(truth, floor_mg_per_rthz or {}))
     events = events[events["counted"]]
     hits, hit_by = match_sites(events, truth)
-    truth_in, event_in = _in_valid_time(truth, coverage), _in_valid_time(events, coverage)
+    truth_in, event_in = in_valid_time(truth, coverage), in_valid_time(events, coverage)
     is_found, is_match = np.zeros(len(truth), bool), np.zeros(len(events), bool)
     is_found[hits], is_match[hit_by] = True, True
     error_s = np.abs(truth["peak_s"][hits] - events["peak_s"][hit_by])[truth_in[hits]]
@@ -218,7 +218,8 @@ def merge_truth(truth: Table) -> Table:
     return truth[keep]
 
 
-def _in_valid_time(rows: Table, coverage: Table) -> npt.NDArray[np.bool_]:
+def in_valid_time(rows: Table, coverage: Table) -> npt.NDArray[np.bool_]:
+    """Tell which rows (with `site` and `peak_s`) lie in valid time of their site."""
     valid = coverage[coverage["kind"] == Kind.VALID]
     is_in = np.zeros(len(rows), bool)
     for name in np.intersect1d(rows["site"], valid["site"]):
