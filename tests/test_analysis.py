@@ -15,7 +15,7 @@ import firmware_host as tm
 from firmware_host import analysis
 from firmware_host.errors import BadFileError, BadValueError, NotFoundError
 from firmware_host.recording import NightMeta, SensorInfo, amend_night, create_night
-from firmware_host.simulation import simulate_night
+from firmware_host.simulation import demonstration, simulate_night
 from firmware_host.twitches import Kind, valid_s
 
 
@@ -23,7 +23,7 @@ from firmware_host.twitches import Kind, valid_s
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a simulated night of 20 minutes with a run."""
     path = tmp_path_factory.mktemp("nights") / "short.night"
-    simulate_night(path, hours=1 / 3, seed=5)
+    simulate_night(path, spec=demonstration(5, 1 / 3))
     tm.detect(tm.open(path))
     return path
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from firmware_host import __version__, formats
 from firmware_host.cli import commands, main
 from firmware_host.cli._terminal import Progress, aligned
 from firmware_host.recording import open_night
-from firmware_host.simulation import simulate_night, write_truth
+from firmware_host.simulation import demonstration, simulate_night, write_truth
 
 Run = Callable[..., tuple[int, str, str]]
 SITES = ("left_calf", "right_hand")
@@ -47,7 +48,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a folder with one detected night of six minutes on two sites, and its truth."""
     folder = tmp_path_factory.mktemp("made")
-    truth = simulate_night(folder / "a.night", hours=0.1, sites=SITES, seed=4)
+    spec = replace(demonstration(4, 0.1), sites=SITES, chips=None)
+    truth = simulate_night(folder / "a.night", spec=spec).twitches
     write_truth(folder / "truth.csv", truth)
     with pytest.raises(SystemExit):
         main(["detect", str(folder / "a.night"), "--json"])
@@ -196,7 +198,7 @@ def test_demo_leaves_all_that_it_names(run: Run, tmp_path: Path, monkeypatch: py
 
 def test_the_map_tells_none_from_not_observed(run: Run, tmp_path: Path) -> None:
     """A bin without valid time has no rate in JSON; one with valid time and no twitch has the rate 0."""
-    simulate_night(tmp_path / "a.night", hours=0.5, seed=2)
+    simulate_night(tmp_path / "a.night", spec=demonstration(2, 0.5))
     run("detect", tmp_path / "a.night")
     code, out, _ = run("map", tmp_path / "a.night", "--bin", "1min", "--json")
     assert code == 0

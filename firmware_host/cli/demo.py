@@ -39,14 +39,14 @@ def command(out: Path | None, look: bool | None, seed: int, hours: float, as_jso
     from firmware_host.cli._pictures import as_text, map_data, write_svg
     from firmware_host.formats.export_csv import export
     from firmware_host.recording import night_folder_name, open_night
-    from firmware_host.simulation import START_NS, TIME_ZONE, simulate_night, write_truth
+    from firmware_host.simulation import START_NS, TIME_ZONE, demonstration, simulate_night, write_truth
 
     folder = _folder(out)
     path = folder / night_folder_name(START_NS, TIME_ZONE, "simulated")
     note(f"Simulating {hours:g} hours on 4 sites ...")
     with _emptied_on_error(folder):
         with Progress("simulating") as tell:
-            truth = simulate_night(path, hours=hours, seed=seed, progress=tell)
+            truth = simulate_night(path, spec=demonstration(seed, hours), progress=tell)
         note("Finding twitches ...")
         with Progress("detecting") as tell:
             run = detect_night(path, progress=tell)
@@ -54,7 +54,7 @@ def command(out: Path | None, look: bool | None, seed: int, hours: float, as_jso
         data = map_data(night, run, 900.0)
         write_svg(data, folder / "map.svg")
         files = [*export([night], folder), folder / "map.svg", folder / "truth.csv"]
-        write_truth(folder / "truth.csv", truth)
+        write_truth(folder / "truth.csv", truth.twitches)
     document = {
         "out": folder,
         "night": path,

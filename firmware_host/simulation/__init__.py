@@ -6,15 +6,35 @@ each parameter, and none of it is a patient's recording.
 
 from __future__ import annotations
 
-from firmware_host.simulation.night import START_NS, TIME_ZONE, TRUTH_COLUMNS, simulate_night, write_truth
+from firmware_host.simulation.cohort import NightSpec, demonstration, subject
+from firmware_host.simulation.families import EVERYDAY, HELD_OUT, TRAINED, Families
+from firmware_host.simulation.night import SIMULATOR_VERSION, START_NS, TIME_ZONE, simulate_night
 from firmware_host.simulation.parameters import DEFAULT_SITES, Parameters
+from firmware_host.simulation.truth import (
+    HAPPENING_COLUMNS,
+    TRUTH_COLUMNS,
+    Truth,
+    write_happenings,
+    write_truth,
+)
 
 __all__ = [
     "DEFAULT_SITES",
+    "EVERYDAY",
+    "HAPPENING_COLUMNS",
+    "HELD_OUT",
+    "SIMULATOR_VERSION",
     "START_NS",
     "TIME_ZONE",
+    "TRAINED",
     "TRUTH_COLUMNS",
+    "Families",
+    "NightSpec",
     "Parameters",
+    "Truth",
+    "demonstration",
     "simulate_night",
+    "subject",
+    "write_happenings",
     "write_truth",
 ]

@@ -1,7 +1,8 @@
-"""The body under the sensors: gravity, breath, heartbeat, movements; one sleeper, seen at each site."""
+"""The body under the sensors: one sleeper with heart, breath and sleep; gravity and shapes at each site."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,6 @@ from firmware_host.simulation.twitches import FINE_HZ, Firings, Floats, Unit, di
 Signal = npt.NDArray[np.float32]
 PHASES = 16
 """A shape may start at this many places between two samples."""
-BEAT_S = 0.6
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,10 @@ class Grid:
         """Return the (fractional) sample number of times in seconds."""
         return (np.asarray(time_s) - self.start_s) * self.fs_hz
 
+    def time_s(self, index: Floats | float) -> Floats:
+        """Return the times in seconds of (fractional) sample numbers."""
+        return self.start_s + np.asarray(index) / self.fs_hz
+
     def window(self, start_s: float, end_s: float) -> slice:
         """Return the samples between two times."""
         return slice(*(int(np.clip(np.ceil(self.index(edge)), 0, self.n)) for edge in (start_s, end_s)))
@@ -36,34 +40,66 @@ class Grid:
 
 @dataclass(frozen=True)
 class Sleeper:
-    """What all sensors of a night share: when the heart beats, how it breathes, when it moves."""
+    """What all sensors of a night share: when the heart beats, how it breathes, when it is awake."""
 
-    beat_s: Floats
-    breath_hz: float
-    breath_depth: Floats  # one value a minute, around 1
-    movement_start_s: Floats
-    movement_s: Floats
-    movement_mg: Floats
+    beat_s: Floats  # time of every beat
+    early: npt.NDArray[np.bool_]  # beats that came too early
+    breath_s: Floats  # start of every breath
+    awake_s: tuple[Range, ...]  # spans awake, in order
+
+    def is_awake(self, time_s: Floats) -> npt.NDArray[np.bool_]:
+        """Tell for each time whether the sleeper is awake."""
+        edges = np.array(self.awake_s).ravel()
+        return np.asarray(np.searchsorted(edges, time_s, side="right") % 2 == 1)
+
+    def breath_phase(self, time_s: Floats) -> Floats:
+        """Return the phase of the breath in whole turns: 2.5 is the middle of the third breath."""
+        return np.asarray(np.interp(time_s, self.breath_s, np.arange(len(self.breath_s))))
 
 
 def draw_sleeper(rng: np.random.Generator, p: Parameters, hours: float) -> Sleeper:
     """Draw the night of one sleeper."""
     duration_s = hours * 3600
-    breath_hz = rng.uniform(*p.breath_hz)
-    n = int(duration_s * p.heart_hz[1] * 1.1) + 2
-    interval_s = 1 / np.interp(np.arange(n), np.linspace(0, n, 12), rng.uniform(*p.heart_hz, 12))
-    interval_s *= 1 + rng.normal(0, p.heart_variation / 2, n)
+    breath_s = _breaths(rng, p, duration_s)
+    mean_s = 1 / rng.uniform(*p.heart_hz)
+    n = int(1.4 * duration_s / mean_s) + 10
+    # Slow change over minutes, a quicker one over ten beats, and the breath's own (sinus arrhythmia).
+    slow = _smooth_noise(rng, n, 300) * 0.06 + _smooth_noise(rng, n, 12) * 0.4 * p.heart_variation
+    interval_s = mean_s * (1 + slow + rng.normal(0, 0.3 * p.heart_variation, n))
     beat_s = np.cumsum(interval_s)
-    beat_s += p.heart_variation * np.sin(2 * np.pi * breath_hz * beat_s) / (2 * np.pi * breath_hz)
-    count = int(rng.poisson(p.movements_per_h * hours))
-    return Sleeper(
-        beat_s[beat_s < duration_s],
-        breath_hz,
-        rng.uniform(0.6, 1.4, int(duration_s / 60) + 2),
-        np.sort(rng.uniform(0, duration_s, count)),
-        log_uniform(rng, p.movement_s, count),
-        log_uniform(rng, p.movement_mg, count),
-    )
+    phase = np.interp(beat_s, breath_s, np.arange(len(breath_s)))
+    beat_s += np.sin(2 * np.pi * phase) * p.heart_variation * mean_s / (2 * np.pi * mean_s * 0.25) * 0.7
+    early = rng.random(n) < rng.choice(p.early_beat_shares)
+    beat_s[early] -= 0.3 * mean_s
+    keep = (beat_s > 0) & (beat_s < duration_s)
+    beat_s = beat_s[keep]
+    order = np.argsort(beat_s, kind="stable")
+    return Sleeper(beat_s[order], early[keep][order], breath_s, _awake(rng, p, duration_s))
+
+
+def _breaths(rng: np.random.Generator, p: Parameters, duration_s: float) -> Floats:
+    mean_s = 1 / rng.uniform(*p.breath_hz)
+    n = int(1.5 * duration_s / mean_s) + 10
+    lengths = mean_s * np.exp(_smooth_noise(rng, n, 100) * 0.1 + rng.normal(0, 0.08, n))
+    return np.concatenate([[0.0], np.cumsum(lengths)]) - mean_s
+
+
+def _awake(rng: np.random.Generator, p: Parameters, duration_s: float) -> tuple[Range, ...]:
+    """Fall asleep once, wake up some times; together a share of the night."""
+    total_s = rng.uniform(*p.awake_share) * duration_s
+    first_s = rng.uniform(0.3, 0.6) * total_s
+    lengths = rng.dirichlet(np.ones(int(rng.integers(1, 6)))) * (total_s - first_s)
+    free = np.sort(rng.uniform(0, duration_s - total_s, len(lengths)))
+    starts = first_s + free + np.concatenate([[0.0], np.cumsum(lengths)[:-1]])
+    spans = [(0.0, first_s), *zip(starts.tolist(), (starts + lengths).tolist(), strict=True)]
+    return tuple((float(start), float(end)) for start, end in spans)
+
+
+def _smooth_noise(rng: np.random.Generator, n: int, scale: int) -> Floats:
+    """Return n numbers of unit standard deviation that change over about `scale` of them."""
+    knots = rng.standard_normal(n // scale + 4)
+    at = np.arange(n) / scale + rng.random()
+    return np.asarray(1.2 * np.interp(at, np.arange(len(knots)), knots))
 
 
 def log_uniform(rng: np.random.Generator, limits: Range, n: int) -> Floats:
@@ -97,37 +133,25 @@ def add_twitches(acc_g: Signal, grid: Grid, firings: Firings, units: tuple[Unit,
         add_pulses(acc_g, at, firings.gain[own], as_sampled(unit.shape_g, grid.fs_hz), unit.direction)
 
 
-def rest(rng: np.random.Generator, p: Parameters, grid: Grid, sleeper: Sleeper, region: str) -> Signal:
-    """Return gravity, breath, heartbeat and movements at one site, float32 (n, 3) in g, without twitches."""
-    acc_g = _gravity(rng, p, grid, sleeper)
-    _add_breath(rng, p, grid, sleeper, region, acc_g)
-    _add_heart(rng, p, grid, sleeper, region, acc_g)
-    for start_s, duration_s, size_mg in zip(
-        sleeper.movement_start_s, sleeper.movement_s, sleeper.movement_mg * rng.uniform(0.3, 1.0), strict=True
-    ):
-        add_movement(rng, acc_g, grid, start_s, duration_s, size_mg)
-    hours = grid.n / grid.fs_hz / 3600
-    count = int(rng.poisson(p.small_movements_per_h * hours))
-    for start_s, duration_s, size_mg in zip(
-        rng.uniform(0, hours * 3600, count),
-        log_uniform(rng, p.small_movement_s, count),
-        log_uniform(rng, p.small_movement_mg, count),
-        strict=True,
-    ):
-        add_movement(rng, acc_g, grid, start_s, duration_s, size_mg)
-    return acc_g
+def gravity(rng: np.random.Generator, grid: Grid, turns: Sequence[tuple[float, float, float]]) -> Signal:
+    """Return the gravity vector at one site, float32 (n, 3) in g.
 
-
-def _gravity(rng: np.random.Generator, p: Parameters, grid: Grid, sleeper: Sleeper) -> Signal:
-    """Return the gravity vector, which turns to a new one in each movement."""
+    Parameters
+    ----------
+    rng
+        The site's own; draws the first posture and the axis of every turn.
+    grid
+        Sample times.
+    turns
+        Start (s), end (s) and angle (degrees) of each turn, in order of start.
+    """
     postures = [direction(rng)]
-    for _ in sleeper.movement_start_s:
-        angle = np.radians(rng.uniform(*p.turn_degrees))
+    for _, _, degrees in turns:
+        angle = np.radians(degrees)
         aside = np.cross(postures[-1], direction(rng))
         turned = np.cos(angle) * postures[-1] + np.sin(angle) * aside / np.linalg.norm(aside)
         postures.append(turned / np.linalg.norm(turned))
-    spans = zip(sleeper.movement_start_s, sleeper.movement_s, strict=True)
-    windows = [grid.window(start, start + length) for start, length in spans]
+    windows = [grid.window(start_s, end_s) for start_s, end_s, _ in turns]
     stops = np.maximum.accumulate([0, *(window.stop for window in windows), grid.n])
     acc_g = np.repeat(np.array(postures, np.float32), np.diff(stops), axis=0)
     for number, window in enumerate(windows):
@@ -138,48 +162,3 @@ def _gravity(rng: np.random.Generator, p: Parameters, grid: Grid, sleeper: Sleep
         )
         acc_g[window] = between / np.linalg.norm(between, axis=1, keepdims=True)
     return acc_g
-
-
-def _add_breath(
-    rng: np.random.Generator, p: Parameters, grid: Grid, sleeper: Sleeper, region: str, acc_g: Signal
-) -> None:
-    size_g = rng.uniform(*(p.breath_mg_trunk if region == "thoracic" else p.breath_mg_limb)) / 2000
-    way = direction(rng).astype(np.float32)
-    coarse_s = np.arange(grid.n // int(grid.fs_hz / 4) + 2) * int(grid.fs_hz / 4) / grid.fs_hz + grid.start_s
-    depth = np.interp(coarse_s / 60, np.arange(len(sleeper.breath_depth)), sleeper.breath_depth)
-    tilt = size_g * depth * np.sin(2 * np.pi * sleeper.breath_hz * coarse_s)
-    fine = np.interp(np.arange(grid.n), np.arange(len(tilt)) * int(grid.fs_hz / 4), tilt).astype(np.float32)
-    acc_g += fine[:, None] * way
-
-
-def _add_heart(
-    rng: np.random.Generator, p: Parameters, grid: Grid, sleeper: Sleeper, region: str, acc_g: Signal
-) -> None:
-    """Add a short burst a beat; at the limbs it is seen in a part of the night only."""
-    size_mg = rng.uniform(
-        *{"thoracic": p.heart_mg_chest, "lumbosacral": p.heart_mg_leg}.get(region, p.heart_mg_arm)
-    )
-    t = np.arange(round(BEAT_S * FINE_HZ)) / FINE_HZ
-    burst = np.sin(2 * np.pi * rng.uniform(*p.heart_burst_hz) * t) * (t / 0.05) * np.exp(-t / 0.07)
-    shape = as_sampled(burst * size_mg / 1000 / np.ptp(burst), grid.fs_hz)
-    beats = sleeper.beat_s + rng.uniform(0.05, 0.25)
-    gain = 1 + 0.2 * np.sin(2 * np.pi * sleeper.breath_hz * beats)
-    if region != "thoracic":
-        gain *= rng.random(int(beats.max(initial=0) / 1200) + 1)[(beats / 1200).astype(int)] < 0.4
-    way = direction(rng)
-    add_pulses(acc_g, grid.index(beats[gain > 0]), gain[gain > 0], shape, way)
-
-
-def add_movement(
-    rng: np.random.Generator, acc_g: Signal, grid: Grid, start_s: float, duration_s: float, size_mg: float
-) -> None:
-    """Add one movement: noise in 0.5-8 Hz that rises and falls, scaled to its largest swing from zero."""
-    window = grid.window(start_s, start_s + duration_s)
-    n = window.stop - window.start
-    if n < 8:
-        return
-    band = signal.butter(2, (0.5, 8.0), "bandpass", fs=grid.fs_hz, output="sos")
-    swing = (
-        signal.sosfilt(band, rng.standard_normal((n, 3)), axis=0) * np.sin(np.linspace(0, np.pi, n))[:, None]
-    )
-    acc_g[window] += (swing * (size_mg / 1000 / np.abs(swing).max())).astype(np.float32)

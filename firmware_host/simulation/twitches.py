@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import signal
 
-from firmware_host.simulation.parameters import Parameters, Range
+from firmware_host.simulation.parameters import MIX_PER_MIN, Parameters, Range
+from firmware_host.simulation.shapes import FINE_HZ as FINE_HZ
+from firmware_host.simulation.shapes import SHAPE_S, SHAPES, Tissue
 from firmware_host.twitches import MERGE_S
 
 Floats = npt.NDArray[np.float64]
-FINE_HZ = 1600.0
-"""Rate at which shapes are made, before a sensor samples them."""
-SHAPE_S = 1.2
 PAD_S = 0.3
 _BAND = signal.butter(2, (3.0, 45.0), "bandpass", fs=FINE_HZ, output="sos")
+_FADE = np.clip(np.arange(round(SHAPE_S * FINE_HZ))[::-1] / FINE_HZ / 0.2, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,10 @@ class Unit:
     shape_g: Floats
     band_mg: Floats  # the shape in 3-45 Hz, zero phase, from PAD_S before its start to PAD_S after its end
     direction: Floats
-    in_runs: bool
+    family: str
+    variation: float  # spread of its amplitude from firing to firing
+    neuronal: bool  # fires in runs; else single firings, some units in doublets
+    doublets: bool
 
     @property
     def peak_s(self) -> float:
@@ -49,44 +53,33 @@ def direction(rng: np.random.Generator) -> Floats:
     return vector / np.linalg.norm(vector)
 
 
-def draw_units(rng: np.random.Generator, p: Parameters) -> tuple[Unit, ...]:
-    """Draw the motor units under one sensor; tissue resonance is the site's, all else the unit's own."""
-    tissue = (
-        rng.uniform(*p.resonance_hz),
-        rng.uniform(*p.resonance_damping),
-        rng.uniform(*p.resonance_share),
+def draw_units(
+    rng: np.random.Generator, p: Parameters, families: Sequence[str], units: int | None = None
+) -> tuple[Unit, ...]:
+    """Draw the motor units under one sensor; tissue and skin normal are the site's, all else the unit's."""
+    tissue = Tissue(
+        rng.uniform(*p.resonance_hz), rng.uniform(*p.resonance_damping), rng.uniform(*p.resonance_share)
     )
-    return tuple(_draw_unit(rng, p, tissue) for _ in range(int(rng.integers(*p.units_per_site))))
+    normal = direction(rng)
+    polyphasic = rng.uniform(*p.polyphasic_share)
+    weights = np.array([{"polyphasic": polyphasic, "slow": p.slow_share}.get(name, 0.0) for name in families])
+    plain = weights == 0
+    weights[plain] = (1 - weights.sum()) / max(1, plain.sum())
+    count = units or int(rng.integers(*p.units_per_site))
+    names = rng.choice(families, count, p=weights / weights.sum())
+    return tuple(_draw_unit(rng, p, tissue, normal, str(name)) for name in names)
 
 
-def _draw_unit(rng: np.random.Generator, p: Parameters, tissue: tuple[float, float, float]) -> Unit:
-    rise_s = float(np.clip(rng.lognormal(np.log(p.rise_median_s), p.rise_sigma_ln), *p.rise_limits_s))
-    shape = twitch_shape(rise_s, int(rng.choice(p.gamma_orders)), rng.uniform(*p.decay_stretch), *tissue)
+def _draw_unit(rng: np.random.Generator, p: Parameters, tissue: Tissue, normal: Floats, name: str) -> Unit:
+    form = SHAPES[name].draw(rng, tissue) * _FADE
+    band = _in_band(form)
     drawn_mg = rng.lognormal(np.log(p.amplitude_median_mg), p.amplitude_sigma_ln)
-    band = _in_band(shape)
     scale = float(np.clip(drawn_mg, *p.amplitude_limits_mg)) / float(np.ptp(band))
-    return Unit(shape * scale / 1000, band * scale, direction(rng), bool(rng.random() < p.run_unit_share))
-
-
-def twitch_shape(
-    rise_s: float, order: int, stretch: float, resonance_hz: float, damping: float, share: float
-) -> Floats:
-    """Return the skin's acceleration in a twitch, float64 at `FINE_HZ`, arbitrary scale.
-
-    The displacement is a gamma twitch (t/tp)^n exp(n (1 - t/tp)), n >= 3 so that its acceleration starts at
-    zero; its time runs slower by `stretch` once the peak is passed. `share` of it goes through the ringing of
-    the tissue, a resonance of second order.
-    """
-    t = np.arange(round(SHAPE_S * FINE_HZ)) / FINE_HZ
-    late = 0.5 * (1 + np.tanh((t - rise_s) / (0.3 * rise_s)))
-    own_time = np.cumsum(1 + (1 / stretch - 1) * late) / FINE_HZ / rise_s
-    acceleration = np.gradient(np.gradient(own_time**order * np.exp(order * (1 - own_time)), t), t)
-    omega = 2 * np.pi * resonance_hz
-    ringing = signal.lfilter(
-        *signal.bilinear([omega**2], [1.0, 2 * damping * omega, omega**2], FINE_HZ), acceleration
-    )
-    fade = np.clip((SHAPE_S - t) / 0.2, 0, 1)
-    return np.asarray(fade * ((1 - share) * acceleration + share * ringing))
+    along = normal + p.aside * rng.standard_normal(3)
+    neuronal = bool(rng.random() > p.axonal_share)
+    doublets = bool(not neuronal and rng.random() < p.doublet_unit_share)
+    return Unit(form * scale / 1000, band * scale, along / np.linalg.norm(along), name,
+                rng.uniform(*p.amplitude_cv_within_unit), neuronal, doublets)  # fmt: skip
 
 
 def _in_band(shape: Floats) -> Floats:
@@ -94,36 +87,74 @@ def _in_band(shape: Floats) -> Floats:
     return np.asarray(signal.sosfiltfilt(_BAND, np.pad(shape, pad)))
 
 
+def site_rates(rng: np.random.Generator, profile: str, places: Sequence[str]) -> Floats:
+    """Draw the mean rate of each site, per minute; `places` are sites without side, as `calf`.
+
+    Levels are those of published series, none of them overnight: many - lognormal around 20 with quartiles
+    8-50 (Bashford 2019); few - calf and foot 2-6, elsewhere 0.2-1; quiet - 0.05-0.5 (inferred from ratios in
+    Bashford 2020 and from 25 an hour in healthy sleepers, Frauscher 2014).
+    """
+    n = len(places)
+    if profile == "mix":
+        return np.resize(MIX_PER_MIN, n)
+    if profile == "many":
+        return np.asarray(np.clip(rng.lognormal(np.log(20), 1.36, n), 0.5, 100.0))
+    part = rng.random(n)
+    if profile == "quiet":
+        return np.asarray(0.05 * 10**part)
+    often = np.isin(places, ["calf", "foot", "sole"])
+    return np.asarray(np.where(often, 2.0 * 3**part, 0.2 * 5**part))
+
+
 def draw_firings(
     rng: np.random.Generator, p: Parameters, units: tuple[Unit, ...], rate_per_min: float, hours: float
 ) -> Firings:
-    """Draw when each unit fires: Poisson with a slowly changing rate, with doublets and runs."""
+    """Draw when each unit fires at a slowly changing rate; axonal units singly, neuronal ones in runs."""
     weights = rng.dirichlet(np.ones(len(units)))
-    drawn = [_fire(rng, p, unit.in_runs, rate_per_min * 60 * hours * share, hours * 3600)
-             for unit, share in zip(units, weights, strict=True)]  # fmt: skip
+    seeds = rng.integers(1 << 62, size=len(units))
+    drawn = [
+        _fire(np.random.default_rng(seed), p, unit, rate_per_min * 60 * hours * share, hours * 3600)
+        for unit, share, seed in zip(units, weights, seeds, strict=True)
+    ]
     start_s = np.concatenate(drawn)
-    unit = np.repeat(np.arange(len(units)), [len(times) for times in drawn])
-    gain = np.clip(rng.normal(1.0, p.amplitude_cv_within_unit, len(start_s)), 0.5, 1.5)
+    number = np.repeat(np.arange(len(units)), [len(times) for times in drawn])
+    spread = np.array([unit.variation for unit in units])[number]
+    gain = np.clip(1 + spread * rng.standard_normal(len(start_s)), 0.4, 1.6)
     order = np.argsort(start_s, kind="stable")
-    return Firings(start_s[order], gain[order], unit[order])
+    return Firings(start_s[order], gain[order], number[order])
 
 
-def _fire(
-    rng: np.random.Generator, p: Parameters, in_runs: bool, expected: float, duration_s: float
-) -> Floats:
-    spans = max(1, round(duration_s / 600))
-    activity = rng.gamma(1 / p.rate_cv**2, p.rate_cv**2, spans) * np.linspace(
-        rng.uniform(0.5, 1.5), rng.uniform(0.5, 1.5), spans
-    )
-    counts = rng.poisson(expected * activity / spans)
+def _fire(rng: np.random.Generator, p: Parameters, unit: Unit, expected: float, duration_s: float) -> Floats:
+    """Return the times of one unit's firings, `expected` of them on average."""
+    run = 1 + p.run_share * (sum(p.run_lengths) - 1) / 2 if unit.neuronal else 1.0
+    extra = (1 + p.late_pair_share) * (1 + p.doublet_share * unit.doublets)
+    cv = rng.uniform(*p.rate_cv)
+    spans = max(1, round(duration_s / log_span(rng, p)))
+    trend = rng.uniform(-p.trend, p.trend)
+    activity = rng.gamma(1 / cv**2, cv**2, spans) * (1 + trend * (2 * (np.arange(spans) + 0.5) / spans - 1))
+    counts = rng.poisson(expected / run / extra * activity / spans)
     first = (np.repeat(np.arange(spans), counts) + rng.random(counts.sum())) * duration_s / spans
-    doublet = first[rng.random(len(first)) < p.doublet_share]
-    times = [first, doublet + rng.uniform(*p.doublet_s, len(doublet))]
-    if in_runs:
-        for start in first[rng.random(len(first)) < p.run_share]:
-            more = int(rng.integers(*p.run_lengths))
-            times.append(start + np.cumsum(rng.uniform(*p.run_interval_s, more)))
-    return np.concatenate(times)
+    times = [first]
+    if unit.neuronal:
+        starts = first[rng.random(len(first)) < p.run_share]
+        more = rng.integers(*p.run_lengths, size=len(starts))
+        steps = rng.normal(p.run_interval_s, p.run_interval_sd_s, (len(starts), p.run_lengths[1]))
+        reached = starts[:, None] + np.cumsum(steps, axis=1)
+        times.append(reached[np.arange(p.run_lengths[1]) < more[:, None]])
+    if unit.doublets:
+        pairs = first[rng.random(len(first)) < p.doublet_share]
+        times.append(pairs + rng.uniform(*p.doublet_s, len(pairs)))
+    late = first[rng.random(len(first)) < p.late_pair_share]
+    times.append(late + rng.uniform(*p.late_pair_s, len(late)))
+    every = np.sort(np.concatenate(times))
+    refractory = rng.uniform(*p.neuronal_refractory_s) if unit.neuronal else p.axonal_refractory_s
+    return every[np.diff(every, prepend=-np.inf) >= refractory]
+
+
+def log_span(rng: np.random.Generator, p: Parameters) -> float:
+    """Draw over how long (s) a unit's rate stays the same."""
+    low, high = p.rate_span_s
+    return float(low * (high / low) ** rng.random())
 
 
 def without(firings: Firings, span_s: Range) -> Firings:
@@ -134,8 +165,8 @@ def without(firings: Firings, span_s: Range) -> Firings:
 
 def truth_of(
     firings: Firings, units: tuple[Unit, ...]
-) -> tuple[Floats, Floats, Floats, npt.NDArray[np.int64]]:
-    """Return peak time (s), peak-to-peak (mg), energy (mg^2 s) and unit of every event, in order of time.
+) -> tuple[Floats, Floats, Floats, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return peak time (s), peak-to-peak (mg), energy (mg^2 s), unit and number of firings of every event.
 
     The peak is the maximum of the zero-phase 3-45 Hz norm; what lies closer than `MERGE_S` is one event and
     counts for the unit of its strongest firing.
@@ -153,7 +184,7 @@ def truth_of(
         peak = np.array([value[0] for value in values])
     times, sizes, energies = np.array([value[:3] for value in values]).reshape(-1, 3).T
     strongest = np.array([value[3] for value in values], np.int64)
-    return times, sizes, energies, strongest
+    return times, sizes, energies, strongest, np.array([len(one) for one in members], np.int64)
 
 
 def _event(
