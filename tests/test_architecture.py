@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "detection": set(),
     "analysis": {"recording", "detection", "twitch_map"},
     "twitch_map": set(),
-    "learning": {"recording", "detection", "analysis", "twitch_map"},
+    "learning": {"recording", "detection", "analysis", "twitch_map", "simulation"},
     "simulation": {"sensors", "recording"},
     "formats": {"recording", "analysis", "twitch_map"},
     "review": {"recording", "analysis", "twitch_map", "formats", "detection"},

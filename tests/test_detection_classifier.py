@@ -38,7 +38,7 @@ def test_the_shipped_model_loads_and_keeps_candidates_below_balanced() -> None:
         ({"kind": "forest"}, "'forest'"),
         ({"frame": 99}, "candidate frame 99"),
         ({"frame": "1"}, "Expected `int`"),
-        ({"operating_points": points(5, 6, 7)}, "must fall from specific to sensitive"),
+        ({"operating_points": points(5, 6, 7)}, "do not fall from specific to sensitive"),
         ({"operating_points": points(math.inf, 6, 5)}, "no positive number"),
         ({"operating_points": points(7, 6, -1)}, "no positive number"),
         ({"operating_points": points(math.nan, 6, 5)}, "no positive number"),

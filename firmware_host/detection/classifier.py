@@ -1,56 +1,67 @@
 """The last word on a candidate: which count, and how probable each is.
 
 A model is a checked bundle that travels with everything it needs to be right. Kind "threshold" counts what
-reaches the operating point of the candidate statistic and gives no probability.
+reaches the operating point of the candidate statistic and gives no probability; kind "boosted" gives a
+calibrated probability from trees over the candidate's shape, its heartbeat and its surroundings, and counts
+what reaches the operating point of that.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from firmware_host.detection.context import CANDIDATE_SCORE, CONTEXT_COLUMNS
+from firmware_host.detection.detector import CANDIDATE_COLUMNS
+from firmware_host.detection.signals import Bool, Float64
+from firmware_host.detection.trees import Forest, Tree
 from firmware_host.errors import BadValueError
+from firmware_host.twitches import Table
 
-FRAME_VERSION = 1
+FRAME_VERSION = 2
 """Number of the candidate frame (bands, templates, floor, features): a model is made for one."""
+
+MODEL_FEATURES: tuple[str, ...] = (
+    "duration_ms",
+    "dominant_hz",
+    *(c.name for c in CANDIDATE_COLUMNS if c.name != "flags" and c.unit not in {"samples", "1/sample"}),
+    *(c.name for c in CONTEXT_COLUMNS),
+)
+"""All that a model may look at, by the names of the columns of a candidate."""
 
 OperatingPoint = Literal["specific", "balanced", "sensitive"]
 
 
 class OperatingPoints(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The lowest score that counts, from the fewest false alarms to the fewest missed twitches."""
+    """The least score or probability that counts, from the fewest false alarms to the fewest missed."""
 
     specific: float
     balanced: float
     sensitive: float
 
 
-class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A detector model: name, version, the frame it is for, operating points and how it was made."""
+class _Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
+    """What every model has: name, version, the frame it is for, operating points and how it was made."""
 
     name: str
     version: str
     frame: int
-    kind: Literal["threshold"]
     operating_points: OperatingPoints
     made: str
 
     @property
-    def lowest_score(self) -> float:
-        """The score below which nothing is worth keeping as a candidate."""
-        return self.operating_points.sensitive
-
-    def probability(self, candidates: npt.NDArray[np.void]) -> npt.NDArray[np.float32]:
-        """Return the probability of a twitch for each candidate; NaN, as a threshold knows none."""
-        return np.full(len(candidates), np.nan, np.float32)
+    def kind(self) -> str:
+        """Return "threshold" or "boosted"."""
+        return str(self.__struct_config__.tag)
 
     def threshold(self, operating_point: str) -> float:
-        """Return the lowest score that counts at an operating point.
+        """Return the lowest score, or probability, that counts at an operating point.
 
         Raises
         ------
@@ -62,11 +73,145 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise BadValueError(f"{operating_point!r} is no operating point; there are {', '.join(points)}.")
         return float(points[operating_point])
 
+    def settings(self) -> dict[str, Any]:
+        """Return what is worth storing with each run: the bundle without its trees."""
+        content: dict[str, Any] = msgspec.to_builtins(self)
+        content.pop("trees", None)
+        return content
+
+    def fault(self) -> str | None:
+        """Say what no check of types finds wrong; None if all is right."""
+        points = msgspec.structs.astuple(self.operating_points)
+        if not all(math.isfinite(point) and point > 0 for point in points):
+            return f"has an operating point that is no positive number: {points}"
+        if list(points) != sorted(points, reverse=True):
+            return f"has operating points that do not fall from specific to sensitive: {points}"
+        return None
+
+
+class ThresholdModel(_Bundle, frozen=True, tag="threshold"):
+    """Counts by the candidate statistic alone; its operating points are scores."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The columns that it looks at."""
+        return ("score",)
+
+    @property
+    def lowest_score(self) -> float:
+        """The score below which nothing is worth keeping as a candidate."""
+        return self.operating_points.sensitive
+
+    def probability(self, candidates: Table) -> Float64:
+        """Return NaN for each candidate: a threshold knows no probability."""
+        return np.full(len(candidates), np.nan)
+
     def counted(
-        self, candidates: npt.NDArray[np.void], operating_point: str = "balanced"
-    ) -> npt.NDArray[np.bool_]:
+        self,
+        candidates: Table,
+        operating_point: str = "balanced",
+        probability: Float64 | None = None,  # noqa: ARG002 - as of the other kind
+    ) -> Bool:
         """Tell which candidates reach an operating point; raises as `threshold`."""
         return np.asarray(candidates["score"] >= self.threshold(operating_point))
+
+
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """From the trees' log-odds to honest ones: straight between knots, flat beyond the first and last."""
+
+    log_odds: tuple[float, ...]
+    calibrated: tuple[float, ...]
+
+    def fault(self) -> str | None:
+        """Say what is wrong; None if it is a map that never falls."""
+        if len(self.log_odds) != len(self.calibrated) or not self.log_odds:
+            return "has a calibration without knots, or of unequal columns"
+        if not all(map(math.isfinite, self.log_odds + self.calibrated)):
+            return "has a calibration with a number that is not finite"
+        if any(a >= b for a, b in pairwise(self.log_odds)) or any(
+            a > b for a, b in pairwise(self.calibrated)
+        ):
+            return "has a calibration that does not rise"
+        return None
+
+
+class BoostedModel(_Bundle, frozen=True, dict=True, tag="boosted"):
+    """Counts by a calibrated probability; its operating points are probabilities.
+
+    `features` are names of columns, numbered by the trees; `baseline` is where their sum, the log-odds of a
+    twitch, begins; candidates are kept from `candidate_score` on.
+    """
+
+    candidate_score: float
+    features: tuple[str, ...]
+    baseline: float
+    trees: tuple[Tree, ...]
+    calibration: Calibration
+
+    @property
+    def lowest_score(self) -> float:
+        """The score below which nothing is worth keeping as a candidate."""
+        return self.candidate_score
+
+    @cached_property
+    def _forest(self) -> Forest:
+        return Forest(self.trees, len(self.features))
+
+    def log_odds(self, features: Float64) -> Float64:
+        """Return the trees' log-odds of a twitch, not calibrated, for rows (n, features)."""
+        return self._forest.sum(features, self.baseline)
+
+    def calibrated(self, log_odds: Float64) -> Float64:
+        """Return the probabilities of log-odds as `log_odds` gives them."""
+        honest = np.interp(log_odds, self.calibration.log_odds, self.calibration.calibrated)
+        return np.asarray(1.0 / (1.0 + np.exp(-honest)))
+
+    def probability(self, candidates: Table) -> Float64:
+        """Return the probability of a twitch for each candidate."""
+        return self.calibrated(self.log_odds(matrix_of(candidates, self.features)))
+
+    def counted(
+        self, candidates: Table, operating_point: str = "balanced", probability: Float64 | None = None
+    ) -> Bool:
+        """Tell which candidates reach an operating point; raises as `threshold`.
+
+        `probability` spares the trees where `probability` was asked for these candidates before.
+        """
+        least = self.threshold(operating_point)
+        known = self.probability(candidates) if probability is None else probability
+        return np.asarray(known >= least)
+
+    def fault(self) -> str | None:
+        """Say what no check of types finds wrong; None if all is right."""
+        unknown = [name for name in self.features if name not in MODEL_FEATURES]
+        if unknown:
+            return f"asks for {unknown[0]!r}, which no candidate has"
+        if len(set(self.features)) != len(self.features) or not self.features:
+            return "names no feature, or one twice"
+        if self.operating_points.specific >= 1:
+            return "has an operating point that is no probability below 1"
+        if not (math.isfinite(self.baseline) and math.isfinite(self.candidate_score)):
+            return "has a baseline or a candidate score that is not finite"
+        if not 0 < self.candidate_score <= CANDIDATE_SCORE:
+            return (
+                f"keeps candidates from {self.candidate_score}, not from a score of at most {CANDIDATE_SCORE}"
+            )
+        for number, tree in enumerate(self.trees):
+            fault = tree.fault(len(self.features))
+            if fault is not None:
+                return f"holds a tree, number {number}, that {fault}"
+        return self.calibration.fault() or super().fault()
+
+
+Model = ThresholdModel | BoostedModel
+
+
+def matrix_of(candidates: Table, features: Sequence[str]) -> Float64:
+    """Return the columns of candidates, (n, features), as a model looks at them."""
+    out = np.empty((len(candidates), len(features)))
+    for number, name in enumerate(features):
+        out[:, number] = candidates[name]
+    return out
 
 
 def model_from_dict(bundle: Mapping[str, Any]) -> Model:
@@ -76,25 +221,18 @@ def model_from_dict(bundle: Mapping[str, Any]) -> Model:
     ------
     BadValueError
         If a field is missing, unknown or of the wrong type, a number is not finite, the operating points are
-        not in order, or the model was made for another candidate frame.
+        not in order, the trees are none, or the model was made for another candidate frame.
     """
     try:
-        model = msgspec.convert(dict(bundle), Model)
+        model: Model = msgspec.convert(bundle, ThresholdModel | BoostedModel)
     except msgspec.ValidationError as error:
         raise BadValueError(f"The detector model cannot be used: {error}.") from error
-    points = msgspec.structs.astuple(model.operating_points)
-    if not all(math.isfinite(point) and point > 0 for point in points):
-        raise BadValueError(
-            f"The model {model.name!r} has an operating point that is no positive number: {points}."
-        )
-    if list(points) != sorted(points, reverse=True):
-        raise BadValueError(
-            f"The operating points of the model {model.name!r} must fall from specific to sensitive, "
-            f"not be {points}."
-        )
     if model.frame != FRAME_VERSION:
         raise BadValueError(
             f"The model {model.name!r} was made for candidate frame {model.frame}; this twitchmap has frame "
             f"{FRAME_VERSION}. Use a model shipped with this version or train yours again."
         )
+    fault = model.fault()
+    if fault is not None:
+        raise BadValueError(f"The model {model.name!r} {fault}.")
     return model

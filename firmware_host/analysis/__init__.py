@@ -1,0 +1,42 @@
+"""The one room that joins recording, detection and results: a night in, events and coverage out.
+
+Detection works on sample indices and knows no clock; here its findings get their times, site after site, and
+the whole run is stored beside the night, where it can be deleted and made again at will.
+"""
+
+from __future__ import annotations
+
+from firmware_host.analysis.findings import Findings, SiteFacts, events_of, find_candidates, row_columns
+from firmware_host.analysis.models import DEFAULT_MODEL, DEFAULT_POINT, load_model, model_folders
+from firmware_host.analysis.runs import (
+    Run,
+    SiteSummary,
+    Summary,
+    detect_night,
+    judge,
+    load_run,
+    night_counts,
+    runs_of,
+    summary_of,
+)
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "DEFAULT_POINT",
+    "Findings",
+    "Run",
+    "SiteFacts",
+    "SiteSummary",
+    "Summary",
+    "detect_night",
+    "events_of",
+    "find_candidates",
+    "judge",
+    "load_model",
+    "load_run",
+    "model_folders",
+    "night_counts",
+    "row_columns",
+    "runs_of",
+    "summary_of",
+]

@@ -1,0 +1,219 @@
+"""The candidates of a whole night, before anything is judged: what every model looks at.
+
+To find them takes all the time; to judge them takes none, so that several models and operating points can
+judge the same findings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from firmware_host.errors import BadValueError
+from firmware_host.recording import Night, Stretch, open_night
+from firmware_host.twitches import (
+    COVERAGE_DTYPE,
+    EVENT_COLUMNS,
+    EVENT_DTYPE,
+    Column,
+    Table,
+    check_coverage,
+    check_events,
+    dtype_of,
+    table,
+    tiled,
+)
+
+if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do without
+    from firmware_host.detection.detector import Found
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class SiteFacts:
+    """A site's rate as it was, its nominal one, noise and what a user should know of it."""
+
+    site: str
+    fs_hz: float
+    fs_nominal_hz: float
+    noise_mg_per_sqrt_hz: float | None = None
+    """Median density of quiet signal, root mean square over axes; None if never quiet."""
+    warning: str | None = None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All candidates of a night with their features, nothing of them judged, and the night's coverage.
+
+    `rows` have the columns of `row_columns()`, in order of site and time, `probability` NaN; `coverage` has
+    `COVERAGE_DTYPE` and tiles the night of every site.
+    """
+
+    rows: Table
+    coverage: Table
+    sites: tuple[SiteFacts, ...]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know of the sites, one sentence each."""
+        return tuple(site.warning for site in self.sites if site.warning)
+
+
+@cache
+def row_columns() -> tuple[Column, ...]:
+    """Return what is stored of a candidate: the columns of an event, its score, shape and context."""
+    from firmware_host.detection.context import CONTEXT_COLUMNS
+    from firmware_host.detection.detector import CANDIDATE_COLUMNS
+
+    known = {column.name for column in EVENT_COLUMNS}
+    measured = (c for c in CANDIDATE_COLUMNS if c.name not in known and c.unit not in {"samples", "1/sample"})
+    return (*EVENT_COLUMNS, *measured, *CONTEXT_COLUMNS)
+
+
+def events_of(rows: Table) -> Table:
+    """Return rows of `row_columns()` with the columns of an event only (`EVENT_DTYPE`)."""
+    events: Table = rows[list(EVENT_DTYPE.names or ())].astype(EVENT_DTYPE)
+    return events
+
+
+def find_candidates(
+    night: Night | Path, lowest_score: float, *, progress: Progress | None = None
+) -> Findings:
+    """Find the candidates of a whole night, with all that a model may look at.
+
+    Parameters
+    ----------
+    night
+        An open night or its folder.
+    lowest_score
+        Candidates are kept from this score on; what surrounds them does not depend on it.
+    progress
+        Called with the share done, 0 to 1.
+
+    Raises
+    ------
+    BadValueError
+        If no site was sampled fast enough, or the night holds no samples.
+    NotFoundError
+        If the night is not there.
+    """
+    from firmware_host.detection.context import CANDIDATE_SCORE, add_context
+
+    night = open_night(night) if isinstance(night, Path) else night
+    found = []
+    for number, site in enumerate(night.sites):
+        tell = _part(progress, number, len(night.sites))
+        found.append(_find_at(night, site, min(lowest_score, CANDIDATE_SCORE), tell))
+    facts = tuple(site.facts for site in found)
+    if found and not any(len(site.coverage) for site in found):
+        warnings = (site.warning for site in facts if site.warning)
+        raise BadValueError(next(warnings, f"{night.path.name} holds no samples."))
+    dtype = dtype_of(row_columns())
+    coverage = np.concatenate([np.zeros(0, COVERAGE_DTYPE), *(site.coverage for site in found)])
+    rows = add_context(np.concatenate([np.zeros(0, dtype), *(site.rows for site in found)]), coverage)
+    rows = rows[rows["score"] >= lowest_score]
+    rows["event_id"] = np.arange(len(rows))
+    check_events(events_of(rows))
+    check_coverage(coverage)
+    return Findings(rows, coverage, facts)
+
+
+@dataclass(frozen=True)
+class _SiteFound:
+    """What was found at one site, in seconds from the night's start."""
+
+    facts: SiteFacts
+    rows: Table = field(default_factory=lambda: table(dtype_of(row_columns()), 0))
+    coverage: Table = field(default_factory=lambda: table(COVERAGE_DTYPE, 0))
+
+
+def _find_at(night: Night, site: str, lowest_score: float, tell: Progress) -> _SiteFound:
+    """Detect in each stretch of a site, and tile its night with coverage: what is in no stretch is a gap."""
+    from firmware_host.detection.detector import detect_stretch
+    from firmware_host.detection.signals import RATE_WARNED_BELOW_HZ, check_rate
+
+    stretches = night.stretches(site)
+    info = night.meta.sensor(site)
+    longest = max(stretches, key=lambda stretch: stretch.n, default=None)
+    if longest is None:
+        return _SiteFound(SiteFacts(site, 0.0, info.fs_hz, warning=f"{site}: the sensor sent nothing."))
+    fs_hz = longest.fs_hz
+    warning = f"{site}: below {RATE_WARNED_BELOW_HZ:.0f} samples a second fast twitches are seen weakened."
+    try:
+        slow = check_rate(min(fs_hz, info.fs_hz), site)
+    except BadValueError as error:
+        return _SiteFound(SiteFacts(site, fs_hz, info.fs_hz, warning=str(error)))
+    parts, noise, done = [], None, 0
+    step_g = info.g_per_count if info.sample_type == "int16" else None
+    for stretch in stretches:
+        chunks = _told(stretch, tell, done, sum(stretch.n for stretch in stretches))
+        found = detect_stretch(
+            chunks, stretch.n, info.fs_hz, lowest_score, range_g=info.range_g, step_g=step_g
+        )
+        parts.append((_rows(found, stretch, night.start_ns), _coverage(found, stretch, night.start_ns)))
+        if stretch is longest and np.isfinite(found.density).all():
+            noise = float(np.sqrt(np.mean(found.density**2)))
+        done += stretch.n
+    rows, coverage = (np.concatenate(tables) for tables in zip(*parts, strict=True))
+    return _SiteFound(
+        SiteFacts(site, fs_hz, info.fs_hz, noise, warning if slow else None),
+        rows[np.argsort(rows["peak_s"], kind="stable")],
+        tiled(coverage, site, night.duration_s),
+    )
+
+
+def _told(
+    stretch: Stretch, tell: Progress, done: int, total: int
+) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    for first, acc_g in stretch.chunks():
+        yield first, acc_g
+        tell((done + first + len(acc_g)) / total)
+
+
+def _rows(found: Found, stretch: Stretch, start_ns: int) -> Table:
+    """Give candidates their times: from the stretch's sample grid to seconds of the night."""
+    candidates = found.candidates
+    peak_s, onset_s, end_s = (
+        (stretch.time_ns(candidates[name]) - start_ns) / 1e9
+        for name in ("peak_index", "onset_index", "end_index")
+    )
+    rows = table(
+        dtype_of(row_columns()),
+        len(candidates),
+        site=stretch.site,
+        peak_s=peak_s,
+        onset_s=onset_s,
+        duration_ms=1e3 * (end_s - onset_s),
+        dominant_hz=candidates["dominant_cps"] * stretch.fs_hz,
+    )
+    for name in set(candidates.dtype.names or ()) & set(rows.dtype.names or ()):
+        rows[name] = candidates[name]
+    return rows
+
+
+def _coverage(found: Found, stretch: Stretch, start_ns: int) -> Table:
+    covered = found.coverage
+    start_s, end_s = (
+        (stretch.time_ns(covered[name]) - start_ns) / 1e9 for name in ("start_index", "stop_index")
+    )
+    return table(
+        COVERAGE_DTYPE,
+        len(covered),
+        site=stretch.site,
+        start_s=start_s,
+        end_s=end_s,
+        kind=covered["kind"],
+        wear_unconfirmed=covered["wear_unconfirmed"],
+    )
+
+
+def _part(progress: Progress | None, number: int, of: int) -> Progress:
+    """Return what tells the progress of one of several equal parts."""
+    return (lambda share: progress((number + share) / of)) if progress else (lambda _: None)

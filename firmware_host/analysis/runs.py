@@ -1,0 +1,230 @@
+"""Detection runs: made, stored beside the night, and read back."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+import firmware_host
+from firmware_host.analysis.findings import (
+    Findings,
+    Progress,
+    SiteFacts,
+    events_of,
+    find_candidates,
+    row_columns,
+)
+from firmware_host.analysis.models import DEFAULT_MODEL, DEFAULT_POINT, load_model
+from firmware_host.errors import BadFileError
+from firmware_host.recording import Night, ResultsStore, RunInfo, open_night
+from firmware_host.recording.results import damaged
+from firmware_host.twitch_map import twitch_map
+from firmware_host.twitches import (
+    COVERAGE_COLUMNS,
+    EVENT_COLUMNS,
+    Flag,
+    Kind,
+    Table,
+    check_coverage,
+    check_events,
+)
+
+if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do without
+    from firmware_host.detection.classifier import Model
+
+
+class SiteSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one site's night held: rates, what it was good for in seconds, counted twitches and noise."""
+
+    site: str
+    fs_hz: float
+    fs_nominal_hz: float
+    seconds: dict[str, float]
+    twitches: int
+    noise_mg_per_sqrt_hz: float | None
+
+
+class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A run in brief; stored with it as JSON."""
+
+    start_ns: int
+    duration_s: float
+    sites: tuple[SiteSummary, ...]
+    warnings: tuple[str, ...]
+    samples_sha256: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One detection run over a night: its events (`EVENT_DTYPE`), coverage (`COVERAGE_DTYPE`) and summary."""
+
+    info: RunInfo
+    events: Table
+    coverage: Table
+    summary: Summary
+
+    @property
+    def counted(self) -> Table:
+        """The events that count: at or above the operating point and not rejected."""
+        counted: Table = self.events[self.events["counted"]]
+        return counted
+
+
+def detect_night(
+    night: Night | Path,
+    *,
+    model: str = DEFAULT_MODEL,
+    operating_point: str = DEFAULT_POINT,
+    progress: Progress | None = None,
+) -> Run:
+    """Find the twitches of a whole night and store them as a new run beside it.
+
+    Parameters
+    ----------
+    night
+        An open night or its folder.
+    model
+        Name of a model bundle.
+    operating_point
+        "specific", "balanced" or "sensitive".
+    progress
+        Called with the share done, 0 to 1.
+
+    Returns
+    -------
+    The stored run.
+
+    Raises
+    ------
+    BadValueError
+        If the operating point is unknown or no site was sampled fast enough.
+    NotFoundError
+        If the model or the night is not there.
+    StorageError, BadFileError
+        If the results cannot be stored; known before the work begins.
+    """
+    night = open_night(night) if isinstance(night, Path) else night
+    bundle, model_sha256 = load_model(model, night.path.parent)
+    bundle.threshold(operating_point)
+    store = ResultsStore(night.path)
+    store.prepare()
+    findings = find_candidates(night, bundle.lowest_score, progress=progress)
+    rows = judge(findings, bundle, operating_point)
+    events = events_of(rows)
+    summary = Summary(
+        start_ns=night.start_ns,
+        duration_s=night.duration_s,
+        sites=tuple(_site_summary(facts, events, findings.coverage) for facts in findings.sites),
+        warnings=findings.warnings,
+        samples_sha256=night.log_sha256(),
+    )
+    info = RunInfo(
+        run_id=secrets.token_hex(4),
+        created_utc=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        detector=f"twitchmap {firmware_host.__version__}",
+        model=f"{bundle.name} {bundle.version}",
+        model_sha256=model_sha256,
+        operating_point=operating_point,
+        passes=1,
+        settings=json.dumps(bundle.settings()),
+        summary=msgspec.json.encode(summary).decode(),
+        complete=not night.being_written,
+    )
+    store.write_run(info, row_columns(), rows, COVERAGE_COLUMNS, findings.coverage)
+    return Run(info, events, findings.coverage, summary)
+
+
+def judge(findings: Findings, model: Model, operating_point: str = DEFAULT_POINT) -> Table:
+    """Return the candidates of a night with their probability and which of them count.
+
+    All rows are kept, those that do not count with `Flag.BELOW_FLOOR`.
+
+    Raises
+    ------
+    BadValueError
+        If the operating point is unknown.
+    """
+    rows = findings.rows[findings.rows["score"] >= model.lowest_score]
+    probability = model.probability(rows)
+    rows["probability"] = probability
+    rows["counted"] = model.counted(rows, operating_point, probability)
+    rows["flags"] |= np.where(rows["counted"], np.uint32(0), np.uint32(Flag.BELOW_FLOOR))
+    rows["event_id"] = np.arange(len(rows))
+    return rows
+
+
+def _site_summary(facts: SiteFacts, events: Table, coverage: Table) -> SiteSummary:
+    covered = coverage[coverage["site"] == facts.site]
+    lengths_s = covered["end_s"] - covered["start_s"]
+    seconds = {kind.name.lower(): float(lengths_s[covered["kind"] == kind].sum()) for kind in Kind}
+    counted = int(events["counted"][events["site"] == facts.site].sum())
+    return SiteSummary(
+        facts.site, facts.fs_hz, facts.fs_nominal_hz, seconds, counted, facts.noise_mg_per_sqrt_hz
+    )
+
+
+def load_run(night: Night, run_id: str | None = None) -> Run:
+    """Load a stored run: the newest complete one, or the one of that id.
+
+    Sites that were corrected since the run was made have their new names in it.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    BadFileError
+        If what is stored cannot be a run, or is one of other sites than the night has.
+    """
+    store = ResultsStore(night.path)
+    info = store.run(run_id)
+    events = store.read_events(info.run_id, EVENT_COLUMNS)
+    coverage = store.read_coverage(info.run_id, COVERAGE_COLUMNS)
+    summary = summary_of(info)
+    try:
+        check_events(events)
+        check_coverage(coverage)
+        json.loads(info.settings)
+        since_ns = round(datetime.fromisoformat(info.created_utc).timestamp() * 1e9)
+    except ValueError as error:
+        raise damaged(store.path, error) from error
+    for renamed in night.meta.renamed_since(since_ns):
+        for rows in (events, coverage):
+            names, of_row = np.unique(rows["site"], return_inverse=True)
+            rows["site"] = np.array([renamed.get(name, name) for name in names.tolist()], "U32")[of_row]
+        sites = (msgspec.structs.replace(one, site=renamed.get(one.site, one.site)) for one in summary.sites)
+        summary = msgspec.structs.replace(summary, sites=tuple(sites))
+    if {one.site for one in summary.sites} != set(night.sites):
+        text = f"The run {info.run_id} of {night.path.name} is of other sites than the night: detect again."
+        raise BadFileError(text, path=store.path)
+    return Run(info, events, coverage, summary)
+
+
+def runs_of(path: Path) -> list[RunInfo]:
+    """Return the complete runs of a night, oldest first."""
+    return [info for info in ResultsStore(path).runs() if info.complete]
+
+
+def summary_of(info: RunInfo) -> Summary:
+    """Return the summary that is stored with a run.
+
+    Raises
+    ------
+    BadFileError
+        If a program that knows other summaries made it.
+    """
+    try:
+        return msgspec.json.decode(info.summary, type=Summary)
+    except msgspec.DecodeError as error:
+        raise BadFileError(f"The run {info.run_id} is of another twitchmap: detect again.") from error
+
+
+def night_counts(night: Night, run: Run, bin_s: float | None = None) -> Table:
+    """Count a run's twitches per site and time bin (`COUNT_DTYPE`); None makes one bin of the whole night."""
+    return twitch_map(run.events, run.coverage, night.sites, night.start_ns, bin_s, night.duration_s)
