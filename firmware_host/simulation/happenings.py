@@ -23,7 +23,7 @@ import importlib
 import pkgutil
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal, Protocol
 
@@ -36,9 +36,11 @@ from firmware_host.simulation.bodies import Grid, Signal, Sleeper, log_uniform
 from firmware_host.simulation.parameters import Range
 from firmware_host.simulation.twitches import FINE_HZ, Floats, direction
 
-Wear = Literal["worn", "off_body", "no_data"]
+Wear = Literal["worn", "off_body", "in_bed", "no_data"]
 When = Literal["any", "asleep", "awake"]
 EDGE_S = 0.1
+MATTRESS_SHARE: Range = (0.05, 0.3)
+"""What a loose sensor in the bed feels of the sleeper's large movements (assumption)."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Happening:
     size_mg: tuple[float, ...]  # in the order of the night's sites
     seed: int
     turn_degrees: float = 0.0  # the sensor's gravity vector turns by this within the event
-    wear: Wear = "worn"  # off_body: no twitches, drawn last and may overwrite; no_data: nothing is sent
+    wear: Wear = "worn"  # off_body, in_bed: no twitches, drawn last and may overwrite; no_data: none sent
     detail: float = 0.0  # a number of the kind's own
 
     def rng(self) -> np.random.Generator:
@@ -87,6 +89,8 @@ class Canvas:
     site: str
     night: Draft
     filtered: bool = True  # the chip has a low-pass that follows its rate
+    events: Sequence[Happening] = ()  # all that reach the site; `render` sets it
+    turns: tuple[tuple[float, float], ...] = ()  # when (s) the site's posture changes, and by how many degrees
 
     @property
     def region(self) -> str:
@@ -120,12 +124,18 @@ class Canvas:
         if self.filtered and cut_hz < 0.49 * rate_hz:
             pad = round(EDGE_S * rate_hz)
             wave = np.pad(wave, ((pad, pad), (0, 0)))
-            wave = signal.sosfiltfilt(signal.butter(3, cut_hz, fs=rate_hz, output="sos"), wave, axis=0)
+            wave = signal.sosfiltfilt(low_pass(cut_hz, rate_hz), wave, axis=0)
             start_s -= pad / rate_hz
         window = self.grid.window(start_s, start_s + (len(wave) - 1) / rate_hz)
         at = (self.grid.time_s(np.arange(window.start, window.stop)) - start_s) * rate_hz
         values = np.stack([np.interp(at, np.arange(len(wave)), column) for column in wave.T], axis=1)
         self.acc_g[window] += (values if along is None else values * np.asarray(along)).astype(np.float32)
+
+
+@cache
+def low_pass(cut_hz: float, rate_hz: float) -> Floats:
+    """Return the low-pass of a chip, second-order sections."""
+    return np.asarray(signal.butter(3, cut_hz, fs=rate_hz, output="sos"))
 
 
 Render = Callable[[Canvas, Happening, float], None]
@@ -154,6 +164,11 @@ class Kind:
     size_mg: Range = (1.0, 10.0)
     when: When = "any"
     held_out: bool = False
+
+    @property
+    def origin(self) -> str:
+        """The file of `confounders/` that declares it: bed, strap ..."""
+        return self.render.__module__.rpartition(".")[2]
 
     def event(
         self,
@@ -309,12 +324,35 @@ def draw_happenings(seed: int, night: Draft, names: Sequence[str], scale: float 
         rng = np.random.default_rng([seed, 2, zlib.crc32(name.encode())])
         drawn = [event for event in kinds()[name].draw(rng, night, kinds()[name]) if any(event.size_mg)]
         events += [event for event in drawn if scale >= 1 or event.rng().random() < scale]
-    return sorted(events, key=lambda event: (event.start_s, event.kind, event.seed))
+    return sorted(felt_where_worn(events), key=lambda event: (event.start_s, event.kind, event.seed))
+
+
+def felt_where_worn(events: Sequence[Happening]) -> list[Happening]:
+    """Take from each event the sites whose sensor was off the body all the while.
+
+    A sensor that lies loose in the bed keeps what comes through the bed, and feels a part of large movements.
+    """
+    off = [event for event in events if event.wear != "worn"]
+    settled = []
+    for event in events:
+        size_mg = np.array(event.size_mg)
+        for span in off if event.wear == "worn" else ():
+            if span.start_s <= event.start_s and event.end_s <= span.end_s:
+                share = 0.0
+                if span.wear == "in_bed" and event.turn_degrees:
+                    share = span.rng().uniform(*MATTRESS_SHARE)
+                if span.wear == "in_bed" and kinds()[event.kind].origin == "bed":
+                    share = 1.0
+                size_mg[np.array(span.size_mg) > 0] *= share
+        if size_mg.any():
+            settled.append(replace(event, size_mg=tuple(size_mg.tolist())))
+    return settled
 
 
 def render(canvas: Canvas, events: Iterable[Happening]) -> None:
     """Add all events to one site's signal: first what is felt on the body, then what happens off it."""
     number = canvas.night.sites.index(canvas.site)
     reached = [event for event in events if event.size_mg[number] > 0 and event.wear != "no_data"]
+    canvas.events = reached
     for event in sorted(reached, key=lambda event: event.wear != "worn"):
         kinds()[event.kind].render(canvas, event, event.size_mg[number])
