@@ -111,6 +111,8 @@ def test_the_figures_of_a_small_night() -> None:
     assert [each.truths for each in result.recall_by_amplitude_mg] == [0, 1, 1, 1, 0, 1, 0, 0]
     assert result.precision_at(10) == 2 / 4
     assert result.precision_at(20) == 1 / 3
+    assert (result.recall_at(3.9), result.f1_at(3.9)) == (1, 2 * 3 / (3 + 3 + 2))
+    assert result.f1_at(20) == 2 * 1 / (1 + 1 + 2)
 
 
 def test_a_second_detection_is_a_false_alarm() -> None:
@@ -188,7 +190,7 @@ def test_json_and_text_hold_the_figures() -> None:
     assert figures["recall_by_d"][-1] == {"low": 20, "high": None, "truths": 1, "found": 1, "recall": 1}
     assert figures["precision_at_d"]["20"] == 0.5
     text = "\n".join(result.lines())
-    assert "recall at d 20 and up: 100.0 % (1 of 1); precision 50.0 %" in text
+    assert "recall at d 20 and up: 100.0 % (1 of 1); from there on precision 50.0 %, F1 66.7 %" in text
     assert "recall at amplitude 8-15 mg: 0.0 % (0 of 1)" in text
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -33,6 +33,7 @@ from firmware_host.twitches import (
 )
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 D_EDGES = (0.0, 3.9, 6.6, 10.0, 20.0, math.inf)
 AMPLITUDE_EDGES_MG = (0.0, 4.0, 8.0, 15.0, 25.0, 40.0, 70.0, 150.0, math.inf)
@@ -114,6 +115,17 @@ class Score:
         right = sum(each.found for each in self.recall_by_d if each.low >= d)
         return _ratio(right, right + self.false_alarms)
 
+    def recall_at(self, d: float) -> float | None:
+        """Recall of all truths from D on; D is an edge of the bins."""
+        above = [each for each in self.recall_by_d if each.low >= d]
+        return _ratio(sum(each.found for each in above), sum(each.truths for each in above))
+
+    def f1_at(self, d: float) -> float | None:
+        """F1 of precision at D and the recall of all truths from D on."""
+        above = [each for each in self.recall_by_d if each.low >= d]
+        right = sum(each.found for each in above)
+        return _ratio(2 * right, sum(each.truths for each in above) + right + self.false_alarms)
+
     def as_dict(self) -> dict[str, Any]:
         """Return all figures as JSON can hold them (an open end of a bin is null)."""
         shares = ("recall", "precision", "f1", "false_alarms_per_h", "count_bias")
@@ -124,7 +136,12 @@ class Score:
                 for each in getattr(self, name)
             ]
         if self.recall_by_d:
-            fields["precision_at_d"] = {f"{low:g}": self.precision_at(low) for low in D_EDGES[1:-1]}
+            for name, share in (
+                ("precision", self.precision_at),
+                ("recall", self.recall_at),
+                ("f1", self.f1_at),
+            ):
+                fields[f"{name}_at_d"] = {f"{low:g}": share(low) for low in D_EDGES[1:-1]}
         return fields
 
     def lines(self) -> list[str]:
@@ -150,7 +167,8 @@ class Score:
                         f"{each.low:g}-{each.high:g}" if math.isfinite(each.high) else f"{each.low:g} and up"
                     )
                     at = (
-                        f"; precision {_percent(self.precision_at(each.low))}"
+                        f"; from there on precision {_percent(self.precision_at(each.low))}, "
+                        f"F1 {_percent(self.f1_at(each.low))}"
                         if name == "d" and each.low
                         else ""
                     )
@@ -159,15 +177,73 @@ class Score:
         return text
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of every truth and every counted event; figures are sums over it.
+
+    `truth` (m,) TRUTH_DTYPE, those closer than 60 ms taken as one; `events` (n,) the counted ones; `truth_in`
+    and `event_in` tell which lie in valid time; `partner` (n,) is the index of each event's truth, or -1.
+    """
+
+    truth: Table
+    events: Table
+    truth_in: Bools
+    event_in: Bools
+    partner: npt.NDArray[np.int64]
+    valid_h: float
+
+    @property
+    def true(self) -> Bools:
+        """Which events match a truth."""
+        return np.asarray(self.partner >= 0)
+
+    @property
+    def found(self) -> Bools:
+        """Which truths are matched by an event."""
+        found = np.zeros(len(self.truth), bool)
+        found[self.partner[self.true]] = True
+        return found
+
+    @property
+    def false(self) -> Bools:
+        """Which events are false alarms: in valid time, and matching no truth."""
+        return np.asarray(self.event_in & ~self.true)
+
+    @property
+    def error_s(self) -> Floats:
+        """|event - truth| of the matches whose truth lies in valid time."""
+        own = np.flatnonzero(self.true)
+        own = own[self.truth_in[self.partner[own]]]
+        return np.asarray(np.abs(self.events["peak_s"][own] - self.truth["peak_s"][self.partner[own]]))
+
+    def at(self, sites: Collection[str], valid_h: float) -> Outcome:
+        """Return what concerns some sites, which have so many valid hours."""
+        of_truth, of_events = (np.isin(rows["site"], list(sites)) for rows in (self.truth, self.events))
+        number = np.cumsum(of_truth) - 1
+        partner = self.partner[of_events]
+        partner = np.where(partner >= 0, number[partner], -1)
+        return Outcome(
+            self.truth[of_truth], self.events[of_events], self.truth_in[of_truth], self.event_in[of_events],
+            partner, valid_h,
+        )  # fmt: skip
+
+
 def score(
     events: Table, coverage: Table, truth: Table, floor_mg_per_rthz: Mapping[str, float] | None = None
 ) -> Score:
-    """Score counted events against truth, over the valid time of the coverage.
+    """Score counted events against truth, over the valid time of the coverage; arguments as `outcome_of`."""
+    return score_of(outcome_of(events, coverage, truth, floor_mg_per_rthz))
+
+
+def outcome_of(
+    events: Table, coverage: Table, truth: Table, floor_mg_per_rthz: Mapping[str, float] | None = None
+) -> Outcome:
+    """Match counted events and truth.
 
     Parameters
     ----------
     events : EVENT_DTYPE, (n,)
-        Only rows with `counted` are scored.
+        Only rows with `counted` are matched.
     coverage : COVERAGE_DTYPE, (k,)
         Its sites are the ones that were recorded; all else is outside valid time.
     truth : TRUTH_DTYPE, (m,)
@@ -181,19 +257,25 @@ def score(
     truth = merge_truth(_with_d(truth, floor_mg_per_rthz or {}))
     events = events[events["counted"]]
     hits, hit_by = match_sites(events, truth)
+    partner = np.full(len(events), -1, np.int64)
+    partner[hit_by] = hits
     truth_in, event_in = in_valid_time(truth, coverage), in_valid_time(events, coverage)
-    is_found, is_match = np.zeros(len(truth), bool), np.zeros(len(events), bool)
-    is_found[hits], is_match[hit_by] = True, True
-    error_s = np.abs(truth["peak_s"][hits] - events["peak_s"][hit_by])[truth_in[hits]]
-    valid, found = truth[truth_in], is_found[truth_in]
+    return Outcome(truth, events, truth_in, event_in, partner, valid_s(coverage) / 3600)
+
+
+def score_of(outcome: Outcome) -> Score:
+    """Sum up what became of truths and events."""
+    truth_in, event_in, is_found = outcome.truth_in, outcome.event_in, outcome.found
+    valid, found = outcome.truth[truth_in], is_found[truth_in]
+    error_s = outcome.error_s
     return Score(
         truths=len(valid),
         found=int(found.sum()),
-        false_alarms=int((event_in & ~is_match).sum()),
-        valid_h=valid_s(coverage) / 3600,
+        false_alarms=int(outcome.false.sum()),
+        valid_h=outcome.valid_h,
         outside_truths=int((~truth_in).sum()),
         outside_found=int((is_found & ~truth_in).sum()),
-        outside_false_alarms=int((~event_in & ~is_match).sum()),
+        outside_false_alarms=int((~event_in & ~outcome.true).sum()),
         timing_error_ms=float(np.median(error_s)) * 1000 if len(error_s) else None,
         recall_by_d=_recall_bins(valid["d"], found, D_EDGES),
         recall_by_amplitude_mg=_recall_bins(valid["peak_to_peak_mg"], found, AMPLITUDE_EDGES_MG),
