@@ -40,6 +40,7 @@ HAPPENING_COLUMNS: tuple[Column, ...] = (
     Column("start_s", "f8", "s", "start, from the night's start_ns"),
     Column("end_s", "f8", "s", "end, from the night's start_ns"),
     Column("size_mg", "f8", "mg", "size at this site, peak to peak in the kind's own band"),
+    Column("wear", "U8", "", "worn, off_body or no_data: where the sensor is meanwhile"),
 )
 TRUTH_DTYPE = dtype_of(TRUTH_COLUMNS)
 HAPPENING_DTYPE = dtype_of(HAPPENING_COLUMNS)
@@ -55,7 +56,7 @@ class Truth(NamedTuple):
 def happenings_table(sites: Sequence[str], events: Sequence[Happening]) -> Table:
     """Return one row for each event and site that it reached, by site in the order given, then time."""
     rows = [
-        (site, event.kind, event.start_s, event.end_s, event.size_mg[number])
+        (site, event.kind, event.start_s, event.end_s, event.size_mg[number], event.wear)
         for number, site in enumerate(sites)
         for event in events
         if event.size_mg[number] > 0
