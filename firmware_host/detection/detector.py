@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.detection import candidates as pick_stage
-from firmware_host.detection import features, quality
+from firmware_host.detection import features, heart, quality
 from firmware_host.detection.floor import REACH, FloorTracker, quiet_gain
 from firmware_host.detection.ring import Ring
 from firmware_host.detection.signals import (
@@ -44,6 +44,7 @@ CANDIDATE_COLUMNS: tuple[Column, ...] = (
     Column("score", "f4", "", "largest answer of the template bank over the local density"),
     Column("flags", "u4", "", "see twitches.Flag"),
     *features.FEATURE_COLUMNS,
+    *heart.HEART_COLUMNS,
 )
 CANDIDATE_DTYPE = dtype_of(CANDIDATE_COLUMNS)
 MARGIN = 44
@@ -240,9 +241,27 @@ class SiteDetector:
         cell = index // plan.cell
         final = (cell >= here.start) & (cell < here.stop) & (kind[cell] == Kind.VALID)
         if final.any():
+            index = index[final]
+            train = self._beats(start, stop, moving, index)
             self._cut(
-                index[final], template[final], score[final], merged[final], half[:-1][final], half[1:][final]
+                index, template[final], score[final], merged[final], half[:-1][final], half[1:][final], train
             )
+
+    def _beats(self, start: int, stop: int, moving: Bool, index: pick_stage.Int64) -> Table:
+        """Measure how candidates (positions in the ring) fit the heartbeat."""
+        ring, plan = self._ring, self._plan
+        wide = ring.cells(max(start - heart.CONTEXT, ring.first_cell), min(stop + heart.CONTEXT, ring.stop))
+        usable = ~(moving | ring.missing | ring.clipped | ring.stuck)[wide]
+        floor = ring.floor[0, index // plan.cell]
+        return heart.measure(
+            ring.band[:, wide.start * plan.cell : wide.stop * plan.cell],
+            usable,
+            plan.cell,
+            plan.fs_internal_hz,
+            index - wide.start * plan.cell,
+            floor,
+            np.sqrt(floor / np.float32(plan.bandwidth_hz)),
+        )
 
     def _cut(
         self,
@@ -252,6 +271,7 @@ class SiteDetector:
         merged: Bool,
         left: Float64,
         right: Float64,
+        train: Table,
     ) -> None:
         """Cut out what the features of some maxima (positions in the ring) need."""
         ring, plan = self._ring, self._plan
@@ -267,7 +287,7 @@ class SiteDetector:
             template=template.astype(np.float32),
             step_mg=np.where(np.isfinite(step), step, np.float32(0.0)),
         )
-        self._waiting.append(_Cut(index + ring.first_cell * plan.cell, score, merged, snippets))
+        self._waiting.append(_Cut(index + ring.first_cell * plan.cell, score, merged, train, snippets))
         if sum(len(cut.at) for cut in self._waiting) >= BATCH:
             self._measure()
 
@@ -301,6 +321,8 @@ class SiteDetector:
         rows["flags"] = np.concatenate([cut.merged for cut in waiting]) * np.uint32(Flag.COMPLEX)
         for name, function in features.FEATURES.items():
             rows[name] = function(bursts)
+        for column in heart.HEART_COLUMNS:
+            rows[column.name] = np.concatenate([cut.train[column.name] for cut in waiting])
         self._tables.append(rows)
 
     def _cover(self, length: int) -> Table:
@@ -339,6 +361,7 @@ class _Cut(NamedTuple):
     at: pick_stage.Int64
     score: Float32
     merged: Bool
+    train: Table
     snippets: features.Snippets
 
 
