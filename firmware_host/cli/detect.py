@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @nights_argument
-@click.option("--model", default="plain", show_default=True, metavar="NAME", help="Model bundle that judges.")
+@click.option(
+    "--model",
+    metavar="NAME",
+    help="Model bundle that judges; without it standard, or plain where there is no other.",
+)
 @click.option(
     "--operating-point",
     type=click.Choice(["specific", "balanced", "sensitive"]),
@@ -31,13 +35,13 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context,
     nights: tuple[str, ...],
-    model: str,
+    model: str | None,
     operating_point: str,
     directory: Path,
     as_json: bool,
 ) -> None:
     """Find the twitches of nights and add a detection run to each."""
-    from firmware_host.analysis import detect_night
+    from firmware_host.analysis import DEFAULT_MODEL, detect_night
 
     runs: list[tuple[Path, Run]] = []
     paths = find_all(nights, directory)
@@ -45,7 +49,9 @@ def command(
         try:
             night = open_noted(path)
             with Progress(f"detecting {path.name}") as tell:
-                run = detect_night(night, model=model, operating_point=operating_point, progress=tell)
+                run = detect_night(
+                    night, model=model or DEFAULT_MODEL, operating_point=operating_point, progress=tell
+                )
         except TwitchmapError as error:
             if len(paths) == 1:
                 raise
