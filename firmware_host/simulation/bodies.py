@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -63,18 +64,18 @@ def draw_sleeper(rng: np.random.Generator, p: Parameters, hours: float) -> Sleep
     breath_s = _breaths(rng, p, duration_s)
     mean_s = 1 / rng.uniform(*p.heart_hz)
     n = int(1.4 * duration_s / mean_s) + 10
-    # Slow change over minutes, a quicker one over ten beats, and the breath's own (sinus arrhythmia).
-    slow = _smooth_noise(rng, n, 300) * 0.06 + _smooth_noise(rng, n, 12) * 0.4 * p.heart_variation
-    interval_s = mean_s * (1 + slow + rng.normal(0, 0.3 * p.heart_variation, n))
-    beat_s = np.cumsum(interval_s)
-    phase = np.interp(beat_s, breath_s, np.arange(len(breath_s)))
-    beat_s += np.sin(2 * np.pi * phase) * p.heart_variation * mean_s / (2 * np.pi * mean_s * 0.25) * 0.7
+    # Sleep's slow change, a quicker one over ten beats, the breath's own, and chance.
+    varies = rng.uniform(*p.heart_variation)
+    slow = 0.06 * _smooth_noise(rng, n, 300) + 0.5 * varies * _smooth_noise(rng, n, 10)
+    interval_s = mean_s * (1 + slow + 0.3 * varies * rng.standard_normal(n))
+    phase = np.interp(np.cumsum(interval_s), breath_s, np.arange(len(breath_s)))
+    interval_s *= 1 + 1.1 * varies * np.sin(2 * np.pi * phase)
+    beat_s = np.cumsum(np.maximum(interval_s, 0.35))
     early = rng.random(n) < rng.choice(p.early_beat_shares)
-    beat_s[early] -= 0.3 * mean_s
+    early[1:] &= ~early[:-1]
+    beat_s[early] -= 0.3 * interval_s[early]
     keep = (beat_s > 0) & (beat_s < duration_s)
-    beat_s = beat_s[keep]
-    order = np.argsort(beat_s, kind="stable")
-    return Sleeper(beat_s[order], early[keep][order], breath_s, _awake(rng, p, duration_s))
+    return Sleeper(beat_s[keep], early[keep], breath_s, _awake(rng, p, duration_s))
 
 
 def _breaths(rng: np.random.Generator, p: Parameters, duration_s: float) -> Floats:
@@ -111,16 +112,24 @@ def add_pulses(acc_g: Signal, at: Floats, gain: Floats, shape: Floats, along: Fl
     """Add a shape (at `PHASES` times the sampling rate) along a direction at fractional sample numbers."""
     first, phase = np.divmod(-np.floor(at * PHASES).astype(np.int64), PHASES)
     table = np.pad(shape, (0, -len(shape) % PHASES)).reshape(-1, PHASES).T.astype(np.float32)
-    index = -first[:, None] + np.arange(table.shape[1])
-    values = gain.astype(np.float32)[:, None] * table[phase]
-    inside = (index >= 0) & (index < len(acc_g))
-    for axis in range(3):
-        np.add.at(acc_g[:, axis], index[inside], (values * np.float32(along[axis]))[inside])
+    for start in range(0, len(at), 1 << 13):
+        some = slice(start, start + (1 << 13))
+        index = -first[some, None] + np.arange(table.shape[1])
+        values = gain[some, None].astype(np.float32) * table[phase[some]]
+        inside = (index >= 0) & (index < len(acc_g))
+        for axis in range(3):
+            np.add.at(acc_g[:, axis], index[inside], values[inside] * np.float32(along[axis]))
+
+
+@cache
+def low_pass(cut_hz: float, rate_hz: float) -> Floats:
+    """Return the low-pass of a chip, second-order sections."""
+    return np.asarray(signal.butter(3, cut_hz, fs=rate_hz, output="sos"))
 
 
 def as_sampled(shape: Floats, fs_hz: float) -> Floats:
     """Bring a shape from `FINE_HZ` to `PHASES` times the sampling rate, low-passed as the chip does it."""
-    smooth = signal.sosfiltfilt(signal.butter(3, 0.45 * fs_hz, fs=FINE_HZ, output="sos"), shape)
+    smooth = signal.sosfiltfilt(low_pass(0.45 * fs_hz, FINE_HZ), shape)
     at = np.arange(int(len(shape) * PHASES * fs_hz / FINE_HZ)) * FINE_HZ / (PHASES * fs_hz)
     return np.asarray(np.interp(at, np.arange(len(shape)), smooth))
 

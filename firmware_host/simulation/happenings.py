@@ -32,7 +32,7 @@ import numpy.typing as npt
 from scipy import signal
 
 from firmware_host import body
-from firmware_host.simulation.bodies import Grid, Signal, Sleeper, log_uniform
+from firmware_host.simulation.bodies import Grid, Signal, Sleeper, log_uniform, low_pass
 from firmware_host.simulation.parameters import Range
 from firmware_host.simulation.twitches import FINE_HZ, Floats, direction
 
@@ -41,6 +41,8 @@ When = Literal["any", "asleep", "awake"]
 EDGE_S = 0.1
 MATTRESS_SHARE: Range = (0.05, 0.3)
 """What a loose sensor in the bed feels of the sleeper's large movements (assumption)."""
+LARGE_MOVES = ("movement", "care")
+"""Files whose kinds shake the bed where they turn the sleeper."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,8 @@ class Canvas:
     site: str
     night: Draft
     filtered: bool = True  # the chip has a low-pass that follows its rate
+    turns: tuple[tuple[float, float], ...] = ()  # when (s) the posture changes, and by how many degrees
     events: Sequence[Happening] = ()  # all that reach the site; `render` sets it
-    turns: tuple[tuple[float, float], ...] = ()  # when (s) the site's posture changes, and by how many degrees
 
     @property
     def region(self) -> str:
@@ -104,6 +106,10 @@ class Canvas:
     def direction(self, event: Happening) -> Floats:
         """Return the unit vector, (3,), along which this event is felt at this site."""
         return direction(self.rng(event))
+
+    def low_pass(self, rate_hz: float) -> Floats:
+        """Return the chip's low-pass for a wave made at `rate_hz`, as second-order sections."""
+        return low_pass(min(0.45 * self.grid.fs_hz, 0.49 * rate_hz), rate_hz)
 
     def add(
         self,
@@ -120,22 +126,15 @@ class Canvas:
         wave = np.asarray(wave_g, float)
         if wave.ndim == 1:
             wave = wave[:, None]
-        cut_hz = 0.45 * self.grid.fs_hz
-        if self.filtered and cut_hz < 0.49 * rate_hz:
+        if self.filtered and 0.45 * self.grid.fs_hz < 0.49 * rate_hz:
             pad = round(EDGE_S * rate_hz)
             wave = np.pad(wave, ((pad, pad), (0, 0)))
-            wave = signal.sosfiltfilt(low_pass(cut_hz, rate_hz), wave, axis=0)
+            wave = signal.sosfiltfilt(self.low_pass(rate_hz), wave, axis=0)
             start_s -= pad / rate_hz
         window = self.grid.window(start_s, start_s + (len(wave) - 1) / rate_hz)
         at = (self.grid.time_s(np.arange(window.start, window.stop)) - start_s) * rate_hz
         values = np.stack([np.interp(at, np.arange(len(wave)), column) for column in wave.T], axis=1)
         self.acc_g[window] += (values if along is None else values * np.asarray(along)).astype(np.float32)
-
-
-@cache
-def low_pass(cut_hz: float, rate_hz: float) -> Floats:
-    """Return the low-pass of a chip, second-order sections."""
-    return np.asarray(signal.butter(3, cut_hz, fs=rate_hz, output="sos"))
 
 
 Render = Callable[[Canvas, Happening, float], None]
@@ -339,7 +338,7 @@ def felt_where_worn(events: Sequence[Happening]) -> list[Happening]:
         for span in off if event.wear == "worn" else ():
             if span.start_s <= event.start_s and event.end_s <= span.end_s:
                 share = 0.0
-                if span.wear == "in_bed" and event.turn_degrees:
+                if span.wear == "in_bed" and event.turn_degrees and kinds()[event.kind].origin in LARGE_MOVES:
                     share = span.rng().uniform(*MATTRESS_SHARE)
                 if span.wear == "in_bed" and kinds()[event.kind].origin == "bed":
                     share = 1.0

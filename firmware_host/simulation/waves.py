@@ -25,11 +25,6 @@ def _band(low_hz: float, high_hz: float, rate_hz: float) -> Floats:
     return np.asarray(signal.butter(2, (low_hz, high_hz), "bandpass", fs=rate_hz, output="sos"))
 
 
-@cache
-def _low_pass(cut_hz: float, rate_hz: float) -> Floats:
-    return np.asarray(signal.butter(3, cut_hz, fs=rate_hz, output="sos"))
-
-
 def sized(wave: Floats, size_mg: float) -> Floats:
     """Return a wave, (n,) or (n, 3), in g, scaled to `size_mg` peak to peak on its largest axis."""
     return wave * (size_mg / 1000 / max(float(np.ptp(wave, axis=0).max()), 1e-12))
@@ -92,9 +87,8 @@ def add_cycles(
     onset_s, gain = onset_s[inside], gain[inside]
     if not len(onset_s):
         return
-    cut_hz = 0.45 * canvas.grid.fs_hz
-    if canvas.filtered and cut_hz < 0.49 * rate_hz:
-        table_g = signal.sosfilt(_low_pass(round(cut_hz, 1), rate_hz), table_g, axis=1)
+    if canvas.filtered:
+        table_g = signal.sosfilt(canvas.low_pass(rate_hz), table_g, axis=1)
     table = table_g.astype(np.float32)
     m = table.shape[1]
     along = way.astype(np.float32)
