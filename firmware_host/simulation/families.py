@@ -42,7 +42,7 @@ def check_names(what: str, names: Sequence[str], known: Iterable[str]) -> None:
 HELD_OUT_CHIPS = ("LSM6DS3TR-C", "LIS2DW12", "ICM-20948", "MPU-6500", "LIS2DH12-8g")
 """Chips that training never sees: from quiet to noisy, one with coarse steps."""
 
-EVERYDAY = ("breath", "gross_movement", "heart", "small_movement")
+EVERYDAY = ("breath", "gross_movement", "heart", "small_movement", "unrest")
 """What no night is without: the content of the demonstration."""
 
 TRAINED = Families(

@@ -156,7 +156,8 @@ def _draw_sensor(
     for span in off_s:
         firings = without(firings, span)
     turns = [(event.start_s, event.end_s, event.turn_degrees) for event in own if event.turn_degrees]
-    canvas = Canvas(gravity(for_gravity, grid, turns), grid, site, night, chip.filtered)
+    turned = tuple((end_s, degrees) for _, end_s, degrees in turns)
+    canvas = Canvas(gravity(for_gravity, grid, turns), grid, site, night, chip.filtered, turned)
     render(canvas, own)
     truth = _finish(for_noise, canvas, specimen, firings, units, off_s)
     info = SensorInfo(

@@ -65,8 +65,8 @@ class Parameters:
     # The body around it.
     heart_hz: Range = (0.8, 1.4)
     """Chests at rest: median 67 a minute (MSCardio); 0.7-1.6 Hz over people."""
-    heart_variation: float = 0.04
-    """Spread of the interval of beats, 3-6 %."""
+    heart_variation: Range = (0.03, 0.10)
+    """Spread of the interval of beats within minutes: 3-6 % usual; 5-20 % in chests at rest (MSCardio)."""
     early_beat_shares: tuple[float, ...] = (0.0, 0.0005, 0.0005, 0.002, 0.02)
     """One of these for each person; most have few (assumption)."""
     breath_hz: Range = (0.18, 0.32)
