@@ -1,4 +1,4 @@
-"""What each moment was good for: gaps, movement, clipping, a stuck sensor, noise, and whether it was worn."""
+"""What each moment was good for: gaps, movement, clipping, a stuck sensor, noise."""
 
 from __future__ import annotations
 
@@ -141,82 +141,6 @@ def test_a_change_of_noise_makes_few_events() -> None:
     """Noise that doubles or triples at once for minutes is followed by the floor from its first second on."""
     signal = Signal(900, seed=10).noise(0.2, 200, 400).noise(0.35, 600, 700)
     assert len(counted_s(detect(signal.acc_g))) <= 3
-
-
-def wear(found_seconds: float, signal: Signal) -> tuple[float, float]:
-    """Return the share of a stretch that is not worn, and the share of valid time that is unconfirmed."""
-    found = detect(signal.acc_g)
-    valid = found.coverage[found.coverage["kind"] == Kind.VALID]
-    length = valid["stop_index"] - valid["start_index"]
-    unconfirmed = float((length * valid["wear_unconfirmed"]).sum() / max(length.sum(), 1))
-    return kind_s(found, Kind.NOT_WORN) / found_seconds, unconfirmed
-
-
-def test_breath_confirms_wearing() -> None:
-    """A worn sensor that shows breath of 1 mg is valid and confirmed for an hour without movement."""
-    assert wear(3600, Signal(3600, seed=11).sway(1.0, 0.25)) == (0, 0)
-
-
-def test_stillness_alone_is_unconfirmed_but_valid() -> None:
-    """A sensor that shows only its own noise for an hour: valid time, nothing confirmed, not called off."""
-    assert wear(3600, Signal(3600, seed=12)) == (0, 1)
-
-
-def test_movement_confirms_a_quarter_of_an_hour() -> None:
-    """Around a movement 15 minutes before and after are taken for worn, the rest stays unconfirmed."""
-    signal = Signal(7200, density=0.4, seed=13).sway(60.0, 1.0, 3600.0, 3605.0)
-    not_worn, unconfirmed = wear(7200, signal)
-    assert not_worn == 0
-    assert unconfirmed == pytest.approx(1 - 1805 / 7200, abs=0.01)
-
-
-def test_a_sensor_laid_down_is_not_worn() -> None:
-    """Worn with breath, then handled, turned and noise-only for an hour: that hour is not worn."""
-    signal = Signal(5400, seed=14).sway(2.0, 0.25, 0.0, 1795.0).turn(1800.0)
-    found = detect(signal.acc_g)
-    assert kind_at(found, 900.0) == Kind.VALID
-    assert kind_at(found, 3600.0) == Kind.NOT_WORN
-    assert kind_s(found, Kind.NOT_WORN) == pytest.approx(3597, abs=10)
-
-
-def test_a_sleeper_who_turns_over_is_still_wearing_it() -> None:
-    """A turn as large as handling, with breath on both sides, leaves all time worn."""
-    signal = Signal(5400, seed=15).sway(2.0, 0.25).turn(1800.0)
-    assert wear(5400, signal) == (0, 0)
-
-
-def test_a_poor_sensor_proves_nothing() -> None:
-    """A sensor too noisy to show a limb's breath is never called not worn, only unconfirmed."""
-    signal = Signal(5400, density=0.4, seed=16).turn(1800.0)
-    not_worn, unconfirmed = wear(5400, signal)
-    assert not_worn == 0
-    assert unconfirmed > 0.4
-
-
-def test_a_still_leg_that_twitches_is_worn() -> None:
-    """After a turn as large as handling nothing moves but twitches, two a minute: they all stay valid."""
-    signal = Signal(5400, seed=17).sway(2.0, 0.25, 0.0, 1795.0).turn(1800.0)
-    onsets = np.arange(1830, 5370, 30.0)
-    for onset_s in onsets:
-        signal.twitch(15, onset_s)
-    found = detect(signal.acc_g)
-    assert kind_s(found, Kind.NOT_WORN) == 0
-    assert (counted_s(found) > 1820).sum() == len(onsets)
-    late = found.coverage[found.coverage["start_index"] > 270_000]
-    assert late["wear_unconfirmed"][late["kind"] == Kind.VALID].all()
-
-
-def test_breath_too_small_to_confirm_wearing_does_not_deny_it() -> None:
-    """After a turn, breath that hardly shows in the noise is no proof that the sensor was taken off."""
-    signal = Signal(5400, density=0.16, seed=18).sway(2.0, 0.25, 0.0, 1795.0).turn(1800.0)
-    assert wear(5400, signal.sway(0.25, 0.25, 1805.0))[0] == 0
-
-
-def test_time_without_samples_is_no_proof_of_stillness() -> None:
-    """After a turn, 25 min of gap and 5 min without breath are too little to call a sensor not worn."""
-    acc_g = Signal(5400, seed=19).sway(2.0, 0.25, 0.0, 1795.0).turn(1800.0).sway(2.0, 0.25, 3700.0).acc_g
-    found = detect_stretch([(0, acc_g[:181_000]), (340_000, acc_g[340_000:])], 540_000, 100.0, LOWEST_SCORE)
-    assert kind_s(found, Kind.NOT_WORN) == 0
 
 
 def test_a_sensor_that_never_changes_is_not_observed() -> None:

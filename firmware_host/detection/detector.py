@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.detection import candidates as pick_stage
-from firmware_host.detection import features, heart, quality
+from firmware_host.detection import features, heart, quality, wear
 from firmware_host.detection.floor import REACH, FloorTracker, quiet_gain
 from firmware_host.detection.ring import Ring
 from firmware_host.detection.signals import (
@@ -163,7 +163,8 @@ class SiteDetector:
         plan = self._plan
         # Steps add step^2 / 12 of noise, white up to half the rate; doubled, as toggling is not Gaussian.
         density_mg = 2e3 * (self._step_g or 0.0) / np.sqrt(12.0 * plan.fs_hz / 2.0)
-        least = np.full(SERIES, max(density_mg, 1e-3) ** 2, np.float32)
+        self._least_density_mg = max(density_mg, 1e-3)
+        least = np.full(SERIES, self._least_density_mg**2, np.float32)
         least[0] *= np.float32(plan.bandwidth_hz)
         self._floor = FloorTracker(plan.cell_dof, least)
         self._whitener = pick_stage.Whitener(least)
@@ -331,12 +332,13 @@ class SiteDetector:
         size = self._plan.cell * self._plan.decimation
         count = -(-length // size)
         kind = np.where(cells.empty, np.uint8(Kind.GAP), cells.kind)[:count]
-        worn = quality.judge_wear(
+        worn = wear.judge_wear(
             cells.mean_mg[:, :count],
             cells.energy[:count],
             cells.density[:count],
             kind,
             self._plan.bandwidth_hz,
+            self._least_density_mg,
         )
         kind = np.where(worn.not_worn & (kind == Kind.VALID), np.uint8(Kind.NOT_WORN), kind)
         guard, least = round(GAP_GUARD_S * self._plan.fs_hz), GAP_UNGUARDED_S * self._plan.fs_hz

@@ -1,4 +1,4 @@
-"""What each quarter of a second of signal is good for: missing, clipped, stuck, moving, too noisy, not worn.
+"""What each quarter of a second of signal is good for: missing, clipped, stuck, moving, too noisy.
 
 Rules that judge acceleration work on vectors and norms, so that turning the sensor changes nothing.
 """
@@ -43,24 +43,6 @@ GUARD_CELLS = 8
 ISLAND_CELLS = 12
 """Valid time of less than 3 s between two movements is part of them."""
 CLIP_GUARD_CELLS = 2
-MINUTE_CELLS = round(60.0 / CELL_S)
-WEAR_WINDOW_S = 900.0
-"""Evidence of wearing holds for so long before and after it."""
-NOT_WORN_S = 1200.0
-HANDLING_MG = 100.0
-"""Root mean square over a cell from which on movement is handling: a peak of some 300 mg."""
-HANDLING_TURN = 0.34
-"""Change of gravity's direction (chord of 20 degrees) that shows the sensor was laid down or picked up."""
-MICRO_MOTION_RATIO = 4.0
-"""Slow micro-motion over what the sensor's white noise explains, in power, that breath or pulse must show."""
-LIFELESS_RATIO = 2.0
-"""Above it something may breathe, below it nothing shows: motionless MPU-6050s were measured at 0.8-1.3."""
-BURST_RATIO = 3.0
-"""Power of a cell over the floor, in the band, that white noise never has: a twitch of d = 11 or more."""
-LIVELY_SHARE = 0.1
-"""Bursts in so many of the minutes: things on a table do not twitch, and steps beside it come together."""
-WEAR_JUDGED_BELOW = 0.25
-"""mg/sqrt(Hz). A noisier sensor could not show the micro-motion of a limb: stillness proves nothing."""
 
 Cells = npt.NDArray[np.uint8]
 
@@ -99,6 +81,11 @@ def judge_cells(block: Block, plan: Plan, range_g: float | None) -> CellQuality:
         return CellQuality(mean, none, none, clipped, stuck)
     missing = block.missing.reshape(plan.cells, size)
     some, empty = np.asarray(missing.any(axis=1)), np.asarray(missing.all(axis=1))
+    # Of what is there alone: a line over a gap carries the noise of two samples into it.
+    there = ~missing
+    count = np.maximum(there.sum(axis=1), 1)
+    part = (raw.reshape(3, plan.cells, size)[:, some] * there[some]).sum(axis=2, dtype=np.float64)
+    mean[:, some] = part * (1000.0 / count[some])
     mean[:, empty] = np.nan
     return CellQuality(mean, some, empty, clipped, stuck & ~some)
 
@@ -204,109 +191,6 @@ def kinds(moving: Bool, clipped: Bool, stuck: Bool, density: Float32) -> Cells:
         wide = widen(moving, GUARD_CELLS)
         kind[ndimage.binary_closing(wide, np.ones(ISLAND_CELLS, bool))] = Kind.MOVEMENT
     return kind
-
-
-@dataclass(frozen=True)
-class Worn:
-    """What whole-stretch rules say of each cell: surely not worn, or nothing shows that it is."""
-
-    not_worn: Bool
-    unconfirmed: Bool
-
-
-def judge_wear(mean_mg: Float32, energy: Float32, density: Float32, kind: Cells, bandwidth_hz: float) -> Worn:
-    """Judge whether the sensor was worn, from all cells of a stretch.
-
-    Stillness alone proves nothing: people with ALS lie still for hours. Evidence of wearing is slow
-    micro-motion (breath and pulse tilt the skin) beyond what the sensor's white noise explains, or movement,
-    within 15 minutes; without it time stays valid and is marked unconfirmed. Not worn needs proof: a sensor
-    that is quiet enough to see micro-motion shows none in 20 minutes of valid time, nor bursts time and
-    again, and this stillness begins or ends with handling that gives it a new direction. A change of this
-    judgement can come as late as the end of the stretch.
-
-    Parameters
-    ----------
-    mean_mg : (3, cells) float32
-        Mean acceleration.
-    energy, density : (cells,) float32
-        Mean square of the band-passed norm in mg^2; floor in mg/sqrt(Hz).
-    kind : (cells,) uint8
-        Kind of each cell.
-    bandwidth_hz : float
-        Noise bandwidth of the band-pass.
-    """
-    moving = kind == Kind.MOVEMENT
-    micro = _micro_motion(mean_mg, density, kind)
-    burst = energy > BURST_RATIO * 3.0 * bandwidth_hz * density**2
-    evidence = moving | (micro > MICRO_MOTION_RATIO)
-    near = widen(evidence, round(WEAR_WINDOW_S / CELL_S))
-    not_worn = np.zeros(len(kind), bool)
-    edges = np.flatnonzero(np.diff(np.concatenate([[1], evidence, [1]]).astype(np.int8)))
-    handled = moving & (energy > HANDLING_MG**2)
-    for start, stop in edges.reshape(-1, 2):
-        run = slice(start, stop)
-        not_worn[run] = _is_lifeless(micro[run], burst[run], density[run], kind[run] == Kind.VALID) and (
-            _handled_at(mean_mg, handled, moving, start, before=True)
-            or _handled_at(mean_mg, handled, moving, stop, before=False)
-        )
-    return Worn(not_worn & (kind != Kind.MOVEMENT), ~near & ~not_worn)
-
-
-def _is_lifeless(micro: Float32, burst: Bool, density: Float32, valid: Bool) -> bool:
-    """Tell whether a sensor that could show life in the valid cells of some time showed none."""
-    known = micro[valid & np.isfinite(micro)]
-    if np.count_nonzero(valid) * CELL_S < NOT_WORN_S or not len(known):
-        return False
-    lively = np.logical_or.reduceat(burst & valid, np.arange(0, len(valid), MINUTE_CELLS))
-    return bool(
-        np.median(density[valid]) <= WEAR_JUDGED_BELOW
-        and np.median(known) <= LIFELESS_RATIO
-        and lively.mean() < LIVELY_SHARE
-    )
-
-
-def _micro_motion(mean_mg: Float32, density: Float32, kind: Cells) -> Float32:
-    """Return the slow changes of each cell's minute over those of white noise, in power; NaN where not seen.
-
-    They are the differences of 1 s means that lie 2 s apart.
-    """
-    seconds = len(kind) // 4
-    out = np.full(len(kind), np.nan, np.float32)
-    if seconds < 10:
-        return out
-    means = mean_mg[:, : seconds * 4].reshape(3, seconds, 4).mean(axis=2)
-    good = (kind[: seconds * 4].reshape(seconds, 4) == Kind.VALID).all(axis=1)
-    change = np.sum((means[:, 2:] - means[:, :-2]) ** 2, axis=0)
-    # White noise of density nd leaves nd^2 / 2 in a 1 s mean, so a difference of three axes has 3 nd^2.
-    expected = 3.0 * density[: seconds * 4 : 4][2:] ** 2
-    usable = good[2:] & good[:-2] & (expected > 0)
-    minutes = -(-len(change) // 60)
-    ratio = np.full(minutes * 60, np.inf, np.float32)
-    ratio[: len(change)][usable] = change[usable] / expected[usable]
-    ratio = np.sort(ratio.reshape(minutes, 60), axis=1)
-    count = np.isfinite(ratio).sum(axis=1)
-    # 0.79 is the median of a chi-square with three degrees of freedom over its mean.
-    median = ratio[np.arange(minutes), count // 2] / np.float32(0.79)
-    each = np.repeat(np.where(count >= 8, median, np.float32(np.nan)), MINUTE_CELLS)[: len(kind)]
-    out[: len(each)] = each
-    return out
-
-
-def _handled_at(mean_mg: Float32, handled: Bool, moving: Bool, edge: int, *, before: bool) -> bool:
-    """Tell whether the movement that touches one end of a still time was handling with a new direction."""
-    step = -1 if before else 1
-    cell = edge - 1 if before else edge
-    stop = cell
-    while 0 <= stop < len(moving) and moving[stop]:
-        stop += step
-    run = handled[stop + 1 : cell + 1] if before else handled[cell:stop]
-    if not run.any() or not 4 <= stop < len(moving) - 4 or not 4 <= cell < len(moving) - 4:
-        return False
-    outside = mean_mg[:, stop - 3 : stop + 1] if before else mean_mg[:, stop : stop + 4]
-    inside = mean_mg[:, edge : edge + 4] if before else mean_mg[:, edge - 4 : edge]
-    one, two = outside.mean(axis=1), inside.mean(axis=1)
-    turn = one / np.linalg.norm(one) - two / np.linalg.norm(two)
-    return bool(np.linalg.norm(turn) > HANDLING_TURN)
 
 
 COVERED_DTYPE = np.dtype(

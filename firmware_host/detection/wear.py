@@ -1,0 +1,271 @@
+"""Whether a sensor was worn: signs of life between two handlings, or the proof that there are none.
+
+All is judged at the end of a stretch from its quarter-second cells. Stillness alone proves nothing: people
+with ALS lie still for hours. A sensor on a body shows breath, a tilt of 0.3 mg or more that repeats every
+2-10 s, even where it is far below the noise of a second; over many minutes it stands as a hump in the
+spectrum. A motionless sensor has a spectrum without humps: white noise, 1/f noise, drift of temperature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft
+
+from firmware_host.detection.signals import CELL_S, Bool, Float32, Float64
+from firmware_host.twitches import Kind
+
+Cells = npt.NDArray[np.uint8]
+
+SEGMENT = 256
+"""Cells (64 s) of a spectrum: ten breaths, yet short enough to fit between movements."""
+OUTLYING = 4.0
+"""Segments with so many times the usual power hold something else than rest."""
+BREATH_FIT_HZ, PULSE_FIT_HZ = (0.03, 1.8), (0.10, 1.95)
+BREATH_HZ, PULSE_HZ = (0.08, 0.56), (0.60, 1.75)
+"""Where humps are looked for."""
+HALF_HZ = (0.03, 0.07)
+"""Half the width of a hump: breath of a ventilator, and breath that changes over hours."""
+MARGIN_HZ = 0.03
+WHITE_HZ = (0.8, 1.8)
+QUARTILE_SPREAD = 1.5
+"""Levels of cells are cut off so many quartile distances from their median: two standard deviations."""
+BIN_ERROR = 0.95
+"""Relative error of the mean over M bins and K segments times sqrt(M K), for three axes: 0.83 for Hann
+windows that overlap by half, the rest for the fitted background."""
+
+ALIVE_Z = 6.0
+"""A hump of so many standard errors is breath or pulse; in simulated noise the largest of all is 1-4."""
+LIFELESS_Z = 4.0
+ALIVE_MG2 = 5e-4
+"""Power of the least hump that is taken for life: a floor may sway by 0.03 mg."""
+BREATH_MG2 = 0.018
+"""Power of breath of 0.38 mg peak-to-peak, which is weak at a limb; if more than that can be excluded, with
+two standard errors, nobody breathes here."""
+NOT_WORN_S = 1200.0
+"""Less valid time proves nothing."""
+BURST_RATIO = 3.0
+"""Power of a cell over the floor, in the band, that white noise never has: a twitch of d = 11 or more."""
+LIVELY_SHARE = 0.1
+"""Bursts in so many of the minutes: things on a table do not twitch, and steps beside it come together."""
+MINUTE_CELLS = round(60.0 / CELL_S)
+
+WEAR_WINDOW_S = 900.0
+"""A movement that turns the sensor shows wearing for so long before and after it."""
+TURN_MG = 10.0
+"""Lasting change of gravity that a body leaves and a bump of the table does not: 0.6 degrees."""
+HANDLING_TURN_MG = 35.0
+"""From a turn of 2 degrees on it may have been taken off or put on: nothing is inferred across it."""
+HANDLING_MG = 100.0
+"""Root mean square over a cell of movement that may be handling: a peak of some 300 mg."""
+HANDLING_CELLS = 4
+HANDLING_SWING_MG = 200.0
+"""The same of the slow acceleration, from its smallest to its largest."""
+BESIDE_CELLS = 20
+"""Gravity beside a movement is the mean of 5 s."""
+PAUSE_CELLS = 4
+"""Cells without samples that are bridged, and that separate nothing."""
+
+
+@dataclass(frozen=True)
+class Worn:
+    """What whole-stretch rules say of each cell: surely not worn, or nothing shows that it is."""
+
+    not_worn: Bool
+    unconfirmed: Bool
+
+
+def judge_wear(
+    mean_mg: Float32,
+    energy: Float32,
+    density: Float32,
+    kind: Cells,
+    bandwidth_hz: float,
+    least_density: float,
+) -> Worn:
+    """Judge whether the sensor was worn, from all cells of a stretch.
+
+    Evidence holds from one handling to the next. Breath or pulse there confirm that it was worn. Not worn
+    needs proof: 20 minutes of valid time without twitches, in which breath of 0.38 mg would have stood out
+    of this sensor's noise and does not. All else stays valid and is unconfirmed, unless a movement that
+    leaves the sensor turned is within 15 minutes.
+
+    Parameters
+    ----------
+    mean_mg : (3, cells) float32
+        Mean acceleration, NaN in cells without samples.
+    energy, density : (cells,) float32
+        Mean square of the band-passed norm in mg^2; floor in mg/sqrt(Hz).
+    kind : (cells,) uint8
+        Kind of each cell.
+    bandwidth_hz : float
+        Noise bandwidth of the band-pass.
+    least_density : float
+        Density in mg/sqrt(Hz) below which the steps of the numbers hide what happens.
+    """
+    away, turning, handled = _interruptions(mean_mg, energy, kind)
+    near, not_worn, alive = (np.zeros(len(kind), bool) for _ in range(3))
+    reach = round(WEAR_WINDOW_S / CELL_S)
+    for start, stop in away[turning]:
+        near[max(0, start - reach) : stop + reach] = True
+    cuts = np.concatenate([[0], away[handled].ravel(), [len(kind)]]).reshape(-1, 2)
+    burst = energy > BURST_RATIO * 3.0 * bandwidth_hz * density**2
+    for start, stop in cuts:
+        run = slice(start, stop)
+        life = _life(mean_mg[:, run], energy[run], kind[run], least_density)
+        alive[run] = life.shown
+        valid = kind[run] == Kind.VALID
+        if life.excluded and np.count_nonzero(valid) * CELL_S >= NOT_WORN_S:
+            lively = np.logical_or.reduceat(burst[run] & valid, np.arange(0, len(valid), MINUTE_CELLS))
+            not_worn[run] = lively.mean() < LIVELY_SHARE
+    return Worn(not_worn & (kind != Kind.MOVEMENT), ~near & ~alive & ~not_worn)
+
+
+def _interruptions(
+    mean_mg: Float32, energy: Float32, kind: Cells
+) -> tuple[npt.NDArray[np.int64], Bool, Bool]:
+    """Return movements and pauses (k, 2) in cells, which left the sensor turned, and which are handling."""
+    gone = (kind == Kind.MOVEMENT) | (kind == Kind.GAP)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], gone, [False]]).astype(np.int8))).reshape(-1, 2)
+    moving = np.concatenate([[0], np.cumsum(kind == Kind.MOVEMENT)])
+    strong = np.concatenate([[0], np.cumsum((kind == Kind.MOVEMENT) & (energy > HANDLING_MG**2))])
+    moved = moving[edges[:, 1]] > moving[edges[:, 0]]
+    away = edges[moved | (edges[:, 1] - edges[:, 0] > PAUSE_CELLS)]
+    turn_mg, swing_mg = np.full(len(away), np.inf), np.zeros(len(away))
+    bounds = np.concatenate([[0], away.ravel(), [len(kind)]]).tolist()
+    for number, (start, stop) in enumerate(away.tolist()):
+        before = mean_mg[:, max(start - BESIDE_CELLS, bounds[2 * number]) : start]
+        after = mean_mg[:, stop : min(stop + BESIDE_CELLS, bounds[2 * number + 3])]
+        part = mean_mg[:, start:stop]
+        swing_mg[number] = np.linalg.norm(np.fmax.reduce(part, axis=1) - np.fmin.reduce(part, axis=1))
+        if np.isfinite(before[0]).any() and np.isfinite(after[0]).any():
+            turn_mg[number] = np.linalg.norm(np.nanmean(after, axis=1) - np.nanmean(before, axis=1))
+    hard = strong[away[:, 1]] - strong[away[:, 0]] >= HANDLING_CELLS
+    moved = moving[away[:, 1]] > moving[away[:, 0]]
+    hard |= swing_mg > HANDLING_SWING_MG
+    return away, moved & (turn_mg > TURN_MG), hard | (turn_mg > HANDLING_TURN_MG)
+
+
+@dataclass(frozen=True)
+class _Life:
+    """Whether signs of life show, and whether they can be excluded."""
+
+    shown: bool
+    excluded: bool
+
+
+def _life(mean_mg: Float32, energy: Float32, kind: Cells, least_density: float) -> _Life:
+    """Look for breath and pulse in the cells between two handlings."""
+    first = _segments(kind)
+    if not len(first):
+        return _Life(shown=False, excluded=False)
+    there = np.flatnonzero(np.isfinite(mean_mg[0]) & (energy > 0))
+    rows = first[:, None] + np.arange(SEGMENT)
+    level = np.log(np.maximum(energy, 1e-12))
+    usual, spread = np.median(level[there]), QUARTILE_SPREAD * np.ptp(np.quantile(level[there], (0.25, 0.75)))
+    # Twitches, steps beside the bed and lost samples are no pulse.
+    series = np.stack([*mean_mg, np.clip(level, usual - spread, usual + spread)])
+    bridged = np.stack([np.interp(np.arange(len(kind)), there, one[there]) for one in series])
+    spectra = _spectra(bridged[:, rows])
+    root, unit = _whitener(spectra[:3], least_density)
+    breath = _hump(np.abs(np.einsum("ab,bkf->akf", root, spectra[:3])) ** 2, BREATH_FIT_HZ, BREATH_HZ, 1.0)
+    pulse = _hump(np.abs(spectra[3:]) ** 2, PULSE_FIT_HZ, PULSE_HZ, 0.0)
+    shown = (breath.z > ALIVE_Z and breath.power * unit > ALIVE_MG2) or pulse.z > ALIVE_Z
+    excluded = breath.z < LIFELESS_Z and pulse.z < LIFELESS_Z and breath.most * unit < BREATH_MG2
+    return _Life(shown=shown, excluded=excluded)
+
+
+def _segments(kind: Cells) -> npt.NDArray[np.int64]:
+    """Return the first cells of the segments: valid throughout, but for short pauses."""
+    valid = kind == Kind.VALID
+    gap = np.concatenate([[False], kind == Kind.GAP, [False]])
+    for start, stop in np.flatnonzero(np.diff(gap.astype(np.int8))).reshape(-1, 2).tolist():
+        if stop - start <= PAUSE_CELLS:
+            valid[start:stop] = True
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], valid, [False]]).astype(np.int8))).reshape(-1, 2)
+    parts = [np.arange(start, stop - SEGMENT + 1, SEGMENT // 2) for start, stop in edges]
+    return np.concatenate([np.zeros(0, np.int64), *parts])
+
+
+def _spectra(series: Float64) -> npt.NDArray[np.complex128]:
+    """Return the spectra of (..., SEGMENT) without their straight lines, as densities per sqrt(Hz)."""
+    time = np.arange(SEGMENT) - (SEGMENT - 1) / 2
+    flat = series - series.mean(axis=-1, keepdims=True)
+    flat -= (flat @ (time / (time @ time)))[..., None] * time
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(SEGMENT) / SEGMENT)
+    return np.asarray(fft.rfft(flat * window) * np.sqrt(2 * CELL_S / (window @ window)))
+
+
+FREQ_HZ = np.arange(SEGMENT // 2 + 1) / (SEGMENT * CELL_S)
+
+
+def _within(low_hz: float, high_hz: float) -> Bool:
+    return np.asarray((low_hz < FREQ_HZ) & (high_hz > FREQ_HZ))
+
+
+def _whitener(spectra: npt.NDArray[np.complex128], least_density: float) -> tuple[Float64, float]:
+    """Return what makes the noise above breath alike in all directions, and the mg^2 of its unit of power."""
+    white = spectra[:, :, _within(*WHITE_HZ)].reshape(3, -1)
+    values, vectors = np.linalg.eigh((white @ white.conj().T).real / white.shape[1])
+    values = np.maximum(values, least_density**2)
+    return (vectors / np.sqrt(values)) @ vectors.T, float(9.0 / np.sum(1.0 / values))
+
+
+@dataclass(frozen=True)
+class _Hump:
+    """The largest hump: its size in standard errors, its power, and the most power that any may have."""
+
+    z: float
+    power: float
+    most: float
+
+
+def _hump(power: Float64, fit_hz: tuple[float, float], look_hz: tuple[float, float], least: float) -> _Hump:
+    """Look for a hump over the smooth spectrum of noise, a + b / f + c / f^2.
+
+    Parameters
+    ----------
+    power : (axes, segments, bins) float64
+        Spectra of each segment.
+    fit_hz, look_hz : (low, high)
+        Where the noise is fitted, and where humps may have their middle.
+    least : float
+        What the noise is at least, where errors are told.
+    """
+    axes = len(power)
+    use = _within(*fit_hz)
+    f_hz, own = FREQ_HZ[use], power[:, :, use].mean(axis=0)
+    size = own.mean(axis=1)
+    usual = size <= OUTLYING * np.median(size)
+    mean = np.maximum(own[usual].mean(axis=0), 1e-12)
+    terms = np.stack([np.ones_like(f_hz), 0.1 / f_hz, 0.01 / f_hz**2])
+    noise = mean
+    for _ in range(3):
+        noise = np.maximum(
+            _fitted(terms, np.minimum(mean, 3 * noise), noise, np.zeros((1, len(f_hz)))), 1e-9
+        )[0]
+    middle = np.arange(look_hz[0] + HALF_HZ[0], look_hz[1], 0.02)
+    apart = np.abs(f_hz - np.tile(middle, len(HALF_HZ))[:, None])
+    half = np.repeat(HALF_HZ, len(middle))[:, None]
+    above = f_hz >= look_hz[0]
+    inside = (apart <= half) & above
+    ground = np.maximum(_fitted(terms, mean, noise, (apart <= half + MARGIN_HZ) & above), 0.3 * noise)
+    count = inside.sum(axis=1)
+    excess = (inside * (mean - ground)).sum(axis=1)
+    error = BIN_ERROR * np.sqrt(3.0 / axes / (count * np.count_nonzero(usual)))
+    error *= (inside * np.maximum(ground, least)).sum(axis=1)
+    top = int(np.argmax(excess / error))
+    df_hz = FREQ_HZ[1]
+    return _Hump(
+        float(excess[top] / error[top]), float(excess[top] * df_hz), float((excess + 2 * error).max() * df_hz)
+    )
+
+
+def _fitted(terms: Float64, mean: Float64, noise: Float64, without: npt.ArrayLike) -> Float64:
+    """Return (windows, bins): terms fitted to a spectrum with errors `noise`, `without` some bins each."""
+    weight = (1.0 - np.asarray(without, float)) / noise**2
+    normal = np.einsum("wf,af,bf->wab", weight, terms, terms)
+    wanted = np.einsum("wf,af,f->wa", weight, terms, mean)
+    return np.asarray(np.linalg.solve(normal, wanted[:, :, None])[:, :, 0] @ terms)
