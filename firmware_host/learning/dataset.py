@@ -1,0 +1,190 @@
+"""Virtual subjects to labelled candidates: what a classifier learns from.
+
+Each subject's night is simulated into a scratch folder, its candidates are found as in any night, matched to
+the truth, and kept as plain numbers; the night itself is thrown away at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
+
+import firmware_host
+from firmware_host.analysis import find_candidates
+from firmware_host.detection.context import CANDIDATE_SCORE
+from firmware_host.learning.match import match_sites
+from firmware_host.learning.score import TRUTH_DTYPE, in_valid_time, merge_truth
+from firmware_host.recording import open_night
+from firmware_host.simulation import simulate_night
+from firmware_host.simulation.cohort import NightSpec
+from firmware_host.twitches import Table, valid_s
+
+Float32 = npt.NDArray[np.float32]
+
+LEAST_D = 3.9
+"""A smaller truth reaches the candidates' lowest score less than one time in ten: what is matched to it is
+mostly there for another reason."""
+LEAST_SHARE = 1 / 3
+"""A candidate whose score and truth's d differ by more than this share is another event beside the truth."""
+NOT, TWITCH, NEITHER = 0, 1, -1
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The candidates in valid time of one subject's night.
+
+    `features` (n, names) float32; `label` (n,) int8: TWITCH, NOT or NEITHER; `d` (n,) float32 of the matched
+    truth, NaN where none; `truths_d` (m,) float32 of the truths in valid time; `valid_h` in hours.
+    """
+
+    features: Float32
+    label: npt.NDArray[np.int8]
+    d: Float32
+    truths_d: Float32
+    valid_h: float
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A virtual subject's night: who, what it stands for in the mix, what it is used for, how to make it."""
+
+    number: int
+    situation: str
+    part: str
+    spec: NightSpec
+
+
+def collect(
+    subjects: Sequence[Subject],
+    names: Sequence[str],
+    *,
+    jobs: int = 1,
+    cache: Path | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> list[Labelled]:
+    """Simulate, search and label the nights of virtual subjects, several at once.
+
+    Only the numbers of candidates come back from the processes of the pool; each night is gone before the
+    next is made, so that memory and disk hold `jobs` nights at most.
+
+    Parameters
+    ----------
+    subjects
+        In the order of the result.
+    names
+        The columns of candidates to keep.
+    jobs
+        Processes; 1 works in this one.
+    cache
+        Folder that keeps what was found, for the next run with the same subjects and the same program.
+    progress
+        Called with the share done, 0 to 1.
+    """
+    program = _fingerprint() if cache else ""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="twitchmap-", ignore_cleanup_errors=True) as scratch:
+        work = (delayed(_labelled)(one, tuple(names), Path(scratch), cache, program) for one in subjects)
+        with _pool(jobs) as pool:
+            for number, one in enumerate(pool(work)):
+                found.append(one)
+                if progress is not None:
+                    progress((number + 1) / len(subjects))
+    return found
+
+
+def label(candidates: Table, truth: Table) -> tuple[npt.NDArray[np.int8], Float32]:
+    """Label candidates by the truth of their night.
+
+    Each is paired one to one with the truths of d >= `LEAST_D`: the paired is a twitch, all others, second
+    detections included, are not. What cannot be told is neither: pairs of very different size, and what lies
+    within the tolerance of a smaller truth.
+
+    Parameters
+    ----------
+    candidates : (n,) with site, peak_s and score
+    truth : TRUTH_DTYPE, (m,)
+        Of all sites; those closer than 60 ms taken as one already.
+
+    Returns
+    -------
+    label : (n,) int8
+    d : (n,) float32
+        Of the truth that each was paired with; NaN where none.
+    """
+    kind = np.full(len(candidates), NOT, np.int8)
+    d = np.full(len(candidates), np.nan, np.float32)
+    large = truth["d"] >= LEAST_D
+    hits, hit_by = match_sites(candidates, truth[large])
+    kind[hit_by], d[hit_by] = TWITCH, truth["d"][large][hits]
+    free = np.flatnonzero(np.isnan(d))
+    hits, hit_by = match_sites(candidates[free], truth[~large])
+    kind[free[hit_by]], d[free[hit_by]] = NEITHER, truth["d"][~large][hits]
+    ratio = candidates["score"] / d
+    kind[(ratio < LEAST_SHARE) | (ratio > 1 / LEAST_SHARE)] = NEITHER
+    return kind, d
+
+
+def _labelled(
+    one: Subject, names: tuple[str, ...], scratch: Path, cache: Path | None, program: str
+) -> Labelled:
+    """Make one subject's night and label its candidates, or take them from the cache."""
+    kept = None
+    if cache is not None:
+        key = hashlib.sha256(repr((program, one.spec, names)).encode()).hexdigest()[:24]
+        kept = cache / f"{key}.npz"
+        with contextlib.suppress(OSError, ValueError, KeyError), np.load(kept, allow_pickle=False) as arrays:
+            return Labelled(
+                **{name: arrays[name] for name in arrays.files} | {"valid_h": float(arrays["valid_h"])}
+            )
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        path = Path(folder) / "subject.night"
+        twitches = simulate_night(path, spec=one.spec).twitches
+        findings = find_candidates(open_night(path), CANDIDATE_SCORE)
+    truth = merge_truth(twitches[list(TRUTH_DTYPE.names or ())].astype(TRUTH_DTYPE))
+    kind, d = label(findings.rows, truth)
+    valid = in_valid_time(findings.rows, findings.coverage)
+    features = np.stack([findings.rows[name].astype(np.float32) for name in names], axis=1)
+    found = Labelled(
+        features[valid],
+        kind[valid],
+        d[valid],
+        truth["d"][in_valid_time(truth, findings.coverage)].astype(np.float32),
+        valid_s(findings.coverage) / 3600,
+    )
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=kept.parent, suffix=".part", delete=False) as part:
+            np.savez(part, **vars(found))
+        Path(part.name).replace(kept)
+    return found
+
+
+@contextlib.contextmanager
+def _pool(jobs: int) -> Iterator[Parallel]:
+    """Return a pool that yields results in order, holds few of them, and leaves no process behind."""
+    try:
+        yield Parallel(n_jobs=jobs, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1)
+    except BaseException:
+        if jobs != 1:
+            get_reusable_executor().shutdown(wait=True, kill_workers=True)
+        raise
+
+
+def _fingerprint() -> str:
+    """Return a hash of the sources that candidates come from: another program, another cache."""
+    package = Path(firmware_host.__file__).parent
+    rooms = ("analysis", "detection", "recording", "simulation")
+    sources = [path for room in rooms for path in sorted((package / room).rglob("*.py"))]
+    content = hashlib.sha256()
+    for path in (*sources, *(package / "learning" / f"{name}.py" for name in ("dataset", "match", "score"))):
+        content.update(path.name.encode() + path.read_bytes())
+    return content.hexdigest()
