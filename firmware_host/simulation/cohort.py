@@ -45,6 +45,8 @@ class NightSpec:
     """Families of twitch shapes; None: all."""
     confounders: tuple[str, ...] | None = None
     """Kinds of confounders; None: all."""
+    forced: tuple[str, ...] = ()
+    """Kinds that this night has for sure, of `confounders` or not."""
     chips: tuple[str, ...] | None = None
     """One chip a site; None: drawn."""
     troubles: bool = True
@@ -71,7 +73,7 @@ class NightSpec:
             body.site(site)
         check_names("profile", [self.profile], PROFILES)
         check_names("twitch shape", self.shapes or (), SHAPES)
-        check_names("confounder", self.confounders or (), kinds())
+        check_names("confounder", (*(self.confounders or ()), *self.forced), kinds())
         check_names("chip", self.chips or (), CHIPS)
         if self.shapes == ():
             raise BadValueError("A simulated night needs a family of twitch shapes.")

@@ -313,16 +313,18 @@ def is_leg(site: str) -> bool:
     )
 
 
-def draw_happenings(seed: int, night: Draft, names: Sequence[str], scale: float = 1.0) -> list[Happening]:
+def draw_happenings(
+    seed: int, night: Draft, names: Sequence[str], forced: Sequence[str] = ()
+) -> list[Happening]:
     """Draw all events of a night, in order of start; a kind's events do not depend on the other kinds.
 
-    With a `scale` below 1 that share of events is kept; it is for trying things out.
+    `forced` kinds happen in this night for sure, however few nights have them.
     """
     events: list[Happening] = []
-    for name in names:
+    for name in dict.fromkeys((*names, *forced)):
+        kind = replace(kinds()[name], nights=1.0) if name in forced else kinds()[name]
         rng = np.random.default_rng([seed, 2, zlib.crc32(name.encode())])
-        drawn = [event for event in kinds()[name].draw(rng, night, kinds()[name]) if any(event.size_mg)]
-        events += [event for event in drawn if scale >= 1 or event.rng().random() < scale]
+        events += [event for event in kind.draw(rng, night, kind) if any(event.size_mg)]
     return sorted(felt_where_worn(events), key=lambda event: (event.start_s, event.kind, event.seed))
 
 

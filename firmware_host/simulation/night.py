@@ -18,6 +18,7 @@ from firmware_host.recording import NightMeta, NightWriter, SensorInfo, create_n
 from firmware_host.simulation.bodies import add_twitches, draw_sleeper, gravity
 from firmware_host.simulation.chips import (
     CHIPS,
+    Counts,
     Specimen,
     add_noise_of,
     chip_named,
@@ -28,7 +29,15 @@ from firmware_host.simulation.chips import (
 from firmware_host.simulation.cohort import NightSpec
 from firmware_host.simulation.happenings import Canvas, Draft, Happening, draw_happenings, kinds, render
 from firmware_host.simulation.parameters import DEFAULT_SITES, Range
-from firmware_host.simulation.radio import Counts, Delivery, Link, deliveries, draw_link
+from firmware_host.simulation.radio import (
+    NO_TROUBLES,
+    Delivery,
+    Fate,
+    Troubles,
+    arrivals,
+    draw_fate,
+    showcase_fate,
+)
 from firmware_host.simulation.shapes import SHAPES
 from firmware_host.simulation.truth import TRUTH_DTYPE, Truth, density_mg, happenings_table
 from firmware_host.simulation.twitches import (
@@ -54,7 +63,7 @@ BOOT_NS = 3_600_000_000_000
 class _Sensor:
     info: SensorInfo
     counts: Counts
-    link: Link
+    fate: Fate
     truth: Table
     arrivals: tuple[tuple[Delivery, ...], ...]  # one tuple a connection
 
@@ -107,9 +116,8 @@ def simulate_night(
     tell = progress or (lambda _: None)
     sleeper = draw_sleeper(np.random.default_rng([spec.seed, 0]), spec.parameters, spec.hours)
     night = Draft(spec.hours, spec.sites, sleeper)
-    events = draw_happenings(
-        spec.seed, night, list(kinds()) if spec.confounders is None else spec.confounders
-    )
+    names = tuple(kinds()) if spec.confounders is None else spec.confounders
+    events = draw_happenings(spec.seed, night, names, spec.forced)
     places = [body.site(site).base.partition("_")[2] for site in spec.sites]
     rates = spec.rate_scale * site_rates(np.random.default_rng([spec.seed, 1]), spec.profile, places)
     sensors = []
@@ -147,9 +155,9 @@ def _draw_sensor(
     for_chip, for_link, for_units, for_firings, for_gravity, for_noise = map(np.random.default_rng, streams)
     chip = chip_named(spec.chips[index] if spec.chips else str(for_chip.choice(list(CHIPS))))
     specimen = draw_specimen(for_chip, chip, spec.fs_hz, spec.hours)
-    link = draw_link(for_link, spec.parameters, spec.hours, index if spec.showcase else -1)
-    grid = grid_of(specimen, link.connected_s[0][0], spec.hours * 3600)
     own = [event for event in events if event.size_mg[index] > 0]
+    fate = _fate(for_link, spec, own, index)
+    grid = grid_of(specimen, fate.connections[0].start_s, spec.hours * 3600)
     off_s = [(event.start_s, event.end_s) for event in own if event.wear != "worn"]
     units = draw_units(for_units, spec.parameters, spec.shapes or tuple(SHAPES))
     firings = draw_firings(for_firings, spec.parameters, units, rate_per_min, spec.hours)
@@ -171,10 +179,15 @@ def _draw_sensor(
         serial=f"SIM-{index + 1}",
         clock="arrival",
     )
-    arrivals = tuple(
-        tuple(deliveries(for_link, spec.parameters, grid, span, link)) for span in link.connected_s
-    )
-    return _Sensor(info, counts_of(canvas.acc_g, specimen), link, truth, arrivals)
+    arrived = tuple(tuple(arrivals(for_link, grid, fate, number)) for number in range(len(fate.connections)))
+    return _Sensor(info, counts_of(canvas.acc_g, specimen), fate, truth, arrived)
+
+
+def _fate(rng: np.random.Generator, spec: NightSpec, own: Sequence[Happening], index: int) -> Fate:
+    if spec.showcase:
+        return showcase_fate(rng, spec.hours, index)
+    dead_from_s = min((event.start_s for event in own if event.wear == "no_data"), default=None)
+    return draw_fate(rng, spec.hours, Troubles() if spec.troubles else NO_TROUBLES, dead_from_s)
 
 
 def _finish(
@@ -213,23 +226,23 @@ def _write(
         if isinstance(what, Delivery):
             writer.append_samples(number, sensors[number].counts[what.start : what.stop], what.first,
                                   arrival_mono_ns=mono_ns, arrival_utc_ns=utc_ns)  # fmt: skip
-        elif what == "lost":
-            writer.append_event("lost", number, utc_ns, mono_ns, reason="out of reach")
         else:
-            writer.append_event(what, number, utc_ns, mono_ns)
+            kind, *reason = what
+            details = {"reason": reason[0]} if reason else {}
+            writer.append_event(kind, number, utc_ns, mono_ns, **details)
         if at_s - told > duration_s / 50:
             told = at_s
             tell(min(1.0, at_s / duration_s))
 
 
-def _timeline(sensor: _Sensor) -> Iterator[tuple[float, int, int, Delivery | str]]:
+def _timeline(sensor: _Sensor) -> Iterator[tuple[float, int, int, Delivery | tuple[str, ...]]]:
     """Yield what happens to one sensor, in order: time (s), its number, a running number, and what."""
     number, order = sensor.info.index, 0
-    for connection, span in zip(sensor.arrivals, sensor.link.connected_s, strict=True):
-        yield span[0], number, (order := order + 1), "connected"
-        last_s = span[1]
-        for delivery in connection:
+    for arrived, connection in zip(sensor.arrivals, sensor.fate.connections, strict=True):
+        yield connection.start_s, number, (order := order + 1), (connection.opening,)
+        last_s = connection.end_s
+        for delivery in arrived:
             yield delivery.arrival_s, number, (order := order + 1), delivery
             last_s = max(last_s, delivery.arrival_s)
-        if span is not sensor.link.connected_s[-1]:
-            yield last_s, number, (order := order + 1), "lost"
+        if connection.reason != "end":
+            yield last_s, number, (order := order + 1), ("lost", connection.reason)
