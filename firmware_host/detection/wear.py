@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
+from scipy import fft, ndimage
 
 from firmware_host.detection.signals import CELL_S, Bool, Float32, Float64
 from firmware_host.twitches import Kind
@@ -32,13 +32,15 @@ MARGIN_HZ = 0.03
 WHITE_HZ = (0.8, 1.8)
 QUARTILE_SPREAD = 1.5
 """Levels of cells are cut off so many quartile distances from their median: two standard deviations."""
+SMOOTH_BINS = 15
+"""The noise is first taken for the mean of neighbouring bins: those of one minute scatter."""
 BIN_ERROR = 0.95
 """Relative error of the mean over M bins and K segments times sqrt(M K), for three axes: 0.83 for Hann
 windows that overlap by half, the rest for the fitted background."""
 
 ALIVE_Z = 6.0
-"""A hump of so many standard errors is breath or pulse; in simulated noise the largest of all is 1-4."""
-LIFELESS_Z = 4.0
+"""A hump of so many standard errors is breath or pulse; in simulated noise the largest is 1-4.5."""
+LIFELESS_Z = 4.5
 ALIVE_MG2 = 5e-4
 """Power of the least hump that is taken for life: a floor may sway by 0.03 mg."""
 BREATH_MG2 = 0.018
@@ -241,26 +243,23 @@ def _hump(power: Float64, fit_hz: tuple[float, float], look_hz: tuple[float, flo
     usual = size <= OUTLYING * np.median(size)
     mean = np.maximum(own[usual].mean(axis=0), 1e-12)
     terms = np.stack([np.ones_like(f_hz), 0.1 / f_hz, 0.01 / f_hz**2])
-    noise = mean
+    noise = ndimage.uniform_filter1d(mean, SMOOTH_BINS)
     for _ in range(3):
-        noise = np.maximum(
-            _fitted(terms, np.minimum(mean, 3 * noise), noise, np.zeros((1, len(f_hz)))), 1e-9
-        )[0]
+        fitted = _fitted(terms, np.minimum(mean, 3 * noise), noise, np.zeros((1, len(f_hz))))[0]
+        noise = np.maximum(fitted, 0.01 * mean)  # a fit below zero somewhere must not rule the next one
     middle = np.arange(look_hz[0] + HALF_HZ[0], look_hz[1], 0.02)
     apart = np.abs(f_hz - np.tile(middle, len(HALF_HZ))[:, None])
     half = np.repeat(HALF_HZ, len(middle))[:, None]
     above = f_hz >= look_hz[0]
     inside = (apart <= half) & above
     ground = np.maximum(_fitted(terms, mean, noise, (apart <= half + MARGIN_HZ) & above), 0.3 * noise)
-    count = inside.sum(axis=1)
-    excess = (inside * (mean - ground)).sum(axis=1)
-    error = BIN_ERROR * np.sqrt(3.0 / axes / (count * np.count_nonzero(usual)))
-    error *= (inside * np.maximum(ground, least)).sum(axis=1)
-    top = int(np.argmax(excess / error))
-    df_hz = FREQ_HZ[1]
-    return _Hump(
-        float(excess[top] / error[top]), float(excess[top] * df_hz), float((excess + 2 * error).max() * df_hz)
-    )
+    level, total = (inside * np.maximum(ground, least)).sum(axis=1), (inside * mean).sum(axis=1)
+    share = BIN_ERROR * np.sqrt(3.0 / axes / (inside.sum(axis=1) * np.count_nonzero(usual)))
+    # The cube root of such a sum is nearly Gaussian (Wilson and Hilferty 1931), even for a single minute.
+    z = (np.cbrt(1.0 + (total - (inside * ground).sum(axis=1)) / level) - 1.0 + share**2 / 9) * 3 / share
+    excess = (total - (inside * ground).sum(axis=1)) * FREQ_HZ[1]
+    top = int(np.argmax(z))
+    return _Hump(float(z[top]), float(excess[top]), float((excess + 2 * share * level * FREQ_HZ[1]).max()))
 
 
 def _fitted(terms: Float64, mean: Float64, noise: Float64, without: npt.ArrayLike) -> Float64:
