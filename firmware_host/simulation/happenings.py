@@ -314,13 +314,17 @@ def is_leg(site: str) -> bool:
 
 
 def draw_happenings(
-    seed: int, night: Draft, names: Sequence[str], forced: Sequence[str] = ()
+    seed: int,
+    night: Draft,
+    names: Sequence[str],
+    forced: Sequence[str] = (),
+    more: Sequence[Happening] = (),
 ) -> list[Happening]:
     """Draw all events of a night, in order of start; a kind's events do not depend on the other kinds.
 
-    `forced` kinds happen in this night for sure, however few nights have them.
+    `forced` kinds happen in this night for sure, however few nights have them; `more` events are added.
     """
-    events: list[Happening] = []
+    events = list(more)
     for name in dict.fromkeys((*names, *forced)):
         kind = replace(kinds()[name], nights=1.0) if name in forced else kinds()[name]
         rng = np.random.default_rng([seed, 2, zlib.crc32(name.encode())])

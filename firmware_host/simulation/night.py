@@ -27,8 +27,9 @@ from firmware_host.simulation.chips import (
     grid_of,
 )
 from firmware_host.simulation.cohort import NightSpec
+from firmware_host.simulation.confounders.wearing import showcase
 from firmware_host.simulation.happenings import Canvas, Draft, Happening, draw_happenings, kinds, render
-from firmware_host.simulation.parameters import DEFAULT_SITES, Range
+from firmware_host.simulation.parameters import DEFAULT_SITES, SIMULATOR_VERSION, Range
 from firmware_host.simulation.radio import (
     NO_TROUBLES,
     Delivery,
@@ -51,8 +52,6 @@ from firmware_host.simulation.twitches import (
 )
 from firmware_host.twitches import Table, table
 
-SIMULATOR_VERSION = 2
-"""Changes whenever the same seed gives another night."""
 START_NS = round(datetime(2026, 1, 14, 21, 40, tzinfo=UTC).timestamp()) * 10**9
 TIME_ZONE = "Europe/Berlin"
 BOOT_NS = 3_600_000_000_000
@@ -117,7 +116,8 @@ def simulate_night(
     sleeper = draw_sleeper(np.random.default_rng([spec.seed, 0]), spec.parameters, spec.hours)
     night = Draft(spec.hours, spec.sites, sleeper)
     names = tuple(kinds()) if spec.confounders is None else spec.confounders
-    events = draw_happenings(spec.seed, night, names, spec.forced)
+    more = showcase(np.random.default_rng([spec.seed, 4]), night) if spec.showcase else ()
+    events = draw_happenings(spec.seed, night, names, spec.forced, more)
     places = [body.site(site).base.partition("_")[2] for site in spec.sites]
     rates = spec.rate_scale * site_rates(np.random.default_rng([spec.seed, 1]), spec.profile, places)
     sensors = []

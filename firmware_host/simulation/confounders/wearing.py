@@ -78,6 +78,16 @@ def on_table(canvas: Canvas, event: Happening, size_mg: float) -> None:
     _lay_aside(canvas, event, size_mg, _table(canvas, event))
 
 
+def showcase(rng: np.random.Generator, night: Draft) -> list[Happening]:
+    """Lay the third sensor on the table for a twelfth of the night, as the demonstration shows it."""
+    if len(night.sites) < 3:
+        return []
+    start_s = rng.uniform(0.6, 0.85) * night.duration_s
+    sizes = np.arange(len(night.sites)) == 2
+    end_s = start_s + night.duration_s / 12
+    return [kinds()["on_table"].event(rng, start_s, end_s, 900.0 * sizes, turn_degrees=15.0, wear="off_body")]
+
+
 @confounder(
     "put_on_late",
     nights=0.06,
