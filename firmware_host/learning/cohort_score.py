@@ -1,0 +1,215 @@
+"""Virtual subjects' nights, scored: each night is made, searched once, and judged by every model.
+
+What comes back of a night is small: sums by site, the causes of its false alarms, and the probabilities of
+its candidates with what they proved to be.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from firmware_host.analysis import Findings, find_candidates, judge
+from firmware_host.analysis.findings import events_of
+from firmware_host.detection import Model
+from firmware_host.learning.causes import causes
+from firmware_host.learning.match import match_sites
+from firmware_host.learning.score import TRUTH_DTYPE, Score, in_valid_time, merge_truth, outcome_of, score_of
+from firmware_host.simulation import simulate_night
+from firmware_host.simulation.cohort import TEST_NUMBERS, NightSpec, subject
+from firmware_host.simulation.families import HELD_OUT
+from firmware_host.twitches import Kind, Table, valid_s
+
+Float32 = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+
+POINTS = ("specific", "balanced", "sensitive")
+SITUATIONS = {"mixed": 1.0, "no twitches": 0.0, "ten times fewer": 0.1, "ten times more": 10.0}
+"""Nights by how many times the subject's own rate it twitches."""
+LEAST_D = 3.9
+"""A smaller truth is as good as never found: what matches it is neither right nor wrong as a probability."""
+STILL_GUARD_S = 5.0
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A model at an operating point."""
+
+    model: Model
+    point: str
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Model and point."""
+        return self.model.name, self.point
+
+
+@dataclass(frozen=True)
+class Case:
+    """One night of the cohort."""
+
+    number: int
+    situation: str
+    spec: NightSpec
+
+
+@dataclass(frozen=True)
+class SiteScore:
+    """One site's night judged by one model at one point."""
+
+    judge: tuple[str, str]
+    score: Score
+    error_ms: Float32
+    causes: dict[str, int]
+
+
+@dataclass(frozen=True)
+class SiteNight:
+    """One site's night: where, with what, what its time was good for, and how it was judged.
+
+    `seconds` by kind of coverage; `off_s` and `off_valid_s` of a sensor that lies somewhere else (and of that
+    `off_confirmed_s` without a mark of doubt); `still_s` and `still_lost_s` of a truly worn sensor outside
+    movement and gaps, and what of it is called not worn.
+    """
+
+    case: Case
+    site: str
+    chip: str
+    seconds: dict[str, float]
+    off_s: float
+    off_valid_s: float
+    off_confirmed_s: float
+    still_s: float
+    still_lost_s: float
+    scores: tuple[SiteScore, ...]
+
+
+@dataclass(frozen=True)
+class NightResult:
+    """A night's sites; for each model with probabilities those of its candidates, and which proved true."""
+
+    sites: tuple[SiteNight, ...]
+    probability: dict[str, tuple[Float32, npt.NDArray[np.bool_]]]
+
+
+def cases(subjects: int, hours: float, extra_hours: float, situations: Sequence[str]) -> list[Case]:
+    """Return the nights of a cohort: so many mixed ones, and half as many (other people) of each other sort.
+
+    A person who twitches all the time cannot do so ten times more often and is passed over there.
+    """
+    numbers = iter(TEST_NUMBERS)
+    found = []
+    for situation in situations:
+        wanted = subjects if situation == "mixed" else -(-subjects // 2)
+        while wanted:
+            number = next(numbers)
+            spec = subject(number, HELD_OUT)
+            if situation == "ten times more" and spec.profile == "many":
+                continue
+            long = hours if situation in ("mixed", "no twitches") else extra_hours
+            found.append(Case(number, situation, replace(spec, hours=long, rate_scale=SITUATIONS[situation])))
+            wanted -= 1
+    return found
+
+
+def score_case(case: Case, judges: Sequence[Judge]) -> NightResult:
+    """Make a night, search it once, and score what each judge counts."""
+    with tempfile.TemporaryDirectory(prefix="twitchmap-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / "subject.night"
+        twitches, happenings = simulate_night(path, spec=case.spec)
+        findings = find_candidates(path, min(one.model.lowest_score for one in judges))
+    truth = twitches[list(TRUTH_DTYPE.names or ())].astype(TRUTH_DTYPE)
+    return score_findings(case, findings, truth, happenings, judges)
+
+
+def score_findings(
+    case: Case, findings: Findings, truth: Table, happenings: Table, judges: Sequence[Judge]
+) -> NightResult:
+    """Score the findings of a night against its truth, site by site."""
+    judged: dict[str, list[SiteScore]] = {site: [] for site in case.spec.sites}
+    probability = {}
+    for one in judges:
+        rows = judge(findings, one.model, one.point)
+        if one.model.name not in probability and np.isfinite(rows["probability"]).any():
+            probability[one.model.name] = proved(rows, findings.coverage, truth)
+        outcome = outcome_of(events_of(rows), findings.coverage, truth)
+        why = causes(outcome, happenings)
+        where = outcome.events["site"][outcome.false]
+        for site in case.spec.sites:
+            own = outcome.at([site], valid_s(_at(findings.coverage, site)) / 3600)
+            counted = Counter(sorted(why[where == site].tolist()))
+            error_ms = (1000 * own.error_s).astype(np.float32)
+            judged[site].append(SiteScore(one.name, score_of(own), error_ms, dict(counted)))
+    chips = case.spec.chips or ("",) * len(case.spec.sites)
+    sites = tuple(
+        _site_night(case, site, chip, _at(findings.coverage, site), _at(happenings, site), judged[site])
+        for site, chip in zip(case.spec.sites, chips, strict=True)
+    )
+    return NightResult(sites, probability)
+
+
+def proved(rows: Table, coverage: Table, truth: Table) -> tuple[Float32, npt.NDArray[np.bool_]]:
+    """Return the probabilities of the candidates in valid time, and which of them match a truth.
+
+    Candidates that match a truth of d < 3.9 are left out.
+    """
+    rows, truth = rows[in_valid_time(rows, coverage)], merge_truth(truth)
+    hits, hit_by = match_sites(rows, truth)
+    is_true, keep = np.zeros(len(rows), bool), np.ones(len(rows), bool)
+    is_true[hit_by] = truth["d"][hits] >= LEAST_D
+    keep[hit_by] = is_true[hit_by]
+    return rows["probability"][keep].astype(np.float32), is_true[keep]
+
+
+def _site_night(
+    case: Case, site: str, chip: str, coverage: Table, happenings: Table, scores: Sequence[SiteScore]
+) -> SiteNight:
+    lengths_s = coverage["end_s"] - coverage["start_s"]
+    seconds = {kind.name.lower(): float(lengths_s[coverage["kind"] == kind].sum()) for kind in Kind}
+    away = happenings[happenings["wear"] != "worn"]
+    off = [
+        (row["start_s"] + STILL_GUARD_S, row["end_s"] - STILL_GUARD_S)
+        for row in away[away["wear"] == "off_body"]
+    ]
+    valid = coverage[coverage["kind"] == Kind.VALID]
+    still = coverage[~np.isin(coverage["kind"], (Kind.MOVEMENT, Kind.GAP, Kind.CLIPPED))]
+    lost = coverage[coverage["kind"] == Kind.NOT_WORN]
+    all_away = [(row["start_s"], row["end_s"]) for row in away]
+    night = [(0.0, case.spec.hours * 3600)]
+    return SiteNight(
+        case, site, chip, seconds,
+        off_s=_shared_s(off, np.array(night)),
+        off_valid_s=_shared_s(off, _spans(valid)),
+        off_confirmed_s=_shared_s(off, _spans(valid[~valid["wear_unconfirmed"]])),
+        still_s=_shared_s(night, _spans(still)) - _shared_s(all_away, _spans(still)),
+        still_lost_s=_shared_s(night, _spans(lost)) - _shared_s(all_away, _spans(lost)),
+        scores=tuple(scores),
+    )  # fmt: skip
+
+
+def _spans(coverage: Table) -> Floats:
+    return np.stack([coverage["start_s"], coverage["end_s"]], axis=1)
+
+
+def _shared_s(some: Sequence[tuple[float, float]], spans: Floats) -> float:
+    """Return how much of some times lies in spans, which do not overlap; what is named twice counts once."""
+    total, done_s = 0.0, -np.inf
+    for start_s, end_s in sorted(some):
+        total += float(
+            np.clip(
+                np.minimum(spans[:, 1], end_s) - np.maximum(spans[:, 0], max(start_s, done_s)), 0, None
+            ).sum()
+        )
+        done_s = max(done_s, end_s)
+    return total
+
+
+def _at(rows: Table, site: str) -> Table:
+    here: Table = rows[rows["site"] == site]
+    return here
