@@ -45,7 +45,7 @@ def measure(acc_g: np.ndarray) -> Beats:
     at = _follow(band, envelope, lag)
     if periodicity < 0.3 or len(at) < 8:
         unknown = [np.nan] * 9
-        return Beats(periodicity, *unknown, transients_per_h=transients_per_h(band))
+        return Beats(periodicity, *unknown, *[transients_per_h(band)])
     reach = min(45, int(0.45 * lag))
     beats = np.stack([band[p - reach : p + reach] for p in at])
     mean = beats.mean(axis=0)

@@ -160,6 +160,7 @@ def test_every_command_prints_one_json_document(run: Run, nights: Path) -> None:
         "nights": ["--dir", nights],
         "info": [night], "verify": [night], "amend": [night, "--note", "x"],
         "score": [night, "--truth", nights / "truth.csv"],
+        "simulate": [nights / "c.night", "--hours", "0.05"],
         "demo": ["--out", nights / "demo", "--hours", "0.05"],
         "import": [nights / "b.night", f"left_calf={nights / 't.csv'}"],
     }  # fmt: skip

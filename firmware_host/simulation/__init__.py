@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from firmware_host.simulation.cohort import NightSpec, demonstration, subject
 from firmware_host.simulation.families import EVERYDAY, HELD_OUT, TRAINED, Families
-from firmware_host.simulation.night import SIMULATOR_VERSION, START_NS, TIME_ZONE, simulate_night
-from firmware_host.simulation.parameters import DEFAULT_SITES, Parameters
+from firmware_host.simulation.night import START_NS, TIME_ZONE, simulate_night
+from firmware_host.simulation.parameters import DEFAULT_SITES, SIMULATOR_VERSION, Parameters
 from firmware_host.simulation.truth import (
     HAPPENING_COLUMNS,
     TRUTH_COLUMNS,

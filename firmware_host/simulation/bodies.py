@@ -110,7 +110,7 @@ def log_uniform(rng: np.random.Generator, limits: Range, n: int) -> Floats:
 
 def add_pulses(acc_g: Signal, at: Floats, gain: Floats, shape: Floats, along: Floats) -> None:
     """Add a shape (at `PHASES` times the sampling rate) along a direction at fractional sample numbers."""
-    first, phase = np.divmod(-np.floor(at * PHASES).astype(np.int64), PHASES)
+    first, phase = np.divmod(-np.rint(at * PHASES).astype(np.int64), PHASES)
     table = np.pad(shape, (0, -len(shape) % PHASES)).reshape(-1, PHASES).T.astype(np.float32)
     for start in range(0, len(at), 1 << 13):
         some = slice(start, start + (1 << 13))

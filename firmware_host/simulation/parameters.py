@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 Range = tuple[float, float]
 
+SIMULATOR_VERSION = 2
+"""Changes whenever the same seed gives another night; stands in the night's note and the truth's files."""
+
 PROFILES = ("many", "few", "quiet", "mix")
 MIX_PER_MIN = (4.0, 1.0, 0.5, 0.05)
 """Mean rate of the sites in order, over again for more sites: a spread that shows many, few and none."""

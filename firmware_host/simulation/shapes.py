@@ -122,8 +122,8 @@ def raised_cosine(rng: np.random.Generator, tissue: Tissue) -> Floats:
     rise_s, fall_s = draw_rise_s(rng), rng.uniform(0.05, 0.2)
     up = 0.5 - 0.5 * np.cos(np.pi * np.clip(TIME_S / rise_s, 0, 1))
     rest = np.maximum(TIME_S - rise_s, 0) / fall_s
-    # The relaxation starts smoothly: its speed comes up within a quarter of its length.
-    down = np.exp(-(rest + 4 * np.expm1(-rest / 0.25) * 0.0 - 0.25 * (1 - np.exp(-rest / 0.25))))
+    # Its speed comes up within a quarter of its length.
+    down = np.exp(-(rest + 0.25 * np.expm1(-rest / 0.25)))
     soft = signal.butter(2, 60.0, fs=FINE_HZ, output="sos")
     return through_tissue(np.asarray(signal.sosfilt(soft, accelerated(up * down))), tissue)
 

@@ -12,7 +12,7 @@ from scipy import signal
 
 from firmware_host.simulation.bodies import Grid, Signal
 from firmware_host.simulation.happenings import Happening
-from firmware_host.simulation.parameters import Range
+from firmware_host.simulation.parameters import SIMULATOR_VERSION, Range
 from firmware_host.twitches import Column, Table, dtype_of
 
 TRUTH_COLUMNS: tuple[Column, ...] = (
@@ -65,7 +65,7 @@ def happenings_table(sites: Sequence[str], events: Sequence[Happening]) -> Table
 
 
 def write_truth(path: Path, twitches: Table) -> None:
-    """Write the twitches as CSV, which `twitchmap score --truth` reads."""
+    """Write the twitches as CSV, which `twitchmap score --truth` reads; with the simulator's version."""
     _write(path, twitches)
 
 
@@ -78,9 +78,10 @@ def _write(path: Path, rows: Table) -> None:
     names = rows.dtype.names or ()
     with path.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(names)
+        lines.writerow([*names, "simulator"])
         for row in rows.tolist():
-            lines.writerow(_text(name, value) for name, value in zip(names, row, strict=True))
+            cells = [_text(name, value) for name, value in zip(names, row, strict=True)]
+            lines.writerow([*cells, SIMULATOR_VERSION])
 
 
 def _text(name: str, value: object) -> object:
