@@ -51,6 +51,5 @@ def load_model(name: str = DEFAULT_MODEL, recordings: Path | None = None) -> tup
         content = found[name].read_bytes()
         return model_from_dict(json.loads(content)), hashlib.sha256(content).hexdigest()
     except (OSError, ValueError, RecursionError, BadValueError) as error:
-        raise BadFileError(
-            f"The model file {found[name]} cannot be used: {error}", path=found[name]
-        ) from error
+        sentence = f"The model file {found[name]} cannot be used: {str(error).rstrip('.')}."
+        raise BadFileError(sentence, path=found[name]) from error

@@ -16,11 +16,12 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
+from scipy import special
 
 from firmware_host.detection.context import CANDIDATE_SCORE, CONTEXT_COLUMNS
 from firmware_host.detection.detector import CANDIDATE_COLUMNS
 from firmware_host.detection.signals import Bool, Float64
-from firmware_host.detection.trees import Forest, Tree
+from firmware_host.detection.trees import Forest, Tree, are_log_odds
 from firmware_host.errors import BadValueError
 from firmware_host.twitches import Table
 
@@ -126,8 +127,8 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Say what is wrong; None if it is a map that never falls."""
         if len(self.log_odds) != len(self.calibrated) or not self.log_odds:
             return "has a calibration without knots, or of unequal columns"
-        if not all(map(math.isfinite, self.log_odds + self.calibrated)):
-            return "has a calibration with a number that is not finite"
+        if not are_log_odds(self.log_odds + self.calibrated):
+            return "has a calibration with a number that is not finite or far too large"
         if any(a >= b for a, b in pairwise(self.log_odds)) or any(
             a > b for a, b in pairwise(self.calibrated)
         ):
@@ -164,7 +165,7 @@ class BoostedModel(_Bundle, frozen=True, dict=True, tag="boosted"):
     def calibrated(self, log_odds: Float64) -> Float64:
         """Return the probabilities of log-odds as `log_odds` gives them."""
         honest = np.interp(log_odds, self.calibration.log_odds, self.calibration.calibrated)
-        return np.asarray(1.0 / (1.0 + np.exp(-honest)))
+        return np.asarray(special.expit(honest))
 
     def probability(self, candidates: Table) -> Float64:
         """Return the probability of a twitch for each candidate."""
@@ -190,8 +191,8 @@ class BoostedModel(_Bundle, frozen=True, dict=True, tag="boosted"):
             return "names no feature, or one twice"
         if self.operating_points.specific >= 1:
             return "has an operating point that is no probability below 1"
-        if not (math.isfinite(self.baseline) and math.isfinite(self.candidate_score)):
-            return "has a baseline or a candidate score that is not finite"
+        if not are_log_odds([self.baseline]):
+            return f"has a baseline of {self.baseline}, which is no log-odds"
         if not 0 < self.candidate_score <= CANDIDATE_SCORE:
             return (
                 f"keeps candidates from {self.candidate_score}, not from a score of at most {CANDIDATE_SCORE}"

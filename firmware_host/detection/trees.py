@@ -19,6 +19,8 @@ from firmware_host.detection.signals import Float64
 ROWS_AT_ONCE = 1 << 14
 """So many rows of codes of one feature stay in a processor's nearest cache."""
 LARGEST = float(np.finfo(np.float64).max)
+MOST_LOG_ODDS = 1000.0
+"""No sum of trees comes near; larger numbers are damage, and would overflow."""
 
 Codes = npt.NDArray[np.uint16] | npt.NDArray[np.uint8]
 
@@ -42,8 +44,8 @@ class Tree(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         n = len(self.feature)
         if {len(each) for each in msgspec.structs.astuple(self)} != {n} or n == 0:
             return "has arrays of different lengths, or none"
-        if not all(map(math.isfinite, (*self.threshold, *self.value))):
-            return "has a number that is not finite"
+        if not all(map(math.isfinite, self.threshold)) or not are_log_odds(self.value):
+            return "has a number that is not finite or far too large"
         children = []
         for node, (left, right) in enumerate(zip(self.left, self.right, strict=True)):
             if left == right == 0:
@@ -56,6 +58,11 @@ class Tree(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if sorted(children) != list(range(1, n)):
             return "has a node that is not the child of exactly one other"
         return None
+
+
+def are_log_odds(values: Sequence[float]) -> bool:
+    """Tell whether numbers can be log-odds."""
+    return all(abs(value) <= MOST_LOG_ODDS for value in values)
 
 
 class Forest:
