@@ -14,9 +14,9 @@ import pytest
 import firmware_host as tm
 from firmware_host import analysis
 from firmware_host.errors import BadFileError, BadValueError, NotFoundError
-from firmware_host.recording import NightMeta, SensorInfo, amend_night, create_night
+from firmware_host.recording import NightMeta, ResultsStore, SensorInfo, amend_night, create_night
 from firmware_host.simulation import demonstration, simulate_night
-from firmware_host.twitches import Kind, valid_s
+from firmware_host.twitches import Flag, Kind, valid_s
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +109,62 @@ def test_counts_follow_a_corrected_site(night: Path) -> None:
     assert after[two] == before[one]
     assert after["left_foot"] == before[two]
     assert {site.site for site in run.summary.sites} == set(opened.sites)
+
+
+def test_found_once_judged_often(simulated: Path) -> None:
+    """What is found does not depend on who judges it: each model and point gives what its own run gives."""
+    findings = analysis.find_candidates(simulated, 5.5)
+    before = findings.rows.tobytes()
+    model, _ = analysis.load_model("plain")
+    for point in ("specific", "sensitive"):
+        rows = analysis.judge(findings, model, point)
+        run = tm.detect(simulated, model="plain", operating_point=point)
+        assert analysis.events_of(rows).tobytes() == run.events.tobytes()
+    assert findings.rows.tobytes() == before
+    assert np.isnan(findings.rows["probability"]).all()
+    assert not findings.rows["counted"].any()
+    fewer = analysis.find_candidates(simulated, 7.0).rows
+    large = findings.rows[findings.rows["score"] >= 7.0]
+    assert 0 < len(large) < len(findings.rows)
+    large["event_id"] = np.arange(len(large))
+    assert fewer.tobytes() == large.tobytes()
+
+
+def test_all_candidates_are_stored_with_what_speaks_for_them(night: Path) -> None:
+    """A run keeps candidates that do not count, marked as such, with the features and context of each."""
+    run = tm.detect(night, model="plain")
+    below = (run.events["flags"] & np.uint32(Flag.BELOW_FLOOR)) > 0
+    np.testing.assert_array_equal(below, ~run.events["counted"])
+    assert 0 < below.sum() < len(below)
+    stored = ResultsStore(night).read_events(run.info.run_id, analysis.row_columns())
+    found = analysis.find_candidates(night, 5.5).rows
+    assert len(stored) == len(found)
+    for column in analysis.row_columns():
+        if column.name not in {"counted", "flags"}:
+            np.testing.assert_array_equal(stored[column.name], found[column.name], err_msg=column.name)
+    assert (found["other_sites"] > 0).mean() > 0.9
+
+
+def test_a_boosted_model_judges_a_night(night: Path) -> None:
+    """A model of trees gives each candidate a probability, and counts from its operating point on."""
+    leaf = {"threshold": [8.0, 0.0, 0.0], "missing_left": [False] * 3, "left": [1, 0, 0], "right": [2, 0, 0]}
+    content = {
+        "name": "mine", "version": "1", "frame": 2, "kind": "boosted", "made": "by hand",
+        "operating_points": {"specific": 0.9, "balanced": 0.6, "sensitive": 0.1}, "candidate_score": 5.5,
+        "features": ["score"], "baseline": 0.0,
+        "trees": [{"feature": [0, 0, 0], "value": [0.0, -1.0, 1.0], **leaf}],
+        "calibration": {"log_odds": [-1.0, 1.0], "calibrated": [-2.0, 1.0]},
+    }  # fmt: skip
+    folder = night.parent / "models" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "model.json").write_text(json.dumps(content))
+    run = tm.detect(night, model="mine")
+    large = run.events["probability"] > 0.5
+    assert run.events["probability"][large] == pytest.approx(1 / (1 + np.exp(-1.0)))
+    assert run.events["probability"][~large] == pytest.approx(1 / (1 + np.exp(2.0)))
+    np.testing.assert_array_equal(run.events["counted"], large)
+    assert 0 < large.sum() < len(large)
+    assert "trees" not in json.loads(run.info.settings)
 
 
 def test_a_slow_sensor_is_named_and_not_observed(tmp_path: Path) -> None:

@@ -93,7 +93,8 @@ def find_candidates(
     night
         An open night or its folder.
     lowest_score
-        Candidates are kept from this score on; what surrounds them does not depend on it.
+        Candidates are kept from this score on. From 5.5 on it changes nothing of those that are kept; the
+        search is then always the same.
     progress
         Called with the share done, 0 to 1.
 
