@@ -41,6 +41,8 @@ MIX = ("body", "silent", "noise", "body", "silent", "empty")
 twitches of a quiet sensor are learnt; nothing but white noise, long, of one chip."""
 PARTS = ("fit", "calibrate", "fit", "held", "fit")
 """What subject i is used for; as 5 and 6 have no common divisor, every part gets every situation."""
+NOISE_BODY = ("breath",)
+"""Breath lies below the band; without it a sensor that shows no twitch would not be taken for worn."""
 EMPTY_TIMES = 4.0
 """White noise is cheap and its false alarms are rare: nights so many times longer."""
 
@@ -120,7 +122,7 @@ def draw_subjects(seed: int, count: int, hours: float = HOURS) -> list[Subject]:
         if rng.random() < ALONE_SHARE:
             spec = replace(spec, sites=spec.sites[:1], chips=(spec.chips or ())[:1] or None)
         if situation in {"noise", "empty"}:
-            spec = replace(spec, confounders=())
+            spec = replace(spec, confounders=NOISE_BODY)
         if situation in {"silent", "empty"}:
             spec = replace(spec, rate_scale=0.0)
         if situation == "empty":
