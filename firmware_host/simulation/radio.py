@@ -59,7 +59,7 @@ NO_TROUBLES = Troubles(
 """A link that only scatters and stalls."""
 BAD_STATE_LOSS = 0.8
 """Share of the notifications that are lost in the bad state (assumption)."""
-BLOCK_S = 5.0
+BLOCK_S = 10.0
 """The recorder's blocks are shorter; longer ones make a simulated night quicker to write."""
 JITTER_S = 0.030
 """Arrival over the radio scatters by up to about 30 ms (MbientLab forum) ..."""

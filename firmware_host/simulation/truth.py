@@ -40,7 +40,7 @@ HAPPENING_COLUMNS: tuple[Column, ...] = (
     Column("start_s", "f8", "s", "start, from the night's start_ns"),
     Column("end_s", "f8", "s", "end, from the night's start_ns"),
     Column("size_mg", "f8", "mg", "size at this site, peak to peak in the kind's own band"),
-    Column("wear", "U8", "", "worn, off_body or no_data: where the sensor is meanwhile"),
+    Column("wear", "U8", "", "where the sensor is meanwhile: worn, off_body, in_bed or no_data"),
 )
 TRUTH_DTYPE = dtype_of(TRUTH_COLUMNS)
 HAPPENING_DTYPE = dtype_of(HAPPENING_COLUMNS)

@@ -6,7 +6,7 @@ All of size 1 (peak to peak) and in seconds; a kind scales them to its size.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from scipy import signal
@@ -20,7 +20,7 @@ SLOW_HZ = 160.0
 _CHUNK = 1 << 17
 
 
-@cache
+@lru_cache(64)
 def _band(low_hz: float, high_hz: float, rate_hz: float) -> Floats:
     return np.asarray(signal.butter(2, (low_hz, high_hz), "bandpass", fs=rate_hz, output="sos"))
 

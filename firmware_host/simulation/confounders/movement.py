@@ -41,6 +41,7 @@ def _draw_gross(rng: np.random.Generator, night: Draft, kind: Kind) -> list[Happ
 @confounder(
     "gross_movement",
     per_hour=21.4,
+    when="asleep",
     duration_s=(0.5, 20.0),
     size_mg=(50.0, 1500.0),
     draw=_draw_gross,
