@@ -131,7 +131,7 @@ def raised_cosine(rng: np.random.Generator, tissue: Tissue) -> Floats:
 @shape("two_lobes", held_out=True)
 def two_lobes(rng: np.random.Generator, tissue: Tissue) -> Floats:
     """Draw a wave that passes under the sensor: up, then down, on its way along the muscle."""
-    width_s, apart_s = rng.uniform(0.018, 0.050), rng.uniform(0.04, 0.12)
+    width_s, apart_s = rng.uniform(0.010, 0.032), rng.uniform(0.03, 0.09)
     middle_s = 4 * width_s + 0.02
     lobes = np.exp(-0.5 * ((TIME_S - middle_s) / width_s) ** 2)
     other = width_s * rng.uniform(0.9, 1.8)
