@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from firmware_host.learning.score import RecallBin, Score
+from firmware_host.learning.score import AMPLITUDE_EDGES_MG, D_EDGES, RecallBin, Score
 
 Floats = npt.NDArray[np.float64]
 Statistic = Callable[[Score], float | None]
@@ -37,13 +38,13 @@ class Figure:
         return [self.value, self.low, self.high]
 
 
-def pooled(scores: Sequence[Score], error_ms: Iterable[Floats] = ()) -> Score:
+def pooled(scores: Sequence[Score], error_ms: Iterable[npt.NDArray[np.floating]] = ()) -> Score:
     """Add scores up; the timing error is the median of the single errors, None where they are not given."""
     if not scores:
         raise ValueError("there are no scores to add")
     errors = np.concatenate([np.zeros(0), *error_ms])
     median = float(np.median(errors)) if len(errors) else None
-    return _score_of(np.sum([_numbers(one) for one in scores], axis=0), scores[0], median)
+    return _score_of(np.sum([_numbers(one) for one in scores], axis=0), median)
 
 
 def figure(
@@ -62,13 +63,12 @@ def figure(
     if not groups:
         return Figure(None)
     sums = np.stack([np.sum([_numbers(one) for one in group], axis=0) for group in groups])
-    like = groups[0][0]
-    value = statistic(_score_of(sums.sum(axis=0), like))
+    value = statistic(_score_of(sums.sum(axis=0)))
     if value is None or len(groups) < 2:
         return Figure(value)
     rng = np.random.default_rng(seed)
     weights = rng.multinomial(len(groups), np.full(len(groups), 1 / len(groups)), draws)
-    drawn = [statistic(_score_of(row, like)) for row in weights @ sums]
+    drawn = [statistic(_score_of(row)) for row in weights @ sums]
     known = [one for one in drawn if one is not None]
     if len(known) < draws / 2:
         return Figure(value)
@@ -84,21 +84,29 @@ def most_per_h(count: int, hours: float) -> float | None:
 
 
 def _numbers(score: Score) -> Floats:
-    bins = (*_bins(score.recall_by_d), *_bins(score.recall_by_amplitude_mg))
-    return np.array([*(getattr(score, name) for name in _COUNTS), *bins], float)
+    bins = [(score.recall_by_d, D_EDGES), (score.recall_by_amplitude_mg, AMPLITUDE_EDGES_MG)]
+    parts = [
+        np.array([(each.truths, each.found) for each in known]) if known else np.zeros((len(edges) - 1, 2))
+        for known, edges in bins
+    ]
+    return np.concatenate([[getattr(score, name) for name in _COUNTS], *(part.ravel() for part in parts)])
 
 
-def _bins(bins: tuple[RecallBin, ...]) -> Iterable[int]:
-    for each in bins:
-        yield from (each.truths, each.found)
-
-
-def _score_of(numbers: Floats, like: Score, timing_error_ms: float | None = None) -> Score:
-    counts: dict[str, Any] = dict(zip(_COUNTS, (int(one) for one in numbers), strict=False))
-    counts["valid_h"] = float(numbers[_COUNTS.index("valid_h")])
-    rest = iter(numbers[len(_COUNTS) :].astype(int).tolist())
-    by_d, by_size = (
-        tuple(RecallBin(each.low, each.high, next(rest), next(rest)) for each in bins)
-        for bins in (like.recall_by_d, like.recall_by_amplitude_mg)
-    )
+def _score_of(numbers: Floats, timing_error_ms: float | None = None) -> Score:
+    counts: dict[str, Any] = {
+        name: float(value) if name == "valid_h" else int(value)
+        for name, value in zip(_COUNTS, numbers.tolist(), strict=False)
+    }
+    rest = numbers[len(_COUNTS) :].astype(int).reshape(-1, 2).tolist()
+    by_d = _bins(D_EDGES, rest[: len(D_EDGES) - 1], counts["truths"])
+    by_size = _bins(AMPLITUDE_EDGES_MG, rest[len(D_EDGES) - 1 :], counts["truths"])
     return Score(**counts, timing_error_ms=timing_error_ms, recall_by_d=by_d, recall_by_amplitude_mg=by_size)
+
+
+def _bins(edges: Sequence[float], pairs: list[list[int]], truths: int) -> tuple[RecallBin, ...]:
+    """Return bins; none where no truth's value is known."""
+    if truths and not any(known for known, _ in pairs):
+        return ()
+    return tuple(
+        RecallBin(low, high, *pair) for (low, high), pair in zip(pairwise(edges), pairs, strict=True)
+    )

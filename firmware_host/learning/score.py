@@ -221,7 +221,7 @@ class Outcome:
         of_truth, of_events = (np.isin(rows["site"], list(sites)) for rows in (self.truth, self.events))
         number = np.cumsum(of_truth) - 1
         partner = self.partner[of_events]
-        partner = np.where(partner >= 0, number[partner], -1)
+        partner[partner >= 0] = number[partner[partner >= 0]]
         return Outcome(
             self.truth[of_truth], self.events[of_events], self.truth_in[of_truth], self.event_in[of_events],
             partner, valid_h,

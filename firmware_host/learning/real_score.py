@@ -1,0 +1,161 @@
+"""Real recordings, scored: twitches added to real rest, and events where nothing twitches.
+
+Beside the models stands a naive detector: any axis over 5 robust sigma in 5-45 Hz. The plain model is also
+shown at equal recall: at the score from which it finds as many of the added twitches as another model.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import signal
+
+from firmware_host.analysis import find_candidates, judge
+from firmware_host.analysis.findings import events_of
+from firmware_host.learning.cohort_score import Judge
+from firmware_host.learning.match import match
+from firmware_host.learning.recordings import SITE, Recording
+from firmware_host.learning.score import Outcome, in_valid_time, outcome_of
+from firmware_host.twitches import COVERAGE_DTYPE, EVENT_DTYPE, MERGE_S, Kind, Table, table
+
+Floats = npt.NDArray[np.float64]
+
+NAIVE = ("naive", "5 sigma")
+_NAIVE_SIGMA = 5.0
+_NAIVE_BAND_HZ = (5.0, 45.0)
+LARGE_MG = 25.0
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A recording with what each judge made of it.
+
+    `peak_s`, `score`, `is_valid` (n,) are all candidates, whoever counts them; `hours` its length.
+    """
+
+    key: str
+    group: str
+    file: str
+    hours: float
+    outcomes: dict[tuple[str, str], Outcome]
+    peak_s: Floats
+    score: Floats
+    is_valid: npt.NDArray[np.bool_]
+
+
+def search(recording: Recording, file: str, judges: Sequence[Judge]) -> Searched:
+    """Bring a recording through night, detector and judges."""
+    with tempfile.TemporaryDirectory(prefix="twitchmap-", ignore_cleanup_errors=True) as folder:
+        path = recording.write(Path(folder) / f"{recording.key}.night")
+        findings = find_candidates(path, min(one.model.lowest_score for one in judges))
+    outcomes = {
+        one.name: outcome_of(
+            events_of(judge(findings, one.model, one.point)), findings.coverage, recording.truth
+        )
+        for one in judges
+    }
+    outcomes[NAIVE] = outcome_of(*naive_detector(recording), recording.truth)
+    rows = findings.rows
+    hours = float(recording.time_s[-1]) / 3600
+    return Searched(
+        recording.key, recording.group, file, hours, outcomes, rows["peak_s"].astype(float),
+        rows["score"].astype(float), in_valid_time(rows, findings.coverage),
+    )  # fmt: skip
+
+
+def naive_detector(recording: Recording) -> tuple[Table, Table]:
+    """Find what any axis shows above 5 robust sigma in 5-45 Hz; it knows no movement, heart or floor."""
+    fs_hz = recording.fs_hz
+    band_hz = (_NAIVE_BAND_HZ[0], min(_NAIVE_BAND_HZ[1], 0.45 * fs_hz))
+    sos = signal.butter(4, band_hz, "bandpass", fs=fs_hz, output="sos")
+    filtered = signal.sosfiltfilt(sos, recording.acc_g.astype(np.float64), axis=0)
+    sigma = 1.4826 * np.median(np.abs(filtered - np.median(filtered, axis=0)), axis=0)
+    height = np.max(np.abs(filtered) / np.maximum(sigma, 1e-9), axis=1)
+    peaks, _ = signal.find_peaks(height, height=_NAIVE_SIGMA, distance=max(round(MERGE_S * fs_hz), 1))
+    peak_s = recording.time_s[peaks]
+    events = table(EVENT_DTYPE, len(peaks), site=SITE, peak_s=peak_s, onset_s=peak_s, counted=True)
+    end_s = float(recording.time_s[-1])
+    return events, table(COVERAGE_DTYPE, 1, site=SITE, end_s=end_s, kind=Kind.VALID)
+
+
+def found_share(searched: Sequence[Searched], judge: tuple[str, str], least_mg: float) -> tuple[int, int]:
+    """Return how many added twitches of some size in valid time a judge found, and how many there are."""
+    found = truths = 0
+    for one in searched:
+        outcome = one.outcomes[judge]
+        large = outcome.truth_in & (outcome.truth["peak_to_peak_mg"] >= least_mg)
+        truths += int(large.sum())
+        found += int((outcome.found & large).sum())
+    return found, truths
+
+
+def equal_recall(
+    added: Sequence[Searched], rest: Sequence[Searched], judge: tuple[str, str], least_mg: float
+) -> dict[str, Any] | None:
+    """Compare a judge with the bare score at the highest score that finds as many added twitches.
+
+    Parameters
+    ----------
+    added, rest
+        Recordings with added twitches, and others of the same sort without.
+    judge
+        Whose recall is met.
+    least_mg
+        Only twitches from this size on are looked at.
+
+    Returns
+    -------
+    Found and truths of both, the score, false alarms of both in both sorts of recordings, and how many times
+    fewer; `reached` is False where no score finds as many: then the lowest stands here. None without truths.
+    """
+    found, truths = found_share(added, judge, least_mg)
+    if not truths:
+        return None
+    levels = np.unique(np.concatenate([one.score[one.is_valid] for one in added] or [np.zeros(0)]))
+    low, high = 0, len(levels)  # levels[low] finds enough if any does
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _at_level(added, judge, levels[middle], least_mg)[0] >= found:
+            low = middle
+        else:
+            high = middle
+    level = float(levels[low]) if len(levels) else 0.0
+    plain_found, plain_added = _at_level(added, judge, level, least_mg)
+    result: dict[str, Any] = {
+        "least_mg": least_mg, "truths": truths, "found": found, "score": level, "plain_found": plain_found,
+        "reached": plain_found >= found,
+    }  # fmt: skip
+    for name, recordings, plain in (
+        ("added", added, plain_added),
+        ("rest", rest, sum(int((one.is_valid & (one.score >= level)).sum()) for one in rest)),
+    ):
+        hours = sum(one.outcomes[judge].valid_h for one in recordings)
+        ours = sum(int(one.outcomes[judge].false.sum()) for one in recordings)
+        result[name] = {
+            "valid_h": hours, "alarms": ours, "plain_alarms": plain,
+            "fewer": plain / ours if ours else None,
+        }  # fmt: skip
+    return result
+
+
+def _at_level(
+    searched: Sequence[Searched], judge: tuple[str, str], level: float, least_mg: float
+) -> tuple[int, int]:
+    """Return the added twitches found by all candidates from a score on, and the false alarms among them."""
+    found = alarms = 0
+    for one in searched:
+        outcome = one.outcomes[judge]
+        own = one.score >= level
+        hits, hit_by = match(one.peak_s[own], outcome.truth["peak_s"])
+        large = outcome.truth_in & (outcome.truth["peak_to_peak_mg"] >= least_mg)
+        found += int(large[hits].sum())
+        false = one.is_valid[own]
+        false[hit_by] = False
+        alarms += int(false.sum())
+    return found, alarms

@@ -1,0 +1,295 @@
+"""From scored nights, noise and recordings to the figures of an evaluation, as JSON can hold them.
+
+Every figure with an interval is a list [value, low, high]: 95 %, subjects drawn with replacement.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from firmware_host.body import site as body_site
+from firmware_host.learning import bounds
+from firmware_host.learning.cohort_score import SITUATIONS, NightResult, SiteNight, SiteScore
+from firmware_host.learning.intervals import Statistic, figure, most_per_h, pooled
+from firmware_host.learning.noise_score import BUDGET_PER_H, NoiseResult, band_of, found_9_in_10
+from firmware_host.learning.real_score import LARGE_MG, NAIVE, Searched, equal_recall
+from firmware_host.learning.recordings import INJECTED
+from firmware_host.learning.reliability import expected_error, reliability
+from firmware_host.learning.score import Score, score_of
+
+JudgeName = tuple[str, str]
+Sites = Sequence[SiteNight]
+
+FIGURES: dict[str, Statistic] = {
+    "recall d>=10": lambda score: score.recall_at(10.0),
+    "precision d>=10": lambda score: score.precision_at(10.0),
+    "F1 d>=10": lambda score: score.f1_at(10.0),
+    "recall d>=6.6": lambda score: score.recall_at(6.6),
+    "precision d>=6.6": lambda score: score.precision_at(6.6),
+    "F1 d>=6.6": lambda score: score.f1_at(6.6),
+    "recall": lambda score: score.recall,
+    "precision": lambda score: score.precision,
+    "F1": lambda score: score.f1,
+    "false alarms per valid h": lambda score: score.false_alarms_per_h,
+    "count bias": lambda score: score.count_bias,
+}
+SPLIT_FIGURES = ("recall d>=10", "precision d>=10", "F1 d>=10", "false alarms per valid h")
+SPLITS: dict[str, Callable[[SiteNight], str]] = {
+    "chip": lambda one: one.chip,
+    "rate": lambda one: f"{one.case.spec.fs_hz:g} Hz",
+    "region": lambda one: body_site(one.site).region,
+    "site": lambda one: one.site,
+    "profile": lambda one: one.case.spec.profile,
+}
+
+
+def label(judge: JudgeName) -> str:
+    """Return the name of a judge: model and operating point."""
+    return " ".join(judge)
+
+
+def nights_summary(results: Sequence[NightResult], judges: Sequence[JudgeName]) -> dict[str, Any]:
+    """Sum up virtual subjects' nights: each situation, the mixed one also by chip, rate, region and site."""
+    sites = [site for result in results for site in result.sites]
+    summary: dict[str, Any] = {"wear": wear_summary(sites)}
+    for situation in SITUATIONS:
+        own = [site for site in sites if site.case.situation == situation]
+        if not own:
+            continue
+        nights = [one for one in results if one.sites[0].case.situation == situation]
+        summary[situation] = {
+            "subjects": len(nights),
+            "site_hours": sum(site.case.spec.hours for site in own),
+            "time_share": _time_shares(own),
+            "judges": {label(judge): _judged(own, judge) for judge in judges},
+            "calibration": _calibration(nights),
+        }
+    mixed = [site for site in sites if site.case.situation == "mixed"]
+    summary["splits"] = {name: _split(mixed, of, judges) for name, of in SPLITS.items()} if mixed else {}
+    return summary
+
+
+def _judged(sites: Sites, judge: JudgeName) -> dict[str, Any]:
+    own = [_by(site, judge) for site in sites]
+    groups = _by_subject(sites, judge)
+    total = pooled([one.score for one in own], [one.error_ms for one in own])
+    causes = sum((Counter(one.causes) for one in own), Counter[str]())
+    return {
+        "figures": {name: figure(groups, of).as_list() for name, of in FIGURES.items()},
+        "recall_by_d": _bins(groups, total, "recall_by_d"),
+        "recall_by_amplitude_mg": _bins(groups, total, "recall_by_amplitude_mg"),
+        "timing_error_ms": total.timing_error_ms,
+        "causes_per_valid_h": {
+            name: count / total.valid_h for name, count in causes.most_common() if total.valid_h
+        },
+        "counts": {
+            name: getattr(total, name)
+            for name in ("truths", "found", "false_alarms", "valid_h", "outside_truths", "outside_found")
+        },
+    }
+
+
+def _by(site: SiteNight, judge: JudgeName) -> SiteScore:
+    return next(one for one in site.scores if one.judge == judge)
+
+
+def _by_subject(sites: Sites, judge: JudgeName) -> list[list[Score]]:
+    groups: dict[int, list[Score]] = {}
+    for site in sites:
+        groups.setdefault(site.case.number, []).append(_by(site, judge).score)
+    return list(groups.values())
+
+
+def _bins(groups: list[list[Score]], total: Score, name: str) -> list[dict[str, Any]]:
+    rows = []
+    for number, each in enumerate(getattr(total, name)):
+        if each.truths:
+            share = figure(groups, lambda score, k=number: getattr(score, name)[k].recall)  # type: ignore[misc]
+            high = each.high if math.isfinite(each.high) else None
+            rows.append({"low": each.low, "high": high, "truths": each.truths, "recall": share.as_list()})
+    return rows
+
+
+def _split(sites: Sites, of: Callable[[SiteNight], str], judges: Sequence[JudgeName]) -> dict[str, Any]:
+    names = sorted({of(site) for site in sites}, key=lambda name: (len(name), name))
+    split = {}
+    for name in names:
+        own = [site for site in sites if of(site) == name]
+        split[name] = {
+            "valid_h": sum(site.seconds["valid"] for site in own) / 3600,
+            "judges": {
+                label(judge): {
+                    key: figure(_by_subject(own, judge), FIGURES[key]).as_list() for key in SPLIT_FIGURES
+                }
+                for judge in judges
+            },
+        }
+    return split
+
+
+def _time_shares(sites: Sites) -> dict[str, float]:
+    total = sum(sum(site.seconds.values()) for site in sites)
+    return {kind: sum(site.seconds[kind] for site in sites) / total for kind in sites[0].seconds}
+
+
+def _calibration(nights: Sequence[NightResult]) -> dict[str, Any]:
+    names = sorted({name for night in nights for name in night.probability})
+    found = {}
+    for name in names:
+        parts = [night.probability[name] for night in nights if name in night.probability]
+        probability, true = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        table = reliability(probability, true)
+        likely = reliability(probability[probability >= 0.1], true[probability >= 0.1])
+        found[name] = {
+            "table": [vars(each) for each in table],
+            "expected_error": expected_error(table),
+            "expected_error_from_0.1": expected_error(likely),
+            "candidates": len(true),
+            "true_share": float(true.mean()) if len(true) else None,
+        }
+    return found
+
+
+def wear_summary(sites: Sites) -> dict[str, Any]:
+    """Sum up time off the body that is called valid, and still time on it that is called not worn."""
+    off_s, valid_s, sure_s, still_s, lost_s = (
+        sum(getattr(site, name) for site in sites)
+        for name in ("off_s", "off_valid_s", "off_confirmed_s", "still_s", "still_lost_s")
+    )
+    return {
+        "off_h": off_s / 3600,
+        "off_called_valid": valid_s / off_s if off_s else None,
+        "off_called_valid_and_worn": sure_s / off_s if off_s else None,
+        "still_h": still_s / 3600,
+        "still_called_not_worn": lost_s / still_s if still_s else None,
+    }
+
+
+def noise_summary(results: Sequence[NoiseResult], judges: Sequence[JudgeName]) -> dict[str, Any]:
+    """Sum up recordings of noise by chip and by rate, and sizes found 9 times in 10 beside the limits."""
+    silent = [one for one in results if not one.case.with_twitches]
+    chips = list(dict.fromkeys(one.case.chip for one in silent))
+    rates = sorted({one.case.fs_hz for one in silent})
+    alarms = {
+        "all": _alarms(silent, judges),
+        "chip": {chip: _alarms([o for o in silent if o.case.chip == chip], judges) for chip in chips},
+        "rate": {f"{hz:g} Hz": _alarms([o for o in silent if o.case.fs_hz == hz], judges) for hz in rates},
+    }
+    compared_at = {
+        judge: max(BUDGET_PER_H, alarms["all"]["judges"][label(judge)]["per_h"] or 0.0) for judge in judges
+    }
+    twitching: dict[tuple[str, float], list[NoiseResult]] = {}
+    for one in results:
+        if one.case.with_twitches:
+            twitching.setdefault((one.case.chip, one.case.fs_hz), []).append(one)
+    rows = [row for own in twitching.values() for row in _sizes(own, compared_at)]
+    over: dict[str, Any] = {}
+    for judge in judges:
+        ratios = [row["judges"][label(judge)]["over_bank"] for row in rows]
+        known = [ratio for ratio in ratios if ratio is not None]
+        over[label(judge)] = {
+            "median": float(np.median(known)) if known else None,
+            "largest": max(known) if known else None,
+            "not_reached": ratios.count(None),
+        }
+    return {
+        "alarms": alarms,
+        "compared_at_per_h": {label(judge): rate for judge, rate in compared_at.items()},
+        "sizes": rows,
+        "over_bank": over,
+    }
+
+
+def _alarms(results: Sequence[NoiseResult], judges: Sequence[JudgeName]) -> dict[str, Any]:
+    hours = sum(one.valid_h for one in results)
+    counts = {judge: sum(one.false_alarms[judge] for one in results) for judge in judges}
+    return {
+        "valid_h": hours,
+        "hours": sum(one.case.hours for one in results),
+        "density": float(np.median([np.sqrt(np.mean(one.density**2)) for one in results])),
+        "judges": {
+            label(judge): {
+                "count": count,
+                "per_h": count / hours if hours else None,
+                "at_most_per_h": most_per_h(count, hours),
+            }
+            for judge, count in counts.items()
+        },
+    }
+
+
+def _sizes(results: Sequence[NoiseResult], compared_at: dict[JudgeName, float]) -> Iterable[dict[str, Any]]:
+    """Yield for each rise what one chip at one rate needs, beside the limits for its measured density."""
+    case = results[0].case
+    band = band_of(case.fs_hz)
+    density = np.sqrt(np.mean([one.density**2 for one in results], axis=0))
+    rise_s, size_mg = (
+        np.concatenate([getattr(one, name) for one in results]) for name in ("rise_s", "size_mg")
+    )
+    for rise in bounds.BANK_RISE_S:
+        own = rise_s == rise
+        judged = {}
+        for judge, rate in compared_at.items():
+            found = np.concatenate([one.found[judge] for one in results])[own]
+            size = found_9_in_10(size_mg[own], found) if own.any() else None
+            bank = bounds.bank_mg(rise, band, density, rate)
+            judged[label(judge)] = {
+                "mg": size.mg if size else None,
+                "error_mg": size.error_mg if size else None,
+                "bank_mg": bank,
+                "known_shape_mg": bounds.known_shape_mg(rise, band, density, rate),
+                "over_bank": size.mg / bank if size and size.mg else None,
+            }
+        yield {
+            "chip": case.chip, "fs_hz": case.fs_hz, "rise_ms": 1000 * rise, "twitches": int(own.sum()),
+            "density": density.tolist(), "judges": judged,
+        }  # fmt: skip
+
+
+def real_summary(searched: Sequence[Searched], judges: Sequence[JudgeName]) -> dict[str, Any]:
+    """Sum up real recordings: added twitches by group, equal recall, and events where nothing twitches."""
+    added = [one for one in searched if one.file == INJECTED]
+    others = [one for one in searched if one.file != INJECTED]
+    summary: dict[str, Any] = {"added": {}, "equal_recall": {}, "rest": {}}
+    for group in sorted({one.group for one in added}):
+        own = [one for one in added if one.group == group]
+        rest = [one for one in others if one.group == group]
+        every = (*judges, NAIVE)
+        summary["added"][group] = {
+            label(judge): pooled(
+                [score_of(one.outcomes[judge]) for one in own],
+                [1000 * one.outcomes[judge].error_s for one in own],
+            ).as_dict()
+            for judge in every
+        }
+        summary["equal_recall"][group] = {
+            label(judge): [equal_recall(own, rest, judge, least) for least in (LARGE_MG, 0.0)]
+            for judge in judges
+        }
+    for file, group in sorted({(one.file, one.group) for one in others}):
+        own = [one for one in others if (one.file, one.group) == (file, group)]
+        summary["rest"][f"{file}: {group}"] = _rest(own, judges)
+    return summary
+
+
+def _rest(recordings: Sequence[Searched], judges: Sequence[JudgeName]) -> dict[str, Any]:
+    hours = sum(one.hours for one in recordings)
+    valid_h = sum(one.outcomes[judges[0]].valid_h for one in recordings)
+    events = {
+        judge: sum(int(one.outcomes[judge].false.sum()) for one in recordings) for judge in (*judges, NAIVE)
+    }
+    return {
+        "recordings": len(recordings),
+        "hours": hours,
+        "valid_share": valid_h / hours,
+        "events": {label(judge): count for judge, count in events.items()},
+        "per_valid_h": {
+            label(judge): count / (hours if judge == NAIVE else valid_h) if valid_h else None
+            for judge, count in events.items()
+        },
+    }
