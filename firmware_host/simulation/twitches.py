@@ -171,20 +171,31 @@ def truth_of(
     The peak is the maximum of the zero-phase 3-45 Hz norm; what lies closer than `MERGE_S` is one event and
     counts for the unit of its strongest firing.
     """
-    peak = firings.start_s + np.array([unit.peak_s for unit in units])[firings.unit]
-    order = np.argsort(peak, kind="stable")
-    peak, members = peak[order], [np.array([one]) for one in order]
-    values = [_event(firings, units, one) for one in members]
-    while len(close := np.flatnonzero(np.diff(peak) < MERGE_S)):
-        for left in close[::-1]:
-            members[left : left + 2] = [np.concatenate(members[left : left + 2])]
-            values[left : left + 2] = [_event(firings, units, members[left])]
-        ranked = np.argsort([value[0] for value in values], kind="stable")
-        members, values = [members[i] for i in ranked], [values[i] for i in ranked]
-        peak = np.array([value[0] for value in values])
-    times, sizes, energies = np.array([value[:3] for value in values]).reshape(-1, 3).T
-    strongest = np.array([value[3] for value in values], np.int64)
-    return times, sizes, energies, strongest, np.array([len(one) for one in members], np.int64)
+    alone = np.array([_alone(unit) for unit in units])[firings.unit].reshape(-1, 3)
+    values = np.stack([firings.start_s + alone[:, 0], firings.gain * alone[:, 1],
+                       firings.gain**2 * alone[:, 2], firings.unit], axis=1)  # fmt: skip
+    order = np.argsort(values[:, 0], kind="stable")
+    members: list[tuple[int, ...]] = [(int(one),) for one in order]
+    values = values[order]
+    while len(close := np.flatnonzero(np.diff(values[:, 0]) < MERGE_S)):
+        # What is close is one chain after another: from the first of a chain to one after its last.
+        ends = np.flatnonzero(np.diff(close, append=close[-1] + 2) > 1)
+        lefts = close[np.concatenate([[0], ends[:-1] + 1])]
+        gone = np.zeros(len(values), bool)
+        for left, right in zip(lefts.tolist(), (close[ends] + 1).tolist(), strict=True):
+            members[left] = tuple(one for some in members[left : right + 1] for one in some)
+            values[left] = _event(firings, units, np.array(members[left]))
+            gone[left + 1 : right + 1] = True
+        kept = np.flatnonzero(~gone)
+        kept = kept[np.argsort(values[kept, 0], kind="stable")]
+        values, members = values[kept], [members[one] for one in kept.tolist()]
+    counts = np.array([len(one) for one in members], np.int64)
+    return values[:, 0], values[:, 1], values[:, 2], values[:, 3].astype(np.int64), counts
+
+
+def _alone(unit: Unit) -> tuple[float, float, float]:
+    """Return a unit's time to peak (s), peak-to-peak (mg) and energy (mg^2 s) when it fires alone."""
+    return unit.peak_s, float(np.ptp(unit.band_mg)), float(np.square(unit.band_mg).sum() / FINE_HZ)
 
 
 def _event(
