@@ -8,20 +8,26 @@ crossing rate.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from operator import mul
 
 import numpy as np
 import numpy.typing as npt
+from scipy import fft
 
-from firmware_host.detection.signals import CELL_S, Bool, Float32, Float64, Plan
+from firmware_host.detection.signals import CELL_S, Bool, Float32, Float64, Plan, make_plan
 from firmware_host.twitches import MERGE_S
 
 LEARN_LEAST = round(5.0 / CELL_S)
 """With fewer usable cells a block says nothing of the noise's shape."""
 LEARN_EACH = 4
 """Blocks of which one is used to learn the noise's shape, after the first ones: it changes slowly."""
-BETWEEN_SAMPLES = 0.92
-"""A maximum between samples stands at most so little above them: 4 % for the fastest template."""
+BETWEEN_SAMPLES = 0.85
+"""A maximum between samples stands at most so little above them, for the fastest twitches."""
+FINE_STEPS = 4
+"""Places between two samples at which the templates are laid to a maximum."""
+FINE_REACH_S = 0.64
+"""What of a template counts there."""
 COMPLEX_S = 0.035
 COMPLEX_SHARE = 0.8
 """A second maximum so far off and so high is another potential; others are swings of one burst."""
@@ -60,6 +66,11 @@ class Whitener:
         self._least = least[:, None, None] * np.eye(3)
         self._pool: Float64 = np.zeros((len(least), 3, 3))
         self._root: Float32 = np.tile(np.eye(3, dtype=np.float32), (len(least), 1, 1))
+
+    @property
+    def root(self) -> Float32:
+        """What whitens each series now, (series, 3, 3)."""
+        return self._root
 
     def whiten(self, filtered: Float32, usable: Bool, cell: int) -> tuple[Float32, Float32, Float64]:
         """Return the whitened powers of a block, by what was learnt of the noise's shape before; learn on.
@@ -133,6 +144,7 @@ def pick(
     white: Float32,
     band: Float32,
     floor: Float32,
+    root: Float32,
     plan: Plan,
     shadow: Float64,
     lowest: float,
@@ -149,6 +161,8 @@ def pick(
         The band-pass, whose direction at a maximum is that of the swing.
     floor : (templates, cells) float32
         Noise power per axis.
+    root : (templates, 3, 3) float32
+        What whitens each template's answers.
     shadow : (templates, lags) float64
         See `shadow_of`.
     lowest : float
@@ -165,17 +179,53 @@ def pick(
     """
     high = np.flatnonzero(square > (BETWEEN_SAMPLES * lowest) ** 2)
     high = high[(high > 0) & (high < len(square) - 1)]
-    before, here, after = square[high - 1], square[high], square[high + 1]
-    top = (here > before) & (here >= after)
-    # The maximum lies between samples: without the parabola, scores would depend on where the samples fall.
-    height = here + (after - before) ** 2 / np.maximum(8 * (2 * here - before - after), np.float32(1e-9))
-    top &= height >= lowest**2
-    peaks, score = high[top], np.sqrt(height[top])
+    peaks = high[(square[high] > square[high - 1]) & (square[high] >= square[high + 1])]
     if not len(peaks):
-        return peaks, peaks, score, np.zeros(0, bool)
-    answers = white[:, peaks] / floor[:, peaks // plan.cell]
-    return _one_a_burst(
-        peaks, score, _swings(band, peaks, plan.fs_internal_hz), np.argmax(answers, axis=0), shadow, plan
+        return peaks, peaks, np.zeros(0, np.float32), np.zeros(0, bool)
+    height, template = _between(peaks, white, band, floor, root, plan)
+    top = height >= lowest**2
+    peaks, template, score = peaks[top], template[top], np.sqrt(height[top])
+    return _one_a_burst(peaks, score, _swings(band, peaks, plan.fs_internal_hz), template, shadow, plan)
+
+
+def _between(
+    peaks: Int64, white: Float32, band: Float32, floor: Float32, root: Float32, plan: Plan
+) -> tuple[Float32, Int64]:
+    """Return (k,) the height of the statistic within a sample of each maximum, and the template it is of.
+
+    Without it scores would depend on where the samples fall: the statistic has twice the bandwidth of the
+    templates' answers, so the answers are what can be known between samples.
+    """
+    kernels = _fine_kernels(plan.fs_hz)
+    reach, fine = kernels.shape[0] // 2, 2 * FINE_STEPS + 1
+    rows = np.clip(peaks[:, None] + np.arange(-reach, reach + 1), 0, band.shape[1] - 1)
+    vectors = (band[:, rows] @ kernels).reshape(3, len(peaks), -1, fine)
+    answers = norm_squared(np.einsum("tab,bktf->ktaf", root, vectors, optimize=True))
+    # What whitened this block may have been learnt on: the size is that of the three samples as they were.
+    known = white[:, peaks[:, None] + np.arange(-1, 2)].sum(axis=2).T / floor[:, peaks // plan.cell].T
+    scale = known / np.maximum(answers[:, :, ::FINE_STEPS].sum(axis=2), np.float32(1e-30))
+    heights = np.asarray(answers * scale[:, :, None])
+    each, best = np.arange(len(peaks)), np.argmax(heights.reshape(len(peaks), -1), axis=1)
+    template, at = best // fine, np.clip(best % fine, 1, fine - 2)
+    before, here, after = (heights[each, template, at + step] for step in (-1, 0, 1))
+    vertex = here + (after - before) ** 2 / np.maximum(8 * (2 * here - before - after), np.float32(1e-9))
+    inner = (here >= before) & (here >= after)
+    return np.where(inner, vertex, np.maximum(before, np.maximum(here, after))), template
+
+
+@lru_cache(maxsize=16)
+def _fine_kernels(fs_hz: float) -> Float32:
+    """Return (samples, templates * places): the kernels of the answers from one sample before to after.
+
+    They are laid to the band-pass around a maximum.
+    """
+    plan = make_plan(fs_hz)
+    reach = round(FINE_REACH_S * plan.fs_internal_hz)
+    places = np.arange(-FINE_STEPS, FINE_STEPS + 1) / FINE_STEPS
+    turns = np.exp(2j * np.pi * np.arange(plan.response.shape[1]) / plan.block * places[:, None])
+    kernels = fft.irfft(plan.response[1:, None, :] * turns, plan.block)
+    return np.ascontiguousarray(
+        kernels[:, :, -np.arange(-reach, reach + 1)].reshape(-1, 2 * reach + 1).T.astype(np.float32)
     )
 
 
@@ -242,5 +292,5 @@ def _one_a_burst(
         # The swings of a slow burst are themselves so far apart and so high.
         other = (j for j in members if abs(at[j] - at[i]) >= apart and shape[i] < len(hides) - 1)
         merged[i] = any(height[j] >= COMPLEX_SHARE * height[i] for j in other)
-    keep = np.sort(np.array(kept))
+    keep = np.sort(np.array(kept, np.int64))
     return peaks[keep], template[keep], score[keep], merged[keep]

@@ -230,6 +230,7 @@ class SiteDetector:
             ring.white[:, samples],
             ring.band[:, samples],
             ring.floor[1:, wide],
+            self._whitener.root[1:],
             plan,
             self._shadow,
             self._lowest_score,
