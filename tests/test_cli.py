@@ -104,7 +104,7 @@ def test_version(run: Run) -> None:
         ["amend", "x"],
         ["amend", "x", "--site", "left_calf"],
         ["score", "x"],
-        ["score", "x", "--real-data", "y"],
+        ["evaluate", "--only", "everything"],
     ],
 )
 def test_wrong_usage_is_2(run: Run, arguments: list[str]) -> None:
@@ -130,7 +130,7 @@ def test_wrong_usage_is_2(run: Run, arguments: list[str]) -> None:
         (["amend", "{night}", "--site", "left_foot=right_foot"], "left_foot"),
         (["amend", "{night}", "--site", "left_calf=left_elbo"], "left_elbo"),
         (["score", "{night}", "--truth", "missing.csv"], "missing.csv"),
-        (["score", "--real-data", "{empty}/missing"], "missing"),
+        (["evaluate", "--only", "real", "--real-data", "{empty}/missing"], "missing"),
         (["demo", "--out", "{made}"], "already holds"),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from firmware_host.cli._nights import dir_option, find_all, open_with_run, run_option
-from firmware_host.cli._terminal import Progress, json_option, show
+from firmware_host.cli._terminal import json_option, show
 
 
 @click.command()
@@ -16,10 +16,10 @@ from firmware_host.cli._terminal import Progress, json_option, show
     "--truth", type=click.Path(path_type=Path), metavar="FILE.csv", help="True twitches: site,peak_s."
 )
 @click.option(
-    "--real-data",
+    "--happenings",
     type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="Instead of nights: the baseline on the folder of real recordings.",
+    metavar="FILE.csv",
+    help="What else happened: site,kind,start_s,end_s. Names the causes of false alarms.",
 )
 @run_option
 @dir_option
@@ -27,23 +27,20 @@ from firmware_host.cli._terminal import Progress, json_option, show
 def command(
     nights: tuple[str, ...],
     truth: Path | None,
-    real_data: Path | None,
+    happenings: Path | None,
     run_id: str | None,
     directory: Path,
     as_json: bool,
 ) -> None:
     """Score detections against known twitches: recall, precision, F1 and false alarms an hour, by size."""
-    if real_data is not None:
-        if nights or truth:
-            raise click.UsageError("--real-data takes no nights and no --truth.")
-        _real(real_data, as_json=as_json)
-        return
     if not nights or truth is None:
-        raise click.UsageError("Give nights and --truth FILE.csv, or --real-data FOLDER.")
-    from firmware_host.learning.score import read_truth, score
+        raise click.UsageError("Give nights and --truth FILE.csv.")
+    from firmware_host.learning.causes import counted_causes, read_happenings
+    from firmware_host.learning.score import outcome_of, read_truth, score_of
 
     known = read_truth(truth)
-    scores = []
+    others = None if happenings is None else read_happenings(happenings)
+    documents, texts = [], []
     for path in find_all(nights, directory):
         _, run = open_with_run(path, run_id)
         floors = {
@@ -51,17 +48,14 @@ def command(
             for site in run.summary.sites
             if site.noise_mg_per_sqrt_hz is not None
         }
-        scores.append((path.name, score(run.events, run.coverage, known, floors)))
-    show(
-        [{"night": name, **one.as_dict()} for name, one in scores],
-        lambda: "\n\n".join("\n".join([name, *one.lines()]) for name, one in scores),
-        as_json=as_json,
-    )
-
-
-def _real(folder: Path, *, as_json: bool) -> None:
-    from firmware_host.learning.baseline import baseline
-
-    with Progress("scoring") as tell:
-        result = baseline(folder, progress=tell)
-    show(result.as_dict(), lambda: "\n".join(result.lines()), as_json=as_json)
+        outcome = outcome_of(run.events, run.coverage, known, floors)
+        scored = score_of(outcome)
+        document, lines = {"night": path.name, **scored.as_dict()}, [path.name, *scored.lines()]
+        if others is not None:
+            document["false_alarms_by_cause"] = why = counted_causes(outcome, others)
+            lines += [
+                f"false alarms by cause: {', '.join(f'{name} {n}' for name, n in why.items()) or 'none'}"
+            ]
+        documents.append(document)
+        texts.append("\n".join(lines))
+    show(documents, "\n\n".join(texts), as_json=as_json)

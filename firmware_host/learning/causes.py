@@ -58,6 +58,13 @@ def causes(outcome: Outcome, happenings: Table) -> Strings:
     return names
 
 
+def counted_causes(outcome: Outcome, happenings: Table) -> dict[str, int]:
+    """Return how many false alarms each cause has, the commonest first."""
+    names, counts = np.unique(causes(outcome, happenings), return_counts=True)
+    pairs = zip(names.tolist(), counts.tolist(), strict=True)
+    return dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0])))
+
+
 def _overlapping(false: Table, happenings: Table) -> Strings:
     names = np.full(len(false), UNEXPLAINED, "U32")
     length_s = happenings["end_s"] - happenings["start_s"]

@@ -34,7 +34,6 @@ SITUATIONS = {"mixed": 1.0, "no twitches": 0.0, "ten times fewer": 0.1, "ten tim
 """Nights by how many times the subject's own rate it twitches."""
 LEAST_D = 3.9
 """A smaller truth is as good as never found: what matches it is neither right nor wrong as a probability."""
-STILL_GUARD_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -70,21 +69,31 @@ class SiteScore:
 
 
 @dataclass(frozen=True)
+class OffBody:
+    """A spell in which the sensor lay somewhere else: how long, and how much of it is called valid.
+
+    `sure_s` is what is called valid without the mark of doubt.
+    """
+
+    kind: str
+    lasts_s: float
+    valid_s: float
+    sure_s: float
+
+
+@dataclass(frozen=True)
 class SiteNight:
     """One site's night: where, with what, what its time was good for, and how it was judged.
 
-    `seconds` by kind of coverage; `off_s` and `off_valid_s` of a sensor that lies somewhere else (and of that
-    `off_confirmed_s` without a mark of doubt); `still_s` and `still_lost_s` of a truly worn sensor outside
-    movement and gaps, and what of it is called not worn.
+    `seconds` by kind of coverage; `still_s` and `still_lost_s` of a truly worn sensor outside movement and
+    gaps, and what of it is called not worn.
     """
 
     case: Case
     site: str
     chip: str
     seconds: dict[str, float]
-    off_s: float
-    off_valid_s: float
-    off_confirmed_s: float
+    off: tuple[OffBody, ...]
     still_s: float
     still_lost_s: float
     scores: tuple[SiteScore, ...]
@@ -173,20 +182,19 @@ def _site_night(
     lengths_s = coverage["end_s"] - coverage["start_s"]
     seconds = {kind.name.lower(): float(lengths_s[coverage["kind"] == kind].sum()) for kind in Kind}
     away = happenings[happenings["wear"] != "worn"]
-    off = [
-        (row["start_s"] + STILL_GUARD_S, row["end_s"] - STILL_GUARD_S)
-        for row in away[away["wear"] == "off_body"]
-    ]
     valid = coverage[coverage["kind"] == Kind.VALID]
+    sure = valid[~valid["wear_unconfirmed"]]
     still = coverage[~np.isin(coverage["kind"], (Kind.MOVEMENT, Kind.GAP, Kind.CLIPPED))]
     lost = coverage[coverage["kind"] == Kind.NOT_WORN]
     all_away = [(row["start_s"], row["end_s"]) for row in away]
     night = [(0.0, case.spec.hours * 3600)]
     return SiteNight(
         case, site, chip, seconds,
-        off_s=_shared_s(off, np.array(night)),
-        off_valid_s=_shared_s(off, _spans(valid)),
-        off_confirmed_s=_shared_s(off, _spans(valid[~valid["wear_unconfirmed"]])),
+        off=tuple(
+            OffBody(row["kind"], row["end_s"] - row["start_s"], *(
+                _shared_s([(row["start_s"], row["end_s"])], _spans(rows)) for rows in (valid, sure)))
+            for row in away[away["wear"] == "off_body"]
+        ),
         still_s=_shared_s(night, _spans(still)) - _shared_s(all_away, _spans(still)),
         still_lost_s=_shared_s(night, _spans(lost)) - _shared_s(all_away, _spans(lost)),
         scores=tuple(scores),

@@ -18,7 +18,7 @@ from joblib.externals.loky import get_reusable_executor
 import firmware_host
 from firmware_host.analysis import DEFAULT_MODEL, load_model
 from firmware_host.detection import Model
-from firmware_host.errors import BadValueError, TwitchmapError
+from firmware_host.errors import BadValueError, NotFoundError, TwitchmapError
 from firmware_host.learning.cohort_score import POINTS, SITUATIONS, Judge, NightResult, cases, score_case
 from firmware_host.learning.noise_score import RECORDING_H, NoiseCase, NoiseResult, noise_case
 from firmware_host.learning.real_score import Searched, search
@@ -89,12 +89,14 @@ def evaluate(
     Raises
     ------
     NotFoundError, BadFileError
-        If there is no such model, or it cannot be used.
+        If there is no such model or folder, or the model cannot be used.
     BadValueError
         If the effort cannot be made.
     """
     if effort.subjects < 1 or jobs < 1:
         raise BadValueError("An evaluation needs at least one subject and one process.")
+    if real_data is not None and not real_data.is_dir():
+        raise NotFoundError(f"There is no folder of real recordings {real_data}.")
     bundle, sha256 = load_model(model, models)
     judges = _judges(bundle, models)
     work, skipped = _work(judges, real_data, effort, parts)

@@ -14,7 +14,7 @@ import numpy as np
 
 from firmware_host.body import site as body_site
 from firmware_host.learning import bounds
-from firmware_host.learning.cohort_score import SITUATIONS, NightResult, SiteNight, SiteScore
+from firmware_host.learning.cohort_score import SITUATIONS, NightResult, OffBody, SiteNight, SiteScore
 from firmware_host.learning.intervals import Statistic, figure, most_per_h, pooled
 from firmware_host.learning.noise_score import BUDGET_PER_H, NoiseResult, band_of, found_9_in_10
 from firmware_host.learning.real_score import LARGE_MG, NAIVE, Searched, equal_recall
@@ -25,6 +25,9 @@ from firmware_host.learning.score import Score, score_of
 JudgeName = tuple[str, str]
 Sites = Sequence[SiteNight]
 
+ON_A_TABLE = frozenset({"on_table", "put_on_late", "taken_off_early"})
+"""Off the body where nothing lives; loose in a bed a sensor feels who sleeps there."""
+LONG_S = 3600.0
 FIGURES: dict[str, Statistic] = {
     "recall d>=10": lambda score: score.recall_at(10.0),
     "precision d>=10": lambda score: score.precision_at(10.0),
@@ -81,6 +84,7 @@ def _judged(sites: Sites, judge: JudgeName) -> dict[str, Any]:
     causes = sum((Counter(one.causes) for one in own), Counter[str]())
     return {
         "figures": {name: figure(groups, of).as_list() for name, of in FIGURES.items()},
+        "median_f1_of_subjects": _median([pooled(group).f1_at(10.0) for group in groups]),
         "recall_by_d": _bins(groups, total, "recall_by_d"),
         "recall_by_amplitude_mg": _bins(groups, total, "recall_by_amplitude_mg"),
         "timing_error_ms": total.timing_error_ms,
@@ -92,6 +96,11 @@ def _judged(sites: Sites, judge: JudgeName) -> dict[str, Any]:
             for name in ("truths", "found", "false_alarms", "valid_h", "outside_truths", "outside_found")
         },
     }
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None
 
 
 def _by(site: SiteNight, judge: JudgeName) -> SiteScore:
@@ -157,16 +166,24 @@ def _calibration(nights: Sequence[NightResult]) -> dict[str, Any]:
 
 def wear_summary(sites: Sites) -> dict[str, Any]:
     """Sum up time off the body that is called valid, and still time on it that is called not worn."""
-    off_s, valid_s, sure_s, still_s, lost_s = (
-        sum(getattr(site, name) for site in sites)
-        for name in ("off_s", "off_valid_s", "off_confirmed_s", "still_s", "still_lost_s")
-    )
+    spells = [spell for site in sites for spell in site.off]
+    long = [spell for spell in spells if spell.kind in ON_A_TABLE and spell.lasts_s >= LONG_S]
+    kinds = sorted({spell.kind for spell in spells})
+    still_s, lost_s = (sum(getattr(site, name) for site in sites) for name in ("still_s", "still_lost_s"))
     return {
-        "off_h": off_s / 3600,
-        "off_called_valid": valid_s / off_s if off_s else None,
-        "off_called_valid_and_worn": sure_s / off_s if off_s else None,
+        "off": {kind: _off([spell for spell in spells if spell.kind == kind]) for kind in kinds},
+        "on_a_table_an_hour_or_more": _off(long),
         "still_h": still_s / 3600,
         "still_called_not_worn": lost_s / still_s if still_s else None,
+    }
+
+
+def _off(spells: Sequence[OffBody]) -> dict[str, Any]:
+    total_s = sum(spell.lasts_s for spell in spells)
+    return {
+        "hours": total_s / 3600,
+        "called_valid": sum(spell.valid_s for spell in spells) / total_s if total_s else None,
+        "called_valid_and_worn": sum(spell.sure_s for spell in spells) / total_s if total_s else None,
     }
 
 

@@ -1,17 +1,31 @@
-"""The baseline: recordings with added twitches, imported, detected and scored end to end."""
+"""Recordings of real sensors for the evaluation: read, searched, scored, compared at equal recall."""
 
 from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from firmware_host.analysis import load_model
 from firmware_host.errors import BadFileError, NotFoundError
-from firmware_host.learning.baseline import GROUPS, baseline, naive_detector, read_recordings
+from firmware_host.learning.cohort_score import Judge
+from firmware_host.learning.real_score import NAIVE, equal_recall, naive_detector, search
+from firmware_host.learning.recordings import (
+    DEVELOPED,
+    INJECTED,
+    KEPT_ASIDE,
+    SOURCES,
+    STATIC,
+    Recording,
+    read_source,
+)
+from firmware_host.learning.score import score_of
+from firmware_host.learning.summaries import real_summary
 
 KEYS = ("chest00_s0004", "chest01_s0003", "static_r0")
 PEAKS_S = np.arange(8.0, 52.0, 4.0)
@@ -36,28 +50,60 @@ def made_folder(folder: Path, **changes: Any) -> Path:
     return folder
 
 
+def read_recordings(folder: Path) -> list[Recording]:
+    """Read the recordings with added twitches."""
+    return read_source(folder, INJECTED)
+
+
 def test_large_twitches_in_noise_are_found_end_to_end(tmp_path: Path) -> None:
     """Through night, detector and score, large twitches in noise are found in all groups."""
-    seen: list[float] = []
-    result = baseline(made_folder(tmp_path), progress=seen.append)
-
-    assert tuple(result.detector) == tuple(result.naive) == GROUPS
-    for ours, naive in zip(result.detector.values(), result.naive.values(), strict=True):
+    judge = Judge(load_model("plain")[0], "balanced")
+    searched = [search(one, INJECTED, [judge]) for one in read_recordings(made_folder(tmp_path))]
+    for one in searched:
+        ours, naive = score_of(one.outcomes[judge.name]), score_of(one.outcomes[NAIVE])
         assert naive.truths == len(PEAKS_S)
         assert naive.recall == 1
         assert ours.recall is not None
         assert ours.recall >= 0.9
         assert ours.false_alarms == 0
         assert ours.valid_h == pytest.approx(1 / 60, rel=0.15)
-    assert seen[-1] == 1
-    assert json.loads(json.dumps(result.as_dict(), allow_nan=False))["static"]["naive"]["recall"] == 1
-    assert any(line.startswith("  70-150 mg") and "(11/11)" in line for line in result.lines())
+    summary = json.loads(json.dumps(real_summary(searched, [judge.name]), allow_nan=False))
+    assert set(summary["added"]) == {DEVELOPED, KEPT_ASIDE, STATIC}
+    assert summary["added"][STATIC]["naive 5 sigma"]["recall"] == 1
+
+
+def test_equal_recall_lowers_the_score_until_as_many_are_found(tmp_path: Path) -> None:
+    """The bare score is taken where it finds as many added twitches, with the false alarms that it costs."""
+    judge = Judge(load_model("plain")[0], "balanced")
+    one = search(read_recordings(made_folder(tmp_path))[0], INJECTED, [judge])
+    near = np.abs(one.peak_s[:, None] - PEAKS_S).min(axis=1) < 0.15
+    score = np.where(near, 20.0 + np.arange(len(near)), 10.0)
+    extra = np.array([30.0 + 0.5, 40.0 + 0.5])
+    changed = replace(
+        one,
+        peak_s=np.concatenate([one.peak_s, extra]),
+        score=np.concatenate([score, [50.0, 5.0]]),
+        is_valid=np.concatenate([one.is_valid, [True, True]]),
+    )
+    order = np.argsort(changed.peak_s)
+    changed = replace(
+        changed, **{name: getattr(changed, name)[order] for name in ("peak_s", "score", "is_valid")}
+    )
+    compared = equal_recall([changed], [changed], judge.name, 25.0)
+
+    assert compared is not None
+    assert compared["reached"]
+    assert compared["plain_found"] == compared["found"] == compared["truths"]
+    assert compared["score"] == score[near].min()
+    assert compared["added"]["plain_alarms"] == 1
+    assert compared["rest"]["plain_alarms"] == near.sum() + 1
+    assert equal_recall([changed], [], judge.name, 500.0) is None
 
 
 def test_people_are_kept_aside_by_their_number(tmp_path: Path) -> None:
     """A person whose number is a multiple of 3 is kept aside; a sensor on a table is nobody."""
     groups = {each.key: each.group for each in read_recordings(made_folder(tmp_path))}
-    assert groups == dict(zip(KEYS, GROUPS, strict=True))
+    assert groups == dict(zip(KEYS, (DEVELOPED, KEPT_ASIDE, STATIC), strict=True))
 
 
 def test_the_naive_detector_is_as_described(tmp_path: Path) -> None:
@@ -103,14 +149,14 @@ def test_arrays_that_do_not_fit_get_a_sentence(tmp_path: Path, changes: dict[str
         read_recordings(made_folder(tmp_path, **changes))
 
 
-def test_the_baseline_on_the_real_recordings() -> None:
-    """On real rest, large added twitches are found, with fewer false alarms than the naive detector gives."""
+def test_the_real_recordings_are_as_described() -> None:
+    """Every file that the evaluation knows is read; motionless sensors have even times."""
     folder = Path(os.environ.get("TWITCHMAP_REAL_DATA", ""))
-    if not (folder / "injected_twitches.npz").is_file():
+    if not (folder / f"{INJECTED}.npz").is_file():
         pytest.skip("the folder of real recordings (TWITCHMAP_REAL_DATA) is not here")
-    result = baseline(folder)
-    for group in GROUPS:
-        ours, naive = result.detector[group], result.naive[group]
-        large = ours.recall_by_amplitude_mg[-2]
-        assert (large.low, large.recall is not None and large.recall >= 0.9) == (70, True)
-        assert (ours.false_alarms_per_h or 0) < (naive.false_alarms_per_h or 0)
+    counts = {file: len(read_source(folder, file)) for file in SOURCES}
+    assert counts[INJECTED] == 16
+    assert counts["chest_rest_mscardio"] == 115
+    assert min(counts.values()) >= 1
+    still = read_source(folder, "mpu6050_static")[0]
+    assert np.allclose(np.diff(still.time_s), 0.01)
