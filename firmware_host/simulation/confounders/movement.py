@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from scipy import signal
 
@@ -62,14 +64,18 @@ def gross_movement(canvas: Canvas, event: Happening, size_mg: float) -> None:
 )
 def small_movement(canvas: Canvas, event: Happening, size_mg: float) -> None:
     """Add a short movement of a part near one or two sensors."""
-    low = event.rng().uniform(0.5, 2.0)
+    low = round(event.rng().uniform(0.5, 2.0), 1)
     canvas.add(event.start_s, swing(canvas, event, (low, low + 6.0)) * (size_mg / 1000), RATE_HZ)
 
 
 def swing(canvas: Canvas, event: Happening, band_hz: tuple[float, float]) -> Floats:
     """Return noise in a band that rises and falls, (n, 3) at `RATE_HZ`, 1 peak to peak at its largest."""
     n = max(round((event.end_s - event.start_s) * RATE_HZ), 16)
-    band = signal.butter(2, band_hz, "bandpass", fs=RATE_HZ, output="sos")
     noise = canvas.rng(event).standard_normal((n + round(RATE_HZ), 3))
-    wave = signal.sosfilt(band, noise, axis=0)[-n:] * np.sin(np.linspace(0, np.pi, n))[:, None]
+    wave = signal.sosfilt(_band(*band_hz), noise, axis=0)[-n:] * np.sin(np.linspace(0, np.pi, n))[:, None]
     return np.asarray(wave / np.ptp(wave, axis=0).max())
+
+
+@cache
+def _band(low_hz: float, high_hz: float) -> Floats:
+    return np.asarray(signal.butter(2, (low_hz, high_hz), "bandpass", fs=RATE_HZ, output="sos"))
