@@ -22,11 +22,11 @@ LEARN_LEAST = round(5.0 / CELL_S)
 """With fewer usable cells a block says nothing of the noise's shape."""
 LEARN_EACH = 4
 """Blocks of which one is used to learn the noise's shape, after the first ones: it changes slowly."""
-BETWEEN_SAMPLES = 0.85
+BETWEEN_SAMPLES = 0.87
 """A maximum between samples stands at most so little above them, for the fastest twitches."""
-FINE_STEPS = 4
+FINE_STEPS = 3
 """Places between two samples at which the templates are laid to a maximum."""
-FINE_REACH_S = 0.64
+FINE_REACH_S = 0.4
 """What of a template counts there."""
 COMPLEX_S = 0.035
 COMPLEX_SHARE = 0.8
@@ -200,7 +200,7 @@ def _between(
     reach, fine = kernels.shape[0] // 2, 2 * FINE_STEPS + 1
     rows = np.clip(peaks[:, None] + np.arange(-reach, reach + 1), 0, band.shape[1] - 1)
     vectors = (band[:, rows] @ kernels).reshape(3, len(peaks), -1, fine)
-    answers = norm_squared(np.einsum("tab,bktf->ktaf", root, vectors, optimize=True))
+    answers = norm_squared(root @ vectors.transpose(1, 2, 0, 3))
     # What whitened this block may have been learnt on: the size is that of the three samples as they were.
     known = white[:, peaks[:, None] + np.arange(-1, 2)].sum(axis=2).T / floor[:, peaks // plan.cell].T
     scale = known / np.maximum(answers[:, :, ::FINE_STEPS].sum(axis=2), np.float32(1e-30))
