@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
+from threadpoolctl import threadpool_limits
 
 import firmware_host
 from firmware_host.analysis import find_candidates
@@ -145,7 +146,8 @@ def _labelled(
             return Labelled(
                 **{name: arrays[name] for name in arrays.files} | {"valid_h": float(arrays["valid_h"])}
             )
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+    # Sums of several threads differ in their last digits, and the processes of a pool have one thread each.
+    with threadpool_limits(1), tempfile.TemporaryDirectory(dir=scratch) as folder:
         path = Path(folder) / "subject.night"
         twitches = simulate_night(path, spec=one.spec).twitches
         findings = find_candidates(open_night(path), CANDIDATE_SCORE)
