@@ -249,7 +249,7 @@ def _real(result: Data) -> list[str]:
     for name, reason in result["skipped"].items():
         lines += [f"Skipped, {name}: {reason}", ""]
     if not result["real"]:
-        return [*lines, "None was scored.", ""]
+        return [*lines, "Nothing was scored.", ""]
     lines += [one_line(ADDED), ""]
     added = result["real"]["added"]
     for group in (group for group in GROUPS if group in added):

@@ -49,7 +49,7 @@ class Effort:
     twitches_h: float
 
 
-FULL = Effort(subjects=20, hours=8.0, extra_hours=4.0, noise_h=30.0, rates_h=4.0, twitches_h=4.0)
+FULL = Effort(subjects=20, hours=8.0, extra_hours=3.0, noise_h=30.0, rates_h=4.0, twitches_h=8.0)
 QUICK = Effort(subjects=4, hours=1.0, extra_hours=0.5, noise_h=2.0, rates_h=0.0, twitches_h=0.5)
 
 Work = tuple[float, Callable[[], NightResult | NoiseResult | Searched]]
