@@ -77,10 +77,11 @@ def _follow(band: np.ndarray, envelope: np.ndarray, lag: int) -> np.ndarray:
             return np.asarray(at)
         beats = np.stack([band[p - reach : p + reach] for p in at])
         pattern = np.median(beats, axis=0) if turn else beats[len(beats) // 2]
-        around = np.stack([band[p - reach - 10 : p + reach + 10] for p in at])
-        views = np.lib.stride_tricks.sliding_window_view(around, 2 * reach, axis=1)
-        fit = np.einsum("nsji,ij->ns", views, pattern) / np.sqrt(np.square(views).sum(axis=(2, 3)))
-        at = at + np.argmax(fit, axis=1) - 10
+        fit = sum(signal.correlate(band[:, axis], pattern[:, axis], "valid") for axis in range(3))
+        total = np.concatenate([[0], np.square(band).sum(axis=1).cumsum()])
+        fit /= np.sqrt(total[2 * reach :] - total[: -2 * reach])
+        shifts = np.arange(-10, 11)
+        at = at + shifts[np.argmax(fit[at[:, None] - reach + shifts], axis=1)]
     return np.asarray(at[(at > reach) & (at < len(band) - reach)])
 
 
