@@ -26,7 +26,7 @@ from firmware_host.learning.dataset import NEITHER, NOT, TWITCH, Labelled, Subje
 from firmware_host.learning.export_trees import export_trees
 from firmware_host.simulation.cohort import TRAIN_NUMBERS, subject
 from firmware_host.simulation.families import TRAINED
-from firmware_host.simulation.night import SIMULATOR_VERSION
+from firmware_host.simulation.parameters import SIMULATOR_VERSION
 
 Floats = npt.NDArray[np.float64]
 
