@@ -160,11 +160,13 @@ def test_every_command_prints_one_json_document(run: Run, nights: Path) -> None:
         "nights": ["--dir", nights],
         "info": [night], "verify": [night], "amend": [night, "--note", "x"],
         "score": [night, "--truth", nights / "truth.csv"],
+        "evaluate": ["--model", "plain", "--only", "real", "--jobs", "1"],
         "simulate": [nights / "c.night", "--hours", "0.05"],
         "demo": ["--out", nights / "demo", "--hours", "0.05"],
         "import": [nights / "b.night", f"left_calf={nights / 't.csv'}"],
     }  # fmt: skip
-    assert set(calls) == set(commands.list_commands(click.Context(commands)))
+    # Training takes too long here; its own tests read its document.
+    assert {*calls, "train"} == set(commands.list_commands(click.Context(commands)))
     for name, arguments in calls.items():
         code, out, err = run(name, *arguments, "--json")
         assert code == 0, err

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from firmware_host import __version__
 from firmware_host.recording import NightMeta, SensorInfo, create_night
 
-_BLOCK = 6000
+_BLOCK = 1000
+"""Samples: times are read from the stamp of each block, so that long blocks would leave few of them."""
 
 
 def write_one_site(
