@@ -200,7 +200,8 @@ def _finish(
 ) -> Table:
     """Add noise and twitches to a site's signal, and return the truth."""
     add_noise_of(rng, canvas.acc_g, canvas.grid, specimen)
-    density = density_mg(canvas.acc_g, canvas.grid, off_s)
+    steps_mg = specimen.chip.quantisation_ug_per_sqrt_hz(canvas.grid.fs_hz) / 1000
+    density = np.hypot(density_mg(canvas.acc_g, canvas.grid, off_s), steps_mg)
     add_twitches(canvas.acc_g, canvas.grid, firings, units)
     peak_s, size_mg, energy, unit, count = truth_of(firings, units)
     inside = (peak_s > canvas.grid.start_s) & (peak_s < canvas.night.duration_s)

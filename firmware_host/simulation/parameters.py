@@ -75,15 +75,3 @@ class Parameters:
     breath_hz: Range = (0.18, 0.32)
     awake_share: Range = (0.04, 0.125)
     """20 to 60 minutes of eight hours."""
-
-    # The radio.
-    block_s: float = 5.0
-    """The recorder's blocks are shorter; longer ones make a simulated night quicker to write."""
-    jitter_s: float = 0.030
-    """Arrival times over the radio scatter by up to about 30 ms."""
-    stall_share: float = 0.01
-    stall_s: Range = (0.1, 2.0)
-    losses_per_h: float = 1.0
-    loss_s: Range = (0.5, 20.0)
-    lost_share: float = 1 / 16
-    """The second sensor is out of reach for this share of the night: half an hour of eight."""
