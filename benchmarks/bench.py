@@ -20,6 +20,7 @@ from detector import FS_HZ, cpu_of, growth, plain_scipy
 from firmware_host.analysis import detect_night
 from firmware_host.detection.signals import twitch_acceleration
 from firmware_host.recording import NightMeta, SensorInfo, create_night, open_night
+from firmware_host.simulation import simulate_night
 
 NOISE_MG = 0.5
 TWITCHES_PER_H = 375.0
@@ -126,6 +127,11 @@ def main() -> None:
         print(f"peak memory of detecting {some:g} h: {peak_mb(some):.0f} MB")
     for command in (["--help"], ["nights"], ["map", "--help"], ["detect", "--help"]):
         print(f"start-up of `twitchmap {' '.join(command)}`: {start_up_s(command):.2f} s")
+    with tempfile.TemporaryDirectory() as place:
+        took = cpu_of(lambda: simulate_night(Path(place, "simulated"), hours=hours, profile="many"))
+    print(
+        f"simulating {hours:g} h on 4 sites at 100 Hz, everything on: {took:.1f} s CPU (at most 20 for 8 h)"
+    )
     print("import of a CSV file:")
     sys.argv = [importing.__file__, "--hours", str(hours), "--kind", "elapsed", "iso"]
     importing.main()

@@ -29,10 +29,11 @@ from firmware_host.simulation import (
     write_happenings,
     write_truth,
 )
-from firmware_host.simulation.bodies import draw_sleeper
+from firmware_host.simulation.bodies import Grid, draw_sleeper
 from firmware_host.simulation.cohort import TEST_NUMBERS, TRAIN_NUMBERS
 from firmware_host.simulation.happenings import Draft, draw_happenings, kinds
 from firmware_host.simulation.shapes import SHAPES
+from firmware_host.simulation.truth import density_mg
 from firmware_host.simulation.twitches import draw_firings, draw_units, site_rates, truth_of
 from firmware_host.twitches import MERGE_S
 
@@ -184,6 +185,15 @@ def test_a_body_does_not_depend_on_the_sampling_rate(tmp_path: Path) -> None:
     first, second = np.array(slow)
     assert np.median(np.abs(first - second)) < 0.002
     assert np.corrcoef(first, second)[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("fs_hz", [50.0, 100.0, 416.0])
+def test_the_density_of_white_noise_is_its_own(fs_hz: float) -> None:
+    """100 ug per root Hz measures 0.1 mg per root Hz at any rate, also beside a time off the body."""
+    noise_g = 1e-4 * np.sqrt(fs_hz / 2) * np.random.default_rng(1).standard_normal((round(200 * fs_hz), 3))
+    noise_g[: round(90 * fs_hz)] = 0.0
+    grid = Grid(0.0, fs_hz, len(noise_g))
+    assert density_mg(noise_g.astype(np.float32), grid, [(0.0, 90.0)]) == pytest.approx(0.1, rel=0.03)
 
 
 def test_families_are_held_out_by_name() -> None:
