@@ -28,6 +28,8 @@ FINE_STEPS = 3
 """Places between two samples at which the templates are laid to a maximum."""
 FINE_REACH_S = 0.4
 """What of a template counts there."""
+APART_S = MERGE_S - 0.005
+"""Maxima of the statistic stand up to a few milliseconds from the peaks of their bursts, which overlap."""
 COMPLEX_S = 0.035
 COMPLEX_SHARE = 0.8
 """A second maximum so far off and so high is another potential; others are swings of one burst."""
@@ -148,7 +150,7 @@ def pick(
     plan: Plan,
     shadow: Float64,
     lowest: float,
-) -> tuple[Int64, Int64, Float32, Bool]:
+) -> tuple[Int64, Int64, Float32, Bool, Float64]:
     """Find the maxima of the statistic that stand for a burst of their own.
 
     Parameters
@@ -176,22 +178,27 @@ def pick(
         Height of the statistic's maximum, between samples.
     merged : (k,) bool
         Another maximum within 60 ms that is no side lobe: more than one burst.
+    place : (k,) float64
+        Where the maximum lies between samples, at most half a sample from `index`.
     """
     high = np.flatnonzero(square > (BETWEEN_SAMPLES * lowest) ** 2)
     high = high[(high > 0) & (high < len(square) - 1)]
     peaks = high[(square[high] > square[high - 1]) & (square[high] >= square[high + 1])]
     if not len(peaks):
-        return peaks, peaks, np.zeros(0, np.float32), np.zeros(0, bool)
-    height, template = _between(peaks, white, band, floor, root, plan)
+        return peaks, peaks, np.zeros(0, np.float32), np.zeros(0, bool), np.zeros(0)
+    height, template, place = _between(peaks, white, band, floor, root, plan)
     top = height >= lowest**2
-    peaks, template, score = peaks[top], template[top], np.sqrt(height[top])
-    return _one_a_burst(peaks, score, _swings(band, peaks, plan.fs_internal_hz), template, shadow, plan)
+    peaks, template, score, place = peaks[top], template[top], np.sqrt(height[top]), place[top]
+    keep, merged = _one_a_burst(
+        place, score, _swings(band, peaks, plan.fs_internal_hz), template, shadow, plan
+    )
+    return peaks[keep], template[keep], score[keep], merged, place[keep]
 
 
 def _between(
     peaks: Int64, white: Float32, band: Float32, floor: Float32, root: Float32, plan: Plan
-) -> tuple[Float32, Int64]:
-    """Return (k,) the height of the statistic within a sample of each maximum, and the template it is of.
+) -> tuple[Float32, Int64, Float64]:
+    """Return (k,) the height of the statistic at each maximum, the template it is of, and its place.
 
     Without it scores would depend on where the samples fall: the statistic has twice the bandwidth of the
     templates' answers, so the answers are what can be known between samples.
@@ -208,9 +215,12 @@ def _between(
     each, best = np.arange(len(peaks)), np.argmax(heights.reshape(len(peaks), -1), axis=1)
     template, at = best // fine, np.clip(best % fine, 1, fine - 2)
     before, here, after = (heights[each, template, at + step] for step in (-1, 0, 1))
-    vertex = here + (after - before) ** 2 / np.maximum(8 * (2 * here - before - after), np.float32(1e-9))
+    bend = np.maximum(2 * here - before - after, np.float32(1e-9))
     inner = (here >= before) & (here >= after)
-    return np.where(inner, vertex, np.maximum(before, np.maximum(here, after))), template
+    height = np.where(inner, here + (after - before) ** 2 / (8 * bend), np.maximum(before, after))
+    step = (at - FINE_STEPS + np.where(inner, (after - before) / (2 * bend), 0.0)) / FINE_STEPS
+    # No further than half a sample, so that maxima stay in order.
+    return height, template, peaks + np.clip(step, -0.5, 0.5)
 
 
 @lru_cache(maxsize=16)
@@ -259,19 +269,19 @@ def _stairs(steps: tuple[tuple[float, float], ...], lag_s: Float64) -> Float64:
 
 
 def _one_a_burst(
-    peaks: Int64, score: Float32, swing: Float32, template: Int64, shadow: Float64, plan: Plan
-) -> tuple[Int64, Int64, Float32, Bool]:
+    place: Float64, score: Float32, swing: Float32, template: Int64, shadow: Float64, plan: Plan
+) -> tuple[Int64, Bool]:
     """Keep the largest maxima first; each hides its side lobes and takes in what lies within 60 ms."""
-    merge, apart = MERGE_S * plan.fs_internal_hz, COMPLEX_S * plan.fs_internal_hz
+    merge, apart = APART_S * plan.fs_internal_hz, COMPLEX_S * plan.fs_internal_hz
     reach, opposed = shadow.shape[1] // 2, OPPOSED_S * plan.fs_internal_hz
-    first = np.searchsorted(peaks, peaks - reach).tolist()
-    stop = np.searchsorted(peaks, peaks + reach, "right").tolist()
+    first = np.searchsorted(place, place - reach).tolist()
+    stop = np.searchsorted(place, place + reach, "right").tolist()
     order = np.argsort(-score, kind="stable").tolist()
-    free = [True] * len(peaks)
-    merged = np.zeros(len(peaks), bool)
+    free = [True] * len(place)
+    merged = np.zeros(len(place), bool)
     kept = []
     # A few neighbours each: plain numbers are quicker here than arrays.
-    at, height, shape, hides = peaks.tolist(), score.tolist(), template.tolist(), shadow.tolist()
+    at, height, shape, hides = place.tolist(), score.tolist(), template.tolist(), shadow.tolist()
     way = swing.tolist()
     for i in order:
         if not free[i]:
@@ -281,7 +291,7 @@ def _one_a_burst(
         for m in members:
             for j in range(first[m], stop[m]):
                 lag = at[j] - at[m]
-                share = hides[shape[m]][lag + reach]
+                share = hides[shape[m]][round(lag) + reach]
                 if abs(lag) <= opposed and sum(map(mul, way[j], way[m])) < OPPOSED_COSINE:
                     share = max(share, OPPOSED_SHARE)
                 lobe = height[j] < share * height[m]
@@ -293,4 +303,4 @@ def _one_a_burst(
         other = (j for j in members if abs(at[j] - at[i]) >= apart and shape[i] < len(hides) - 1)
         merged[i] = any(height[j] >= COMPLEX_SHARE * height[i] for j in other)
     keep = np.sort(np.array(kept, np.int64))
-    return peaks[keep], template[keep], score[keep], merged[keep]
+    return keep, merged[keep]

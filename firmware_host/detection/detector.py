@@ -225,7 +225,7 @@ class SiteDetector:
         )
         wide = ring.cells(start - MARGIN, stop + MARGIN)
         samples = slice(wide.start * plan.cell, wide.stop * plan.cell)
-        index, template, score, merged = pick_stage.pick(
+        index, template, score, merged, place = pick_stage.pick(
             ring.square[samples],
             ring.white[:, samples],
             ring.band[:, samples],
@@ -238,16 +238,16 @@ class SiteDetector:
         if not len(index):
             return
         alone = np.array([len(ring.square)])
-        half = np.concatenate([alone, (index[1:] - index[:-1]) / 2.0, alone])
+        middle = (place[1:] + place[:-1]) / 2.0
+        left = np.concatenate([alone, index[1:] - middle])
+        right = np.concatenate([middle - index[:-1], alone])
         index = index + samples.start
         cell = index // plan.cell
         final = (cell >= here.start) & (cell < here.stop) & (kind[cell] == Kind.VALID)
         if final.any():
             index = index[final]
             train = self._beats(start, stop, moving, index)
-            self._cut(
-                index, template[final], score[final], merged[final], half[:-1][final], half[1:][final], train
-            )
+            self._cut(index, template[final], score[final], merged[final], left[final], right[final], train)
 
     def _beats(self, start: int, stop: int, moving: Bool, index: pick_stage.Int64) -> Table:
         """Measure how candidates (positions in the ring) fit the heartbeat."""

@@ -110,9 +110,9 @@ def make_bursts(cut: Snippets, fs_internal_hz: float, bandwidth_hz: float) -> Bu
     time_s = (np.arange(fine) - middle) * dt_s
     # Half the merging time from the middle to each neighbour: the maxima of two events stay 60 ms apart.
     left_s, right_s = (
-        np.clip(side / fs_internal_hz - MERGE_S / 2, 0.0, PEAK_REACH_S) for side in (cut.left, cut.right)
+        np.minimum(side / fs_internal_hz - MERGE_S / 2, PEAK_REACH_S) for side in (cut.left, cut.right)
     )
-    reachable = (time_s >= -left_s[:, None]) & (time_s <= right_s[:, None])
+    reachable = (time_s >= -left_s[:, None] - dt_s) & (time_s <= right_s[:, None] + dt_s)
     top = np.argmax(np.where(reachable, power, -1.0), axis=1)
     peak = np.clip(_sub_sample(power, top), middle - left_s / dt_s, middle + right_s / dt_s)
     envelope = (power + norm_squared(quadrature)) * np.float32(0.5)
