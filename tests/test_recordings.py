@@ -97,6 +97,7 @@ def test_equal_recall_lowers_the_score_until_as_many_are_found(tmp_path: Path) -
     assert compared["score"] == score[near].min()
     assert compared["added"]["plain_alarms"] == 1
     assert compared["rest"]["plain_alarms"] == near.sum() + 1
+    assert (compared["added"]["fewer"], compared["added"]["at_least"]) == (1.0, True)  # ours has none
     assert equal_recall([changed], [], judge.name, 500.0) is None
 
 

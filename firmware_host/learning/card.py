@@ -276,10 +276,11 @@ def _equal(real: Data) -> list[str]:
                 if one is None or judge.startswith("plain"):
                     continue
                 least = f"{one['least_mg']:g} mg and up" if one["least_mg"] else "all"
-                at_least = "" if one["reached"] else " at least"
                 cells = [
-                    f"{each['alarms']} / {each['plain_alarms']} in {60 * each['valid_h']:.1f} min"
-                    + (f": {each['fewer']:.1f} times fewer{at_least}" if each["fewer"] else "")
+                    f"{each['alarms']} / {each['plain_alarms']} in {60 * each['valid_h']:.1f} min: "
+                    f"{'at least ' * each['at_least']}{each['fewer']:.1f} times fewer"
+                    if each["fewer"] is not None
+                    else "-"
                     for each in (one["added"], one["rest"])
                 ]
                 found = f"{one['found']} / {one['plain_found']} of {one['truths']}"

@@ -112,7 +112,8 @@ def equal_recall(
     Returns
     -------
     Found and truths of both, the score, false alarms of both in both sorts of recordings, and how many times
-    fewer; `reached` is False where no score finds as many: then the lowest stands here. None without truths.
+    fewer (with none of ours: as if it were one). `reached` is False where no score finds as many: then the
+    lowest stands here. None without truths.
     """
     found, truths = found_share(added, judge, least_mg)
     if not truths:
@@ -139,7 +140,8 @@ def equal_recall(
         ours = sum(int(one.outcomes[judge].false.sum()) for one in recordings)
         result[name] = {
             "valid_h": hours, "alarms": ours, "plain_alarms": plain,
-            "fewer": plain / ours if ours else None,
+            "fewer": plain / max(ours, 1) if hours else None,
+            "at_least": plain_found < found or not ours,
         }  # fmt: skip
     return result
 
