@@ -110,6 +110,15 @@ def test_turning_the_sensor_changes_nothing(seed: int) -> None:
         np.testing.assert_allclose(one.candidates[name], two.candidates[name], rtol=0.01, atol=0.02)
 
 
+@pytest.mark.parametrize("scale", [0.95, 1.05])
+def test_a_wrong_scale_of_one_axis_changes_little(scale: float) -> None:
+    """An axis that reads 5 % too much or too little gives the same counts within 2 %."""
+    signal = twitching(600, seed=8, per_min=40.0)
+    whole = len(counted_s(detect(signal.acc_g)))
+    other = len(counted_s(detect(signal.acc_g * np.float32([1, scale, 1]))))
+    assert other == pytest.approx(whole, rel=0.02)
+
+
 def test_the_rate_hardly_matters() -> None:
     """One body sampled at 100, 200 and 416 Hz: the same counts within 2 %, each event of the same size."""
     counts, found_s, sizes = [], [], []
@@ -224,7 +233,7 @@ def test_two_potentials_within_60_ms_are_one_complex_event() -> None:
     assert flagged[~pair].mean() < 0.05
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, 1, 6])
 def test_two_events_are_never_closer_than_60_ms(seed: int) -> None:
     """Of 300 twitches a minute many overlap; the peaks of what is counted stay 60 ms apart."""
     signal = Signal(300, seed=seed)

@@ -28,7 +28,7 @@ from firmware_host.detection.signals import (
     Float64,
     make_plan,
 )
-from firmware_host.twitches import Column, Flag, Kind, Table, dtype_of
+from firmware_host.twitches import MERGE_S, Column, Flag, Kind, Table, dtype_of
 
 CANDIDATE_COLUMNS: tuple[Column, ...] = (
     Column(
@@ -239,6 +239,9 @@ class SiteDetector:
             return
         alone = np.array([len(ring.square)])
         middle = (place[1:] + place[:-1]) / 2.0
+        # Middles 60 ms apart at least leave each peak room.
+        room = np.arange(len(middle)) * MERGE_S * plan.fs_internal_hz
+        middle = np.maximum.accumulate(middle - room) + room
         left = np.concatenate([alone, index[1:] - middle])
         right = np.concatenate([middle - index[:-1], alone])
         index = index + samples.start
