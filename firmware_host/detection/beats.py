@@ -1,0 +1,206 @@
+"""Following the heartbeat: its period in the envelope, then each beat, by likeness and regularity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft, ndimage
+
+from firmware_host.detection.candidates import norm_squared
+from firmware_host.detection.signals import Bool, Float32, Float64
+
+PERIOD_S = (0.45, 1.7)
+"""35 to 133 beats a minute."""
+ENVELOPE_HZ = 20.0
+WINDOW_S, STEP_S = 20.0, 5.0
+"""Longer windows blur the period where the heart follows the breath."""
+CLIP = 3.0
+"""The envelope is clipped at so many times its median: twitches and beats of any size count alike."""
+SUBHARMONIC = 0.8
+"""The shortest lag that correlates so well beside the best is the period: beats correlate over two."""
+SEEDS = 16
+"""Bursts of which the one that recurs best becomes the first template."""
+SEARCH = 0.18
+"""It is looked for so far around a period before and after, as a share of the period."""
+BURST_S = (0.15, 0.30)
+"""A beat is recognised from so long before its middle to so long after it."""
+PASSES = 3
+APART_S = 0.12
+LIKE = 0.3
+"""Likeness from which on a maximum may be a beat."""
+STRAY = 6.0
+"""Price of an interval's squared logarithmic deviation from the period, in beats of perfect likeness."""
+SKIP, SKIP_S = 1.0, 3.0
+"""Price of missing beats, up to so long."""
+AGAIN = 1.5
+"""Price of following on after a longer pause."""
+STRAYED = 0.45
+"""An interval that deviates so far (logarithm) says nothing of the period."""
+UNSTEADY = 0.12
+"""Deviation of an interval from the period, as a share, at which trust falls to a third."""
+LEAST_BEATS = 8
+NEIGHBOURS = 9
+"""Beats whose median is what is usual near one."""
+
+Int64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Beats:
+    """The followed beats: sample of each, likeness to the template, and trust in it and its neighbours."""
+
+    at: Int64
+    like: Float64
+    trust: Float64
+
+
+def local_period(band_mg: Float32, usable: Bool, cell: int, fs_hz: float) -> tuple[Float64, Float64, Float64]:
+    """Return the middles of windows in s, and the envelope's period in s and its strength in each."""
+    q = max(1, round(fs_hz / ENVELOPE_HZ))
+    rate = fs_hz / q
+    count = band_mg.shape[1] // q
+    envelope = np.sqrt(norm_squared(band_mg[:, : count * q])).reshape(count, q).mean(axis=1)
+    there = usable.repeat(cell)[: count * q : q].astype(np.float32)
+    length, step = min(round(WINDOW_S * rate), count), round(STEP_S * rate)
+    starts = np.arange(0, count - length + 1, step)
+    rows = starts[:, None] + np.arange(length)
+    values, mask = envelope[rows], there[rows]
+    limit = CLIP * np.median(values, axis=1, keepdims=True)
+    values = np.minimum(values, limit)
+    known = np.maximum(mask.sum(axis=1, keepdims=True), 1.0)
+    values = (values - (values * mask).sum(axis=1, keepdims=True) / known) * mask
+    first, last = round(PERIOD_S[0] * rate), round(PERIOD_S[1] * rate)
+    both = np.float32(length) - np.arange(first, last + 1, dtype=np.float32)
+    if not usable.all():
+        both = np.maximum(_lagged(mask)[:, first : last + 1], 0.3 * length)
+    product = _lagged(values)
+    like = product[:, first : last + 1] / (both * np.maximum(product[:, :1] / known, 1e-12))
+    each = np.arange(len(starts))
+    peak = np.zeros(like.shape, bool)
+    peak[:, 1:-1] = (like[:, 1:-1] >= like[:, :-2]) & (like[:, 1:-1] > like[:, 2:])
+    best = np.where(peak, like, -1.0)
+    top = np.argmax(best >= SUBHARMONIC * np.maximum(best.max(axis=1, keepdims=True), 0.0), axis=1)
+    top = np.clip(top, 1, like.shape[1] - 2)
+    one, two, three = (like[each, top + k] for k in (-1, 0, 1))
+    bend = np.minimum(one - 2 * two + three, -1e-9)
+    period_s = (top + first + np.clip(0.5 * (one - three) / bend, -0.5, 0.5)) / rate
+    strength = np.where(known[:, 0] >= 0.3 * length, np.clip(two, 0.0, 1.0), 0.0)
+    return (starts + length / 2) / rate, period_s, strength.astype(float)
+
+
+def _lagged(values: Float32) -> Float32:
+    """Return the sums of products of each row with itself a lag later."""
+    size = fft.next_fast_len(2 * values.shape[1], real=True)
+    return np.asarray(fft.irfft(np.abs(fft.rfft(values, size, axis=1)) ** 2, size, axis=1))
+
+
+def follow(band_mg: Float32, period: Float64, fs_hz: float) -> Beats:
+    """Follow the beats: the burst that recurs best is the first template, their mean the next ones.
+
+    `period` (samples,) is the expected one in samples.
+    """
+    before, after = (round(side * fs_hz) for side in BURST_S)
+    template = _seed(band_mg, period, before, after, fs_hz)
+    none = Beats(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
+    if template is None:
+        return none
+    lags = np.arange(-before, after)
+    for step in range(PASSES):
+        like = _likeness(band_mg, template, before)
+        at = _chain(like, period, fs_hz)
+        if len(at) < LEAST_BEATS:
+            return none
+        every, here = np.diff(at).astype(float), period[at[1:]]
+        # A missing beat, or a gap, says nothing of the period.
+        every = np.where(np.abs(np.log(every / here)) < STRAYED, every, here)
+        smooth = ndimage.median_filter(every, 5, mode="nearest")
+        if step == PASSES - 1:
+            break
+        period = np.interp(np.arange(len(period)), at[1:] - every / 2, smooth)
+        good = at[like[at] >= np.median(like[at])]
+        template = band_mg[:, good[:, None] + lags].mean(axis=1)
+    stray = np.abs(np.diff(at, prepend=at[0] - every[0]) / period[at] - 1.0)
+    steady = np.exp(-((ndimage.median_filter(stray, NEIGHBOURS, mode="nearest") / UNSTEADY) ** 2))
+    typical = ndimage.median_filter(like[at], NEIGHBOURS, mode="nearest")
+    return Beats(at, like[at].astype(float), steady * np.maximum(typical, 0.0))
+
+
+def _seed(band_mg: Float32, period: Float64, before: int, after: int, fs_hz: float) -> Float32 | None:
+    """Return (3, samples): the largest burst of some period that recurs best a period before and after."""
+    n = band_mg.shape[1]
+    power = ndimage.uniform_filter1d(norm_squared(band_mg), max(1, round(0.1 * fs_hz)))
+    reach = int(1.2 * PERIOD_S[1] * fs_hz) + after
+    best, found = -1.0, None
+    for start in np.linspace(reach, n - 2 * reach, SEEDS).astype(int).tolist():
+        t = int(period[start])
+        at = start + int(np.argmax(power[start : start + t]))
+        if power[at] <= 0 or at + reach + after > n:
+            continue
+        burst = band_mg[:, at - before : at + after]
+        size = np.linalg.norm(burst)
+        likes = []
+        for middle in (at - t, at + t):
+            search = round(SEARCH * t)
+            part = band_mg[:, middle - search - before : middle + search + after]
+            windows = np.lib.stride_tricks.sliding_window_view(part, before + after, axis=1)
+            norms = np.sqrt(np.einsum("awl,awl->w", windows, windows))
+            likes.append(
+                float((np.einsum("awl,al->w", windows, burst) / np.maximum(norms * size, 1e-9)).max())
+            )
+        if sum(likes) > best:
+            best, found = sum(likes), burst
+    return found
+
+
+def _likeness(band_mg: Float32, template: Float32, before: int) -> Float32:
+    """Return (samples,) the normalised correlation with the template; much larger bursts are not scaled down.
+
+    So a beat under a twitch keeps its place, and noise of the same shape is no beat.
+    """
+    n, length = band_mg.shape[1], template.shape[1]
+    size = fft.next_fast_len(n + length, real=True)
+    product = fft.rfft(band_mg, size) * np.conj(fft.rfft(template, size))
+    dot = np.zeros(n, np.float32)
+    dot[before : n - length + before] = fft.irfft(product.sum(axis=0), size)[: n - length]
+    total = float(np.vdot(template, template))
+    energy = ndimage.uniform_filter1d(norm_squared(band_mg), length, mode="constant") * length
+    shift = length // 2 - before
+    energy = np.roll(energy, -shift)
+    return np.asarray(np.minimum(dot / np.sqrt(np.clip(energy, 0.25 * total, 4 * total) * total), 1.0))
+
+
+def _chain(like: Float32, period: Float64, fs_hz: float) -> Int64:
+    """Return the likeliest beats: maxima of likeness whose distances fit the period (dynamic programming)."""
+    reach = round(APART_S * fs_hz)
+    top = (like == ndimage.maximum_filter1d(like, 2 * reach + 1)) & (like > LIKE)
+    at = np.flatnonzero(top)
+    if len(at) < 2:
+        return at
+    # A few predecessors each: plain numbers are quicker here than arrays.
+    place, value, every = at.tolist(), like[at].tolist(), period[at].tolist()
+    first = np.searchsorted(at, at - SKIP_S * fs_hz).tolist()
+    log = np.log(np.arange(1, int(SKIP_S * fs_hz) + 2)).tolist()
+    score, link = list(value), [-1] * len(at)
+    far, far_score, done = -1, AGAIN, 0
+    for j in range(len(at)):
+        for i in range(done, first[j]):
+            if score[i] > far_score:
+                far, far_score = i, score[i]
+        done = max(done, first[j])
+        own, best, chosen = log[round(every[j])], far_score - AGAIN, far
+        for i in range(j - 1, first[j] - 1, -1):
+            stray = log[place[j] - place[i]] - own
+            price = STRAY * stray * stray
+            if stray > 0.0 and price > SKIP:
+                price = SKIP
+            gain = score[i] - price
+            if gain > best:
+                best, chosen = gain, i
+        score[j], link[j] = value[j] + best, chosen
+    j, chain = int(np.argmax(score)), []
+    while j >= 0:
+        chain.append(place[j])
+        j = link[j]
+    return np.array(chain[::-1], np.int64)
