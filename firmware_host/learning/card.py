@@ -276,13 +276,7 @@ def _equal(real: Data) -> list[str]:
                 if one is None or judge.startswith("plain"):
                     continue
                 least = f"{one['least_mg']:g} mg and up" if one["least_mg"] else "all"
-                cells = [
-                    f"{each['alarms']} / {each['plain_alarms']} in {60 * each['valid_h']:.1f} min: "
-                    f"{'at least ' * each['at_least']}{each['fewer']:.1f} times fewer"
-                    if each["fewer"] is not None
-                    else "-"
-                    for each in (one["added"], one["rest"])
-                ]
+                cells = [_fewer(each) for each in (one["added"], one["rest"])]
                 found = f"{one['found']} / {one['plain_found']} of {one['truths']}"
                 rows.append((group, judge, least, found, f"{one['score']:.2f}", *cells))
     header = (
@@ -295,6 +289,13 @@ def _equal(real: Data) -> list[str]:
         "false, rest",
     )
     return [*lines, *_table(header, rows), ""] if rows else []
+
+
+def _fewer(own: Data) -> str:
+    text = f"{own['alarms']} / {own['plain_alarms']} in {60 * own['valid_h']:.1f} min"
+    if own["fewer"] is None:
+        return text if own["valid_h"] else "-"
+    return f"{text}: {'at least ' * own['at_least']}{own['fewer']:.1f} times fewer"
 
 
 def _rest(real: Data) -> list[str]:

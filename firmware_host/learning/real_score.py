@@ -140,7 +140,7 @@ def equal_recall(
         ours = sum(int(one.outcomes[judge].false.sum()) for one in recordings)
         result[name] = {
             "valid_h": hours, "alarms": ours, "plain_alarms": plain,
-            "fewer": plain / max(ours, 1) if hours else None,
+            "fewer": plain / max(ours, 1) if plain or ours else None,
             "at_least": plain_found < found or not ours,
         }  # fmt: skip
     return result
