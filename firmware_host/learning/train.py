@@ -46,9 +46,9 @@ NOISE_BODY = ("breath",)
 EMPTY_TIMES = 4.0
 """White noise is cheap and its false alarms are rare: nights so many times longer."""
 
-MOST_ROWS = 300.0
+MOST_ROWS = 1000.0
 """Weight of one night's twitches together, and of its other candidates: a night of ten thousand heartbeats or
-twitches teaches no more than some hundred. The calibration puts the true shares back."""
+twitches teaches no more than a thousand. The calibration puts the true shares back."""
 RATE_SCALES = (0.3, 1.0, 3.0)
 """Times the rates of the subject's profile: nights with next to none, few and very many twitches."""
 ALONE_SHARE = 0.25
