@@ -29,6 +29,9 @@ HEART_COLUMNS: tuple[Column, ...] = (
     Column("heart_twin_all", "f4", "", "median correlation with the nearest beats"),
     Column("heart_stand", "f4", "", "amplitude of what is left over the usual one at this phase of a beat"),
     Column("heart_stand_high", "f4", "", "the same over what one beat in seven has left at this phase"),
+    Column(
+        "heart_swerve", "f4", "", "deviation from the mean of the beats near over the usual one at its phase"
+    ),
 )
 HEART_DTYPE = dtype_of(HEART_COLUMNS)
 CONTEXT = round(20.0 / CELL_S)
@@ -48,6 +51,8 @@ COMPONENTS = 8
 
 BELIEVED = (0.05, 0.2)
 """Share of their energy that beats must predict of each other to be believed not at all, and wholly."""
+UNUSUAL = 1.5
+"""Cycles that deviate so many times the median speak less for how beats vary."""
 TWINS, BEST_TWINS = 32, 8
 TWIN_AT_S = np.arange(-4, 7) * 0.02
 """Where candidates are compared: most of their power lies below 25 Hz."""
@@ -88,7 +93,7 @@ def measure(
     noise = 3 * floor * len(offset)
     rows["heart_left"] = rows["heart_twin_left"] = 1.0
     rows["heart_left_d"] = _d(energy - noise, density, fs_hz)
-    rows["heart_stand"] = rows["heart_stand_high"] = np.sqrt(energy / noise)
+    rows["heart_stand"] = rows["heart_stand_high"] = rows["heart_swerve"] = np.sqrt(energy / noise)
     clean = band_mg if usable.all() else band_mg * usable.repeat(cell)
     middle_s, period_s, strength = local_period(clean, usable, cell, fs_hz)
     rows["heart_strength"] = np.interp(at / fs_hz, middle_s, strength)
@@ -127,13 +132,14 @@ def _compare(
     whole = gone[span[:, -1] + before + 1] - gone[span[:, 0] + before] < edge
     if whole.sum() < LEAST_BEATS:
         return
-    predicted = _predict(cycles, place / fs_hz, like * whole)
+    usual_beat, predicted = _predict(cycles, place / fs_hz, like * whole)
     box = np.ones(2 * core + 1, np.float32)
 
     def energy(x: Float32) -> Float32:
         return np.asarray(ndimage.convolve1d(norm_squared(x), box, axis=1, mode="nearest"))
 
     left, own, mean = energy(cycles - predicted), energy(cycles), energy(predicted)
+    swerve = energy(cycles - usual_beat)
     both = ndimage.convolve1d((cycles * predicted).sum(axis=1), box, axis=1, mode="nearest")
     share = norm_squared(cycles - predicted).sum(axis=1) / np.maximum(norm_squared(cycles).sum(axis=1), 1e-9)
     beat = np.searchsorted(place - before + edge, at, side="right") - 1
@@ -142,8 +148,9 @@ def _compare(
     if not len(good):
         return
     i, j = beat[good], column[good]
-    usual = np.sort(left[whole][:, j].T, axis=1)
-    middle, high = usual[:, usual.shape[1] // 2], usual[:, int(0.86 * (usual.shape[1] - 1))]
+    middle, high = _ranked(left[whole][:, j])
+    least = 0.5 * noise[good]
+    strays, _high = _ranked(swerve[whole][:, j])
     here, noise = left[i, j], noise[good]
     explains = 1.0 - ndimage.median_filter(share, NEIGHBOURS, mode="nearest")[i]
     values = {
@@ -153,13 +160,21 @@ def _compare(
         "heart_match": both[i, j] / np.sqrt(np.maximum(own[i, j] * mean[i, j], 1e-9)),
         "heart_left": here / np.maximum(own[i, j], 1e-9),
         "heart_left_d": _d(here - noise, density[good], fs_hz),
-        "heart_stand": np.sqrt(here / np.maximum(middle, 0.5 * noise)),
-        "heart_stand_high": np.sqrt(here / np.maximum(high, 0.5 * noise)),
+        "heart_stand": np.sqrt(here / np.maximum(middle, least)),
+        "heart_stand_high": np.sqrt(here / np.maximum(high, least)),
+        "heart_swerve": np.sqrt(swerve[i, j] / np.maximum(strays, least)),
     }
     values |= _twins(padded, place + before, i, at[good] + before, fs_hz)
     believed = np.clip((explains - BELIEVED[0]) / (BELIEVED[1] - BELIEVED[0]), 0.0, 1.0)
     for name, value in values.items():
         rows[name][good] += (believed * (value - rows[name][good])).astype(np.float32)
+
+
+def _ranked(values: Float32) -> tuple[Float32, Float32]:
+    """Return of each column the median, and what one value in seven exceeds."""
+    ordered = np.sort(values.T, axis=1)
+    last = ordered.shape[1] - 1
+    return ordered[:, (last + 1) // 2], ordered[:, int(0.86 * last)]
 
 
 def _twins(padded: Float32, place: Int64, beat: Int64, at: Int64, fs_hz: float) -> dict[str, Float32]:
@@ -207,11 +222,11 @@ def _largest(gram: Float32, count: int) -> tuple[Float64, Float64]:
     return values, basis @ turn
 
 
-def _predict(cycles: Float32, time_s: Float64, like: Float64) -> Float32:
-    """Return (beats, 3, samples): each cycle as predicted from the others.
+def _predict(cycles: Float32, time_s: Float64, like: Float64) -> tuple[Float32, Float32]:
+    """Return (beats, 3, samples) twice: the mean of the cycles near each, and each as predicted.
 
-    It is the mean of the cycles near in time and what all cycles vary in together; large events in single
-    cycles are cut down to the usual size first.
+    Predicted is that mean with what all cycles vary in together; large events in single cycles are cut down
+    to the usual size first.
     """
     count = len(cycles)
     size = np.sqrt(norm_squared(cycles))
@@ -224,9 +239,14 @@ def _predict(cycles: Float32, time_s: Float64, like: Float64) -> Float32:
     weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1e-9)
     mean = weight.astype(np.float32) @ tame
     apart = (tame - mean) * (like > 0)[:, None].astype(np.float32)
+    # A twitch on a beat must not become a way in which beats vary.
+    strange = np.linalg.norm(apart, axis=1)
+    usual = UNUSUAL * np.median(strange[like > 0])
+    apart *= np.minimum(1.0, usual / np.maximum(strange, 1e-9))[:, None] ** 2
     values, vectors = _largest(apart @ apart.T, min(COMPONENTS, count - 2))
     scale = np.sqrt(np.maximum(values, 1e-9))
     ways = (vectors / scale).T.astype(np.float32) @ apart
     share = (cycles.reshape(count, -1) - mean) @ ways.T
     most = (2.5 * scale / np.sqrt(count)).astype(np.float32)
-    return np.asarray((mean + np.clip(share, -most, most) @ ways).reshape(cycles.shape))
+    predicted = mean + np.clip(share, -most, most) @ ways
+    return mean.reshape(cycles.shape), predicted.reshape(cycles.shape)
