@@ -20,7 +20,7 @@ CLIP = 3.0
 """The envelope is clipped at so many times its median: twitches and beats of any size count alike."""
 SUBHARMONIC = 0.8
 """The shortest lag that correlates so well beside the best is the period: beats correlate over two."""
-SEEDS = 16
+SEEDS = 12
 """Bursts of which the one that recurs best becomes the first template."""
 SEARCH = 0.18
 """It is looked for so far around a period before and after, as a share of the period."""

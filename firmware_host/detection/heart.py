@@ -24,7 +24,7 @@ HEART_COLUMNS: tuple[Column, ...] = (
     Column("heart_match", "f4", "", "correlation of the candidate with what the beats predict"),
     Column("heart_left", "f4", "", "share of the candidate's energy that the beats do not predict"),
     Column("heart_left_d", "f4", "", "d of what the beats do not predict"),
-    Column("heart_twin", "f4", "", "correlation with the likest eight of the 32 nearest beats at this phase"),
+    Column("heart_twin", "f4", "", "correlation with the likest six of the 24 nearest beats at this phase"),
     Column("heart_twin_left", "f4", "", "share of energy that differs from these, their size hardly changed"),
     Column("heart_twin_all", "f4", "", "median correlation with the nearest beats"),
     Column("heart_stand", "f4", "", "amplitude of what is left over the usual one at this phase of a beat"),
@@ -53,10 +53,10 @@ BELIEVED = (0.05, 0.2)
 """Share of their energy that beats must predict of each other to be believed not at all, and wholly."""
 UNUSUAL = 1.5
 """Cycles that deviate so many times the median speak less for how beats vary."""
-TWINS, BEST_TWINS = 32, 8
+TWINS, BEST_TWINS = 24, 6
 TWIN_AT_S = np.arange(-4, 7) * 0.02
 """Where candidates are compared: most of their power lies below 25 Hz."""
-TWIN_LAGS_S = np.arange(-4, 5) * 0.01
+TWIN_LAGS_S = np.arange(-3, 4) * 0.01
 TWIN_GAIN = (0.6, 1.7)
 TWINS_REACH_S = 2.5
 
