@@ -17,6 +17,7 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from threadpoolctl import threadpool_limits
 
 import firmware_host
+from firmware_host import body
 from firmware_host.detection.classifier import MODEL_FEATURES, model_from_dict
 from firmware_host.detection.context import CANDIDATE_SCORE
 from firmware_host.errors import BadValueError
@@ -30,17 +31,19 @@ from firmware_host.simulation.parameters import SIMULATOR_VERSION
 
 Floats = npt.NDArray[np.float64]
 
-SUBJECTS = 300
+SUBJECTS = 350
 HOURS = 1.0
-FEWEST = 30
+FEWEST = 35
 """With fewer subjects some part would lack a situation."""
 MOST = 10_000
 
-MIX = ("body", "silent", "noise", "body", "silent", "empty")
-"""What subject i stands for, over and over: a body as drawn; the same without a twitch; no body, so that weak
-twitches of a quiet sensor are learnt; nothing but white noise, long, of one chip."""
+MIX = ("body", "silent", "trunk", "noise", "body", "silent trunk", "empty")
+"""What subject i stands for, over and over: a body as drawn; the same without a twitch; sensors on the trunk
+alone, where each heartbeat is as large as a twitch, with and without twitches; no body, so that weak twitches
+of a quiet sensor are learnt; nothing but white noise, long, of one chip."""
 PARTS = ("fit", "calibrate", "fit", "held", "fit")
-"""What subject i is used for; as 5 and 6 have no common divisor, every part gets every situation."""
+"""What subject i is used for; as 5 and 7 have no common divisor, every part gets every situation."""
+TRUNK_SITES = tuple(name for name, place in body.SITES.items() if place.region == "thoracic")
 NOISE_BODY = ("breath",)
 """Breath lies below the band; without it a sensor that shows no twitch would not be taken for worn."""
 EMPTY_TIMES = 4.0
@@ -121,9 +124,12 @@ def draw_subjects(seed: int, count: int, hours: float = HOURS) -> list[Subject]:
         spec = replace(subject(number, TRAINED), hours=hours, rate_scale=float(rng.choice(RATE_SCALES)))
         if rng.random() < ALONE_SHARE:
             spec = replace(spec, sites=spec.sites[:1], chips=(spec.chips or ())[:1] or None)
+        if "trunk" in situation:
+            sites = rng.choice(TRUNK_SITES, min(len(spec.sites), 2), replace=False).tolist()
+            spec = replace(spec, sites=tuple(sites), chips=(spec.chips or ())[: len(sites)] or None)
         if situation in {"noise", "empty"}:
             spec = replace(spec, confounders=NOISE_BODY)
-        if situation in {"silent", "empty"}:
+        if situation in {"silent", "silent trunk", "empty"}:
             spec = replace(spec, rate_scale=0.0)
         if situation == "empty":
             chip = TRAINED.chips[i // (len(MIX) * len(PARTS)) % len(TRAINED.chips)]

@@ -57,8 +57,10 @@ def shape(name: str, *, held_out: bool = False) -> Callable[[Draw], Draw]:
 
 
 def draw_rise_s(rng: np.random.Generator) -> float:
-    """Draw a time to peak: 30-120 ms around 60 (single units 35-98 ms, Sica & McComas 1971)."""
-    return float(np.clip(rng.lognormal(np.log(0.060), 0.35), 0.030, 0.120))
+    """Draw a time to peak: 30-120 ms around 60 (single units 35-98 ms, Sica & McComas 1971), fast and slow
+    ones often enough that a model learns both ends.
+    """
+    return float(np.clip(rng.lognormal(np.log(0.060), 0.5), 0.030, 0.120))
 
 
 def accelerated(displacement: Floats) -> Floats:
