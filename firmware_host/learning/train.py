@@ -27,7 +27,7 @@ from firmware_host.learning.dataset import NEITHER, NOT, TWITCH, Labelled, Subje
 from firmware_host.learning.export_trees import export_trees
 from firmware_host.simulation.cohort import TRAIN_NUMBERS, subject
 from firmware_host.simulation.families import TRAINED
-from firmware_host.simulation.parameters import SIMULATOR_VERSION
+from firmware_host.simulation.parameters import SIMULATOR_VERSION, Parameters
 
 Floats = npt.NDArray[np.float64]
 
@@ -54,6 +54,8 @@ MOST_ROWS = 1000.0
 twitches teaches no more than a thousand. The calibration puts the true shares back."""
 RATE_SCALES = (0.3, 1.0, 3.0)
 """Times the rates of the subject's profile: nights with next to none, few and very many twitches."""
+MEDIANS_MG = (5.0, 10.0, 20.0, 40.0)
+"""Median amplitude of a subject's motor units: nobody has measured it, so the model must not learn one."""
 ALONE_SHARE = 0.25
 """Share of nights with one sensor only, which has no other site to compare with."""
 LEFT_OUT = ("peak_to_peak_mg", "probability")
@@ -121,7 +123,9 @@ def draw_subjects(seed: int, count: int, hours: float = HOURS) -> list[Subject]:
     drawn = []
     for i, number in enumerate(numbers.tolist()):
         situation, part = MIX[i % len(MIX)], PARTS[i % len(PARTS)]
-        spec = replace(subject(number, TRAINED), hours=hours, rate_scale=float(rng.choice(RATE_SCALES)))
+        units = replace(Parameters(), amplitude_median_mg=float(rng.choice(MEDIANS_MG)))
+        spec = replace(subject(number, TRAINED), hours=hours, parameters=units)
+        spec = replace(spec, rate_scale=float(rng.choice(RATE_SCALES)))
         if rng.random() < ALONE_SHARE:
             spec = replace(spec, sites=spec.sites[:1], chips=(spec.chips or ())[:1] or None)
         if "trunk" in situation:
