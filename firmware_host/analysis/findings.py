@@ -7,8 +7,9 @@ judge the same findings.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ from firmware_host.twitches import (
 )
 
 if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do without
-    from firmware_host.detection.detector import Found
+    from firmware_host.detection.cover import Found
 
 Progress = Callable[[float], None]
 
@@ -113,7 +114,7 @@ def find_candidates(
         tell = _part(progress, number, len(night.sites))
         found.append(_find_at(night, site, min(lowest_score, CANDIDATE_SCORE), tell))
     facts = tuple(site.facts for site in found)
-    if found and not any(len(site.coverage) for site in found):
+    if found and not any(site.searched for site in found):
         warnings = (site.warning for site in facts if site.warning)
         raise BadValueError(next(warnings, f"{night.path.name} holds no samples."))
     dtype = dtype_of(row_columns())
@@ -131,37 +132,48 @@ class _SiteFound:
     """What was found at one site, in seconds from the night's start."""
 
     facts: SiteFacts
-    rows: Table = field(default_factory=lambda: table(dtype_of(row_columns()), 0))
-    coverage: Table = field(default_factory=lambda: table(COVERAGE_DTYPE, 0))
+    rows: Table
+    coverage: Table
+    searched: bool = True
+
+
+def _unseen(night: Night, facts: SiteFacts) -> _SiteFound:
+    """Return a site of which nothing can be said: all its night is a gap."""
+    coverage = tiled(table(COVERAGE_DTYPE, 0), facts.site, night.duration_s)
+    return _SiteFound(facts, table(dtype_of(row_columns()), 0), coverage, searched=False)
 
 
 def _find_at(night: Night, site: str, lowest_score: float, tell: Progress) -> _SiteFound:
     """Detect in each stretch of a site, and tile its night with coverage: what is in no stretch is a gap."""
-    from firmware_host.detection.detector import detect_stretch
+    from firmware_host.detection.cover import judge_stretches
+    from firmware_host.detection.detector import search_stretch
     from firmware_host.detection.signals import RATE_WARNED_BELOW_HZ, check_rate
 
     stretches = night.stretches(site)
     info = night.meta.sensor(site)
     longest = max(stretches, key=lambda stretch: stretch.n, default=None)
     if longest is None:
-        return _SiteFound(SiteFacts(site, 0.0, info.fs_hz, warning=f"{site}: the sensor sent nothing."))
+        return _unseen(night, SiteFacts(site, 0.0, info.fs_hz, warning=f"{site}: the sensor sent nothing."))
     fs_hz = longest.fs_hz
     warning = f"{site}: below {RATE_WARNED_BELOW_HZ:.0f} samples a second fast twitches are seen weakened."
     try:
         slow = check_rate(min(fs_hz, info.fs_hz), site)
     except BadValueError as error:
-        return _SiteFound(SiteFacts(site, fs_hz, info.fs_hz, warning=str(error)))
-    parts, noise, done = [], None, 0
+        return _unseen(night, SiteFacts(site, fs_hz, info.fs_hz, warning=str(error)))
+    searched, done = [], 0
     step_g = info.g_per_count if info.sample_type == "int16" else None
     for stretch in stretches:
         chunks = _told(stretch, tell, done, sum(stretch.n for stretch in stretches))
-        found = detect_stretch(
-            chunks, stretch.n, info.fs_hz, lowest_score, range_g=info.range_g, step_g=step_g
+        searched.append(
+            search_stretch(chunks, stretch.n, info.fs_hz, lowest_score, range_g=info.range_g, step_g=step_g)
         )
+        done += stretch.n
+    pauses_s = [float(b.time_ns(0) - a.time_ns(a.n)) / 1e9 for a, b in pairwise(stretches)]
+    parts, noise = [], None
+    for stretch, found in zip(stretches, judge_stretches(searched, pauses_s), strict=True):
         parts.append((_rows(found, stretch, night.start_ns), _coverage(found, stretch, night.start_ns)))
         if stretch is longest and np.isfinite(found.density).all():
             noise = float(np.sqrt(np.mean(found.density**2)))
-        done += stretch.n
     rows, coverage = (np.concatenate(tables) for tables in zip(*parts, strict=True))
     return _SiteFound(
         SiteFacts(site, fs_hz, info.fs_hz, noise, warning if slow else None),

@@ -7,7 +7,8 @@ alone designs the filters, so that the same samples give the same events however
 from __future__ import annotations
 
 from firmware_host.detection.classifier import Model, model_from_dict
-from firmware_host.detection.detector import CANDIDATE_DTYPE, Found, SiteDetector, detect_stretch
+from firmware_host.detection.cover import Found
+from firmware_host.detection.detector import CANDIDATE_DTYPE, SiteDetector, detect_stretch
 from firmware_host.detection.signals import RATE_REFUSED_BELOW_HZ, RATE_WARNED_BELOW_HZ, check_rate
 
 __all__ = [

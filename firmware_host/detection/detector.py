@@ -8,14 +8,14 @@ stretch.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from firmware_host.detection import candidates as pick_stage
-from firmware_host.detection import features, heart, quality, wear
+from firmware_host.detection import features, heart, quality
+from firmware_host.detection.cover import CellRows, Found, Searched, join_cells, judge_stretches
 from firmware_host.detection.floor import REACH, FloorTracker, quiet_gain
 from firmware_host.detection.ring import Ring
 from firmware_host.detection.signals import (
@@ -54,24 +54,6 @@ STEP_WEIGHTS = np.array([-1, -1, -1, 1, 1, 1], np.float32) / 3
 """The slow step of a burst: mean of three cells after less that of three before."""
 BATCH = 64
 """Candidates whose features are measured at once."""
-GAP_GUARD_S = 0.1
-"""What lies so near a gap is judged from half a burst."""
-GAP_UNGUARDED_S = 0.03
-"""A straight line over so short a gap leaves no trace in 3-45 Hz."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """What one stretch holds: candidates, what its time was good for, and the noise.
-
-    `candidates` has `CANDIDATE_DTYPE`, in order of time; `coverage` `quality.COVERED_DTYPE` tiles the stretch
-    with half-open index intervals; `density` (3,) is the median density of quiet signal per axis in
-    mg/sqrt(Hz), NaN if never quiet.
-    """
-
-    candidates: Table
-    coverage: Table
-    density: Float64
 
 
 class SiteDetector:
@@ -107,7 +89,7 @@ class SiteDetector:
         self._filter = BlockFilter(self._plan)
         self._ring = Ring(self._plan.cell, REACH + 2 * MARGIN)
         self._picked = 0  # cells whose candidates are final
-        self._kept: list[_Cells] = []
+        self._kept: list[CellRows] = []
         self._gaps: list[tuple[int, int]] = []
         self._variances: list[Float64] = []
         self._waiting: list[_Cut] = []
@@ -134,8 +116,8 @@ class SiteDetector:
         tables, self._tables = self._tables, []
         return np.concatenate([np.empty(0, CANDIDATE_DTYPE), *tables])
 
-    def finish(self, n: int | None = None) -> Found:
-        """Close the stretch and return what it holds.
+    def close(self, n: int | None = None) -> Searched:
+        """Close the stretch and return what it holds but for the judgement of wear.
 
         Parameters
         ----------
@@ -147,16 +129,17 @@ class SiteDetector:
             self._take_block(block)
         self._ring.pad(REACH + MARGIN + GROUP)
         self._advance()
-        coverage = self._cover(length)
-        found = self.take()
-        tile = np.searchsorted(coverage["start_index"], found["peak_index"], side="right") - 1
-        inside = (found["peak_index"] >= 0) & (found["peak_index"] < length)
-        valid = inside & (coverage["kind"][np.maximum(tile, 0)] == Kind.VALID) if length else inside
+        count = -(-length // (self._plan.cell * self._plan.decimation))
+        cells = join_cells(self._kept, count)
         density = np.full(3, np.nan)
         if self._variances:
             gain = quiet_gain(self._plan.cell_dof[0])
             density = np.sqrt(np.median(self._variances, axis=0) / self._plan.bandwidth_hz / gain)
-        return Found(found[valid], coverage, density)
+        return Searched(self._plan, self.take(), cells, self._gaps, length, density, self._least_density_mg)
+
+    def finish(self, n: int | None = None) -> Found:
+        """Close the stretch, judge wear by it alone and return what it holds; `n` as for `close`."""
+        return judge_stretches([self.close(n)])[0]
 
     def _expect_noise(self) -> None:
         """Begin to learn the noise, which is no less than what the steps of the numbers add."""
@@ -215,7 +198,7 @@ class SiteDetector:
         here = ring.cells(start, stop)
         # Copies: views would keep all that the ring ever held.
         self._kept.append(
-            _Cells(
+            CellRows(
                 ring.mean_mg[:, here].copy(),
                 ring.energy[0, here].copy(),
                 density[here].copy(),
@@ -330,36 +313,6 @@ class SiteDetector:
             rows[column.name] = np.concatenate([cut.train[column.name] for cut in waiting])
         self._tables.append(rows)
 
-    def _cover(self, length: int) -> Table:
-        """Tile the stretch with what its time was good for."""
-        cells = _Cells(*(np.concatenate(parts, axis=-1) for parts in zip(*self._kept, strict=True)))
-        size = self._plan.cell * self._plan.decimation
-        count = -(-length // size)
-        kind = np.where(cells.empty, np.uint8(Kind.GAP), cells.kind)[:count]
-        worn = wear.judge_wear(
-            cells.mean_mg[:, :count],
-            cells.energy[:count],
-            cells.density[:count],
-            kind,
-            self._plan.bandwidth_hz,
-            self._least_density_mg,
-        )
-        kind = np.where(worn.not_worn & (kind == Kind.VALID), np.uint8(Kind.NOT_WORN), kind)
-        guard, least = round(GAP_GUARD_S * self._plan.fs_hz), GAP_UNGUARDED_S * self._plan.fs_hz
-        gaps = [(a - guard, b + guard) if b - a > least else (a, b) for a, b in self._gaps]
-        gaps += [(0, guard), (length - guard, length)]
-        return quality.tile(kind, worn.unconfirmed, gaps, size, length)
-
-
-class _Cells(NamedTuple):
-    """What is kept of each cell to the end of the stretch."""
-
-    mean_mg: Float32
-    energy: Float32
-    density: Float32
-    kind: quality.Cells
-    empty: Bool
-
 
 class _Cut(NamedTuple):
     """Candidates whose features are still to be measured; `at` counts internal samples of the stretch."""
@@ -371,7 +324,7 @@ class _Cut(NamedTuple):
     snippets: features.Snippets
 
 
-def detect_stretch(
+def search_stretch(
     chunks: Iterable[tuple[int, npt.ArrayLike]],
     n: int,
     fs_hz: float,
@@ -379,8 +332,8 @@ def detect_stretch(
     *,
     range_g: float | None = None,
     step_g: float | None = None,
-) -> Found:
-    """Find the candidates of a stretch whose samples come in chunks.
+) -> Searched:
+    """Search a stretch whose samples come in chunks; `judge_stretches` ends it.
 
     Parameters
     ----------
@@ -397,4 +350,18 @@ def detect_stretch(
     detector = SiteDetector(fs_hz, lowest_score, range_g=range_g, step_g=step_g)
     for first, acc_g in chunks:
         detector.push(first, acc_g)
-    return detector.finish(n)
+    return detector.close(n)
+
+
+def detect_stretch(
+    chunks: Iterable[tuple[int, npt.ArrayLike]],
+    n: int,
+    fs_hz: float,
+    lowest_score: float,
+    *,
+    range_g: float | None = None,
+    step_g: float | None = None,
+) -> Found:
+    """Find the candidates of the only stretch of a sensor; parameters as for `search_stretch`."""
+    searched = search_stretch(chunks, n, fs_hz, lowest_score, range_g=range_g, step_g=step_g)
+    return judge_stretches([searched])[0]

@@ -1,6 +1,6 @@
 """Whether a sensor was worn: signs of life between two handlings, or the proof that there are none.
 
-All is judged at the end of a stretch from its quarter-second cells. Stillness alone proves nothing: people
+All is judged at the end of the night from its quarter-second cells. Stillness alone proves nothing: people
 with ALS lie still for hours. A sensor on a body shows breath, a tilt of 0.3 mg or more that repeats every
 2-10 s, even where it is far below the noise of a second; over many minutes it stands as a hump in the
 spectrum. A motionless sensor has a spectrum without humps: white noise, 1/f noise, drift of temperature.
@@ -87,7 +87,7 @@ def judge_wear(
     bandwidth_hz: float,
     least_density: float,
 ) -> Worn:
-    """Judge whether the sensor was worn, from all cells of a stretch.
+    """Judge whether the sensor was worn, from all cells of a sensor.
 
     Evidence holds from one handling to the next. Breath or pulse there confirm that it was worn. Not worn
     needs proof: 20 minutes of valid time without twitches, in which breath of 0.38 mg would have stood out
@@ -120,8 +120,10 @@ def judge_wear(
         alive[run] = life.shown
         valid = kind[run] == Kind.VALID
         if life.excluded and np.count_nonzero(valid) * CELL_S >= NOT_WORN_S:
-            lively = np.logical_or.reduceat(burst[run] & valid, np.arange(0, len(valid), MINUTE_CELLS))
-            not_worn[run] = lively.mean() < LIVELY_SHARE
+            minutes = np.arange(0, len(valid), MINUTE_CELLS)
+            seen = np.logical_or.reduceat(valid, minutes)  # hours without samples say nothing of life
+            lively = np.logical_or.reduceat(burst[run] & valid, minutes)
+            not_worn[run] = np.count_nonzero(lively) < LIVELY_SHARE * np.count_nonzero(seen)
     return Worn(not_worn & (kind != Kind.MOVEMENT), ~near & ~alive & ~not_worn)
 
 
