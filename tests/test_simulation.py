@@ -153,6 +153,22 @@ def test_units_that_fire_in_runs_do_so_every_80_ms() -> None:
     assert intervals[1.0] < 0.05
 
 
+def test_sensors_on_one_muscle_share_twitches(tmp_path: Path) -> None:
+    """Of the twitches of two sensors on one muscle 14-44 % come together (de Carvalho & Swash 2013), of two
+    muscles next to none; the first sensor's are what they are without the second."""
+    sites, shares = ("left_calf", "left_calf.2", "left_shin"), []
+    for seed in range(4):
+        spec = replace(PLAIN, seed=seed, hours=0.5, sites=sites, profile="many", rate_scale=0.5)
+        truth = simulate_night(tmp_path / f"{seed}", spec=spec).twitches
+        one, two, other = (truth["peak_s"][truth["site"] == site] for site in sites)
+        far = [np.abs(one[:, None] - there).min(axis=1) for there in (two, other)]
+        shares.append([np.mean(apart < 0.05) for apart in far])
+        alone = simulate_night(tmp_path / f"{seed}.1", spec=replace(spec, sites=sites[:1])).twitches
+        assert np.array_equal(alone["peak_s"], one)
+    assert 0.10 < np.mean(shares, axis=0)[0] < 0.5
+    assert np.mean(shares, axis=0)[1] < 0.06
+
+
 def test_profiles_differ_in_rate() -> None:
     """Sites with many twitches have about 20 a minute, those of a quiet profile 0.05-0.5."""
     rng = np.random.default_rng(1)

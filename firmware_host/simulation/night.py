@@ -48,6 +48,7 @@ from firmware_host.simulation.twitches import (
     draw_units,
     site_rates,
     truth_of,
+    with_shared,
     without,
 )
 from firmware_host.twitches import Table, table
@@ -118,8 +119,10 @@ def simulate_night(
     names = tuple(kinds()) if spec.confounders is None else spec.confounders
     more = showcase(np.random.default_rng([spec.seed, 4]), night) if spec.showcase else ()
     events = draw_happenings(spec.seed, night, names, spec.forced, more)
-    places = [body.site(site).base.partition("_")[2] for site in spec.sites]
+    muscles = [body.site(site).base for site in spec.sites]
+    places = [muscle.partition("_")[2] for muscle in muscles]
     rates = spec.rate_scale * site_rates(np.random.default_rng([spec.seed, 1]), spec.profile, places)
+    rates = rates[[muscles.index(muscle) for muscle in muscles]]
     sensors = []
     for index, rate in enumerate(rates):
         sensors.append(_draw_sensor(spec, night, events, index, float(rate)))
@@ -150,17 +153,14 @@ def _draw_sensor(
     spec: NightSpec, night: Draft, events: Sequence[Happening], index: int, rate_per_min: float
 ) -> _Sensor:
     site = spec.sites[index]
-    # What each generator draws has its own stream, so that none depends on the rate or on another's count.
-    streams = np.random.SeedSequence([spec.seed, 3, zlib.crc32(site.encode())]).spawn(6)
-    for_chip, for_link, for_units, for_firings, for_gravity, for_noise = map(np.random.default_rng, streams)
+    for_chip, for_link, _, _, for_gravity, for_noise, _ = _streams(spec, site)
     chip = chip_named(spec.chips[index] if spec.chips else str(for_chip.choice(list(CHIPS))))
     specimen = draw_specimen(for_chip, chip, spec.fs_hz, spec.hours)
     own = [event for event in events if event.size_mg[index] > 0]
     fate = _fate(for_link, spec, own, index)
     grid = grid_of(specimen, fate.connections[0].start_s, spec.hours * 3600)
     off_s = [(event.start_s, event.end_s) for event in own if event.wear != "worn"]
-    units = draw_units(for_units, spec.parameters, spec.shapes or tuple(SHAPES))
-    firings = draw_firings(for_firings, spec.parameters, units, rate_per_min, spec.hours)
+    units, firings = _twitching(spec, site, rate_per_min)
     for span in off_s:
         firings = without(firings, span)
     turns = [(event.start_s, event.end_s, event.turn_degrees) for event in own if event.turn_degrees]
@@ -181,6 +181,24 @@ def _draw_sensor(
     )
     arrived = tuple(tuple(arrivals(for_link, grid, fate, number)) for number in range(len(fate.connections)))
     return _Sensor(info, counts_of(canvas.acc_g, specimen), fate, truth, arrived)
+
+
+def _streams(spec: NightSpec, site: str) -> list[np.random.Generator]:
+    """Return a generator for each thing drawn, so that none depends on the rate or on another's count."""
+    seeds = np.random.SeedSequence([spec.seed, 3, zlib.crc32(site.encode())]).spawn(7)
+    return [np.random.default_rng(seed) for seed in seeds]
+
+
+def _twitching(spec: NightSpec, site: str, rate_per_min: float) -> tuple[tuple[Unit, ...], Firings]:
+    """Return the units under a sensor and when they fire: a share with those of its muscle's first sensor."""
+    _, _, for_units, for_firings, _, _, for_shared = _streams(spec, site)
+    units = draw_units(for_units, spec.parameters, spec.shapes or tuple(SHAPES))
+    firings = draw_firings(for_firings, spec.parameters, units, rate_per_min, spec.hours)
+    muscle = body.site(site).base
+    if site != muscle:
+        _, others = _twitching(spec, muscle, rate_per_min)
+        firings = with_shared(for_shared, spec.parameters, firings, others, units)
+    return units, firings
 
 
 def _fate(rng: np.random.Generator, spec: NightSpec, own: Sequence[Happening], index: int) -> Fate:

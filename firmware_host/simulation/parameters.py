@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 Range = tuple[float, float]
 
-SIMULATOR_VERSION = 3
+SIMULATOR_VERSION = 4
 """Changes whenever the same seed gives another night; stands in the night's note and the truth's files."""
 
 PROFILES = ("many", "few", "quiet", "mix")
@@ -64,6 +64,10 @@ class Parameters:
     late_pair_share: float = 0.05
     """Pairs 32-35 ms apart, like F-waves, in most patients (Kleine 2012); the share is an assumption."""
     late_pair_s: Range = (0.029, 0.038)
+    same_muscle_share: Range = (0.14, 0.44)
+    """Of the twitches at two places of one muscle so many come together (de Carvalho & Swash 2013)."""
+    same_muscle_s: Range = (-0.005, 0.005)
+    """How much earlier or later the second sensor feels them (assumption)."""
 
     # The body around it.
     heart_hz: Range = (0.8, 1.4)

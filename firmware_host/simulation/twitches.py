@@ -151,6 +151,24 @@ def _fire(rng: np.random.Generator, p: Parameters, unit: Unit, expected: float, 
     return every[np.diff(every, prepend=-np.inf) >= refractory]
 
 
+def with_shared(
+    rng: np.random.Generator, p: Parameters, own: Firings, others: Firings, units: tuple[Unit, ...]
+) -> Firings:
+    """Return a second sensor's firings, of which a share comes together with those of its muscle's first.
+
+    The share of its own gives way to as many of the others; each of the first sensor's units stands for one
+    of the second's.
+    """
+    share = rng.uniform(*p.same_muscle_share)
+    stays, comes = rng.random(len(own.start_s)) >= share, rng.random(len(others.start_s)) < share
+    late_s = rng.uniform(*p.same_muscle_s, int(comes.sum()))
+    start_s = np.concatenate([own.start_s[stays], others.start_s[comes] + late_s])
+    gain = np.concatenate([own.gain[stays], others.gain[comes]])
+    unit = np.concatenate([own.unit[stays], others.unit[comes] % len(units)])
+    order = np.argsort(start_s, kind="stable")
+    return Firings(start_s[order], gain[order], unit[order])
+
+
 def log_span(rng: np.random.Generator, p: Parameters) -> float:
     """Draw over how long (s) a unit's rate stays the same."""
     low, high = p.rate_span_s

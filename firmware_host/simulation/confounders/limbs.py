@@ -24,6 +24,9 @@ from firmware_host.simulation.waves import SLOW_HZ, hump, jolt, noise, put, size
 
 SERIES_LENGTH = (4, 31)
 SERIES_INTERVAL_S = (10.0, 90.0)
+CORD_M = (0.1, 0.25)
+"""Way along the spinal cord from the trunk's segments to those of arms and legs (assumption)."""
+SPREAD_M_PER_S = (5.0, 15.0)
 
 
 def _way(canvas: Canvas, event: Happening) -> Floats:
@@ -117,17 +120,16 @@ def hypnic_jerk(canvas: Canvas, event: Happening, size_mg: float) -> None:
     source="propriospinal: 0.2-2 s, spreads at 5-15 m/s; how often is an assumption",
 )
 def axial_jerk(canvas: Canvas, event: Happening, size_mg: float) -> None:
-    """Bend the trunk in one or several jerks, which reach the limbs some tens of ms later."""
+    """Bend the trunk in one or several jerks, which reach the limbs along the cord up to 50 ms later."""
     rng, length = event.rng(), event.end_s - event.start_s
     own = canvas.rng(event)
     count = 1 + int(rng.integers(0, 1 + int(length / 0.3)))
     wave = np.zeros(round(length * FINE_HZ))
     for at in [0.0, *rng.uniform(0, 0.7 * length, count - 1)]:
         put(rng.uniform(0.4, 1) * jolt(rng.uniform(3, 8), 0.35, 0.4), wave, round(at * FINE_HZ))
-    far_m = 0.2 if canvas.region == "thoracic" else own.uniform(0.3, 1.0)
-    canvas.add(
-        event.start_s + far_m / rng.uniform(20, 30), sized(wave, size_mg), along=canvas.direction(event)
-    )
+    far_m = 0.0 if canvas.region == "thoracic" else own.uniform(*CORD_M)
+    late_s = far_m / rng.uniform(*SPREAD_M_PER_S)
+    canvas.add(event.start_s + late_s, sized(wave, size_mg), along=canvas.direction(event))
 
 
 def _arms(rng: np.random.Generator, night: Draft) -> Floats:
