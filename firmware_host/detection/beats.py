@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft, ndimage
 
 from firmware_host.detection.candidates import norm_squared
@@ -65,8 +66,7 @@ def local_period(band_mg: Float32, usable: Bool, cell: int, fs_hz: float) -> tup
     there = usable.repeat(cell)[: count * q : q].astype(np.float32)
     length, step = min(round(WINDOW_S * rate), count), round(STEP_S * rate)
     starts = np.arange(0, count - length + 1, step)
-    rows = starts[:, None] + np.arange(length)
-    values, mask = envelope[rows], there[rows]
+    values, mask = (sliding_window_view(x, length)[::step] for x in (envelope, there))
     limit = CLIP * np.median(values, axis=1, keepdims=True)
     values = np.minimum(values, limit)
     known = np.maximum(mask.sum(axis=1, keepdims=True), 1.0)
@@ -74,8 +74,8 @@ def local_period(band_mg: Float32, usable: Bool, cell: int, fs_hz: float) -> tup
     first, last = round(PERIOD_S[0] * rate), round(PERIOD_S[1] * rate)
     both = np.float32(length) - np.arange(first, last + 1, dtype=np.float32)
     if not usable.all():
-        both = np.maximum(_lagged(mask)[:, first : last + 1], 0.3 * length)
-    product = _lagged(values)
+        both = np.maximum(_lagged(mask, last)[:, first : last + 1], 0.3 * length)
+    product = _lagged(values, last)
     like = product[:, first : last + 1] / (both * np.maximum(product[:, :1] / known, 1e-12))
     each = np.arange(len(starts))
     peak = np.zeros(like.shape, bool)
@@ -90,9 +90,9 @@ def local_period(band_mg: Float32, usable: Bool, cell: int, fs_hz: float) -> tup
     return (starts + length / 2) / rate, period_s, strength.astype(float)
 
 
-def _lagged(values: Float32) -> Float32:
-    """Return the sums of products of each row with itself a lag later."""
-    size = fft.next_fast_len(2 * values.shape[1], real=True)
+def _lagged(values: Float32, last: int) -> Float32:
+    """Return the sums of products of each row with itself a lag later, up to the last one asked for."""
+    size = fft.next_fast_len(values.shape[1] + last, real=True)
     return np.asarray(fft.irfft(np.abs(fft.rfft(values, size, axis=1)) ** 2, size, axis=1))
 
 
@@ -102,13 +102,18 @@ def follow(band_mg: Float32, period: Float64, fs_hz: float) -> Beats:
     `period` (samples,) is the expected one in samples.
     """
     before, after = (round(side * fs_hz) for side in BURST_S)
-    template = _seed(band_mg, period, before, after, fs_hz)
+    power = norm_squared(band_mg)
+    template = _seed(band_mg, power, period, before, after, fs_hz)
     none = Beats(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
     if template is None:
         return none
     lags = np.arange(-before, after)
+    size = fft.next_fast_len(band_mg.shape[1] + len(lags), real=True)
+    spectrum = fft.rfft(band_mg, size)
+    energy = ndimage.uniform_filter1d(power, len(lags), mode="constant") * len(lags)
+    energy = np.roll(energy, before - len(lags) // 2)
     for step in range(PASSES):
-        like = _likeness(band_mg, template, before)
+        like = _likeness(spectrum, energy, size, template, before)
         at = _chain(like, period, fs_hz)
         if len(at) < LEAST_BEATS:
             return none
@@ -127,10 +132,14 @@ def follow(band_mg: Float32, period: Float64, fs_hz: float) -> Beats:
     return Beats(at, like[at].astype(float), steady * np.maximum(typical, 0.0))
 
 
-def _seed(band_mg: Float32, period: Float64, before: int, after: int, fs_hz: float) -> Float32 | None:
+def _seed(
+    band_mg: Float32, power: Float32, period: Float64, before: int, after: int, fs_hz: float
+) -> Float32 | None:
     """Return (3, samples): the largest burst of some period that recurs best a period before and after."""
     n = band_mg.shape[1]
-    power = ndimage.uniform_filter1d(norm_squared(band_mg), max(1, round(0.1 * fs_hz)))
+    size = before + after
+    total = np.concatenate([[0.0], np.cumsum(power, dtype=float)])
+    power = ndimage.uniform_filter1d(power, max(1, round(0.1 * fs_hz)))
     reach = int(1.2 * PERIOD_S[1] * fs_hz) + after
     best, found = -1.0, None
     for start in np.linspace(reach, n - 2 * reach, SEEDS).astype(int).tolist():
@@ -139,35 +148,33 @@ def _seed(band_mg: Float32, period: Float64, before: int, after: int, fs_hz: flo
         if power[at] <= 0 or at + reach + after > n:
             continue
         burst = band_mg[:, at - before : at + after]
-        size = np.linalg.norm(burst)
+        own = total[at + after] - total[at - before]
         likes = []
         for middle in (at - t, at + t):
             search = round(SEARCH * t)
-            part = band_mg[:, middle - search - before : middle + search + after]
-            windows = np.lib.stride_tricks.sliding_window_view(part, before + after, axis=1)
-            norms = np.sqrt(np.einsum("awl,awl->w", windows, windows))
-            likes.append(
-                float((np.einsum("awl,al->w", windows, burst) / np.maximum(norms * size, 1e-9)).max())
-            )
+            low, high = middle - search - before, middle + search - before + 1
+            part = band_mg[:, low : high + size - 1]
+            dot = sum(np.correlate(*axes) for axes in zip(part, burst, strict=True))
+            norms = np.maximum((total[low + size : high + size] - total[low:high]) * own, 1e-9)
+            likes.append(float((dot / np.sqrt(norms)).max()))
         if sum(likes) > best:
             best, found = sum(likes), burst
     return found
 
 
-def _likeness(band_mg: Float32, template: Float32, before: int) -> Float32:
+def _likeness(
+    spectrum: npt.NDArray[np.complex64], energy: Float32, size: int, template: Float32, before: int
+) -> Float32:
     """Return (samples,) the normalised correlation with the template; much larger bursts are not scaled down.
 
-    So a beat under a twitch keeps its place, and noise of the same shape is no beat.
+    So a beat under a twitch keeps its place, and noise of the same shape is no beat. `spectrum` is that of
+    the band-pass over `size` samples, `energy` that of what the template would cover.
     """
-    n, length = band_mg.shape[1], template.shape[1]
-    size = fft.next_fast_len(n + length, real=True)
-    product = fft.rfft(band_mg, size) * np.conj(fft.rfft(template, size))
+    n, length = len(energy), template.shape[1]
+    product = np.einsum("af,af->f", spectrum, fft.rfft(template, size).conj())
     dot = np.zeros(n, np.float32)
-    dot[before : n - length + before] = fft.irfft(product.sum(axis=0), size)[: n - length]
+    dot[before : n - length + before] = fft.irfft(product, size)[: n - length]
     total = float(np.vdot(template, template))
-    energy = ndimage.uniform_filter1d(norm_squared(band_mg), length, mode="constant") * length
-    shift = length // 2 - before
-    energy = np.roll(energy, -shift)
     return np.asarray(np.minimum(dot / np.sqrt(np.clip(energy, 0.25 * total, 4 * total) * total), 1.0))
 
 

@@ -150,6 +150,7 @@ def pick(
     plan: Plan,
     shadow: Float64,
     lowest: float,
+    asked: Bool,
 ) -> tuple[Int64, Int64, Float32, Bool, Float64]:
     """Find the maxima of the statistic that stand for a burst of their own.
 
@@ -169,6 +170,8 @@ def pick(
         See `shadow_of`.
     lowest : float
         Score below which nothing is looked at.
+    asked : (cells,) bool
+        Where maxima are looked for: what is wanted, and the seconds around it that may hide something in it.
 
     Returns
     -------
@@ -182,8 +185,9 @@ def pick(
         Where the maximum lies between samples, at most half a sample from `index`.
     """
     high = np.flatnonzero(square > (BETWEEN_SAMPLES * lowest) ** 2)
-    high = high[(high > 0) & (high < len(square) - 1)]
-    peaks = high[(square[high] > square[high - 1]) & (square[high] >= square[high + 1])]
+    high = high[(high > 0) & (high < len(square) - 1) & asked[high // plan.cell]]
+    here = square[high]
+    peaks = high[(here > square[high - 1]) & (here >= square[high + 1])]
     if not len(peaks):
         return peaks, peaks, np.zeros(0, np.float32), np.zeros(0, bool), np.zeros(0)
     height, template, place = _between(peaks, white, band, floor, root, plan)
@@ -250,6 +254,15 @@ def _swings(band: Float32, peaks: Int64, fs_hz: float) -> Float32:
     return np.asarray((near[:, each, top] / np.sqrt(np.maximum(size[each, top], 1e-9))).T)
 
 
+def room(index: Int64, place: Float64, alone: int, fs_hz: float) -> tuple[Float64, Float64]:
+    """Return (k,) samples from each maximum to the middles between it and its neighbours, `alone` if none."""
+    middle = (place[1:] + place[:-1]) / 2.0
+    # Middles 60 ms apart at least leave each peak room.
+    least = np.arange(len(middle)) * MERGE_S * fs_hz
+    middle = np.maximum.accumulate(middle - least) + least
+    return np.append(float(alone), index[1:] - middle), np.append(middle - index[:-1], float(alone))
+
+
 def shadow_of(plan: Plan) -> Float64:
     """Return (templates, lags): the share of a burst's statistic below which a maximum is its side lobe.
 
@@ -289,16 +302,21 @@ def _one_a_burst(
         kept.append(i)
         members = [i]
         for m in members:
+            hide, middle, top, direction = hides[shape[m]], at[m], height[m], way[m]
             for j in range(first[m], stop[m]):
-                lag = at[j] - at[m]
-                share = hides[shape[m]][round(lag) + reach]
-                if abs(lag) <= opposed and sum(map(mul, way[j], way[m])) < OPPOSED_COSINE:
-                    share = max(share, OPPOSED_SHARE)
-                lobe = height[j] < share * height[m]
+                if not free[j]:
+                    continue
+                lag = at[j] - middle
+                lobe = height[j] < hide[round(lag) + reach] * top
+                if not lobe and height[j] < OPPOSED_SHARE * top and abs(lag) <= opposed:
+                    lobe = sum(map(mul, way[j], direction)) < OPPOSED_COSINE
                 # What is too near to be an event of its own still hides its side lobes.
-                if free[j] and j != i and not lobe and abs(at[j] - at[i]) < merge:
-                    members.append(j)
-                free[j] = free[j] and not lobe and abs(at[j] - at[i]) >= merge
+                if lobe:
+                    free[j] = False
+                elif abs(at[j] - at[i]) < merge:
+                    free[j] = False
+                    if j != i:
+                        members.append(j)
         # The swings of a slow burst are themselves so far apart and so high.
         other = (j for j in members if abs(at[j] - at[i]) >= apart and shape[i] < len(hides) - 1)
         merged[i] = any(height[j] >= COMPLEX_SHARE * height[i] for j in other)

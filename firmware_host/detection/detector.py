@@ -28,7 +28,7 @@ from firmware_host.detection.signals import (
     Float64,
     make_plan,
 )
-from firmware_host.twitches import MERGE_S, Column, Flag, Kind, Table, dtype_of
+from firmware_host.twitches import Column, Flag, Kind, Table, dtype_of
 
 CANDIDATE_COLUMNS: tuple[Column, ...] = (
     Column(
@@ -49,6 +49,8 @@ CANDIDATE_COLUMNS: tuple[Column, ...] = (
 CANDIDATE_DTYPE = dtype_of(CANDIDATE_COLUMNS)
 MARGIN = 44
 """Cells (11 s) on both sides that the gate and the side-lobe rule look at."""
+BESIDE = 8
+"""Cells (2 s) around what is asked for in which maxima may hide something: three times what one hides."""
 STEP_CELLS = np.array([-4, -3, -2, 2, 3, 4])
 STEP_WEIGHTS = np.array([-1, -1, -1, 1, 1, 1], np.float32) / 3
 """The slow step of a burst: mean of three cells after less that of three before."""
@@ -207,6 +209,9 @@ class SiteDetector:
             )
         )
         wide = ring.cells(start - MARGIN, stop + MARGIN)
+        asked = np.pad(kind[here] == Kind.VALID, MARGIN)
+        if not asked.any():
+            return
         samples = slice(wide.start * plan.cell, wide.stop * plan.cell)
         index, template, score, merged, place = pick_stage.pick(
             ring.square[samples],
@@ -217,17 +222,12 @@ class SiteDetector:
             plan,
             self._shadow,
             self._lowest_score,
+            quality.widen(asked, BESIDE),
         )
         if not len(index):
             return
-        alone = np.array([len(ring.square)])
-        middle = (place[1:] + place[:-1]) / 2.0
-        # Middles 60 ms apart at least leave each peak room.
-        room = np.arange(len(middle)) * MERGE_S * plan.fs_internal_hz
-        middle = np.maximum.accumulate(middle - room) + room
-        left = np.concatenate([alone, index[1:] - middle])
-        right = np.concatenate([middle - index[:-1], alone])
-        index = index + samples.start
+        left, right = pick_stage.room(index, place, len(ring.square), plan.fs_internal_hz)
+        index += samples.start
         cell = index // plan.cell
         final = (cell >= here.start) & (cell < here.stop) & (kind[cell] == Kind.VALID)
         if final.any():

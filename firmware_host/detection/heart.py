@@ -133,15 +133,15 @@ def _compare(
     if whole.sum() < LEAST_BEATS:
         return
     usual_beat, predicted = _predict(cycles, place / fs_hz, like * whole)
-    box = np.ones(2 * core + 1, np.float32)
 
-    def energy(x: Float32) -> Float32:
-        return np.asarray(ndimage.convolve1d(norm_squared(x), box, axis=1, mode="nearest"))
+    def near(x: Float32) -> Float32:
+        return np.asarray(ndimage.uniform_filter1d(x, 2 * core + 1, axis=1, mode="nearest") * (2 * core + 1))
 
-    left, own, mean = energy(cycles - predicted), energy(cycles), energy(predicted)
-    swerve = energy(cycles - usual_beat)
-    both = ndimage.convolve1d((cycles * predicted).sum(axis=1), box, axis=1, mode="nearest")
-    share = norm_squared(cycles - predicted).sum(axis=1) / np.maximum(norm_squared(cycles).sum(axis=1), 1e-9)
+    apart, power = norm_squared(cycles - predicted), norm_squared(cycles)
+    left, own, mean = near(apart), near(power), near(norm_squared(predicted))
+    swerve = near(norm_squared(cycles - usual_beat))
+    both = 0.5 * (own + mean - left)
+    share = apart.sum(axis=1) / np.maximum(power.sum(axis=1), 1e-9)
     beat = np.searchsorted(place - before + edge, at, side="right") - 1
     column = at - place[np.maximum(beat, 0)] + before
     good = np.flatnonzero((beat >= 0) & (column < before + after - edge))
@@ -196,10 +196,18 @@ def _twins(padded: Float32, place: Int64, beat: Int64, at: Int64, fs_hz: float) 
     others = beat[:, None] + np.concatenate([np.arange(-size, 0), np.arange(1, size + 1)])
     known = (others >= 0) & (others < len(place))
     centre = place[np.clip(others, 0, len(place) - 1)] + (at - place[beat])[:, None]
-    windows = padded[:, (centre + reach)[:, :, None, None] + lags[:, None] + offset]
-    dot = np.einsum("akblo,kao->kbl", windows, own)
+    # All lags share one cut: what is compared is laid out over it once for each.
+    at_lag = lags[:, None] + offset
+    span = np.arange(at_lag.min(), at_lag.max() + 1)
+    cut = padded[:, (centre + reach)[:, :, None] + span].transpose(1, 2, 0, 3)
+    laid = np.zeros((len(at), 3, len(span), len(lags)), np.float32)
+    count = np.zeros((len(span), len(lags)), np.float32)
+    for lag, columns in enumerate(at_lag - span[0]):
+        laid[:, :, columns, lag] = own
+        count[columns, lag] = 1.0
+    dot = cut.reshape(len(at), 2 * size, -1) @ laid.reshape(len(at), -1, len(lags))
     energy = np.maximum(np.einsum("kao,kao->k", own, own), 1e-9)[:, None, None]
-    power = np.maximum(np.einsum("akblo,akblo->kbl", windows, windows), 1e-6 * energy)
+    power = np.maximum(norm_squared(cut) @ count, 1e-6 * energy)
     like = np.where(known, (dot / np.sqrt(power * energy)).max(axis=2), -1.0)
     gain = np.clip(dot / power, *TWIN_GAIN)
     left = (1.0 - (2 * gain * dot - gain * gain * power) / energy).min(axis=2)
