@@ -64,10 +64,11 @@ def test_a_night_without_twitches_has_none(tmp_path: Path, capsys: pytest.Captur
         (("--rate", "20"), "45 to 1000"),
         (("--sites", "left_calf,left_elbow"), "no body site"),
         (("--truth", "absent/t.csv"), "no folder"),
+        (("--truth", "t.csv", "--happenings", "./t.csv"), "name two files"),
     ],
 )
 def test_what_cannot_be_simulated_leaves_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, str], sentence: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], sentence: str
 ) -> None:
     """A wrong option gets a sentence, exit code 1, and no night."""
     assert run(tmp_path / "a.night", *options) == 1

@@ -77,6 +77,8 @@ def command(
         confounders=EVERYDAY if confounders == "everyday" else _names(confounders),
         chips=None if chip is None else (chip,) * len(places),
     )
+    if truth is not None and happenings is not None and truth.resolve() == happenings.resolve():
+        raise BadValueError(f"{truth} cannot hold both truth and happenings; name two files.")
     for file in (truth, happenings):
         if file is not None and not file.absolute().parent.is_dir():
             raise BadValueError(f"There is no folder {file.absolute().parent} to write {file.name} to.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -117,8 +117,3 @@ def subject(number: int, families: Families) -> NightSpec:
         confounders=families.confounders,
         chips=tuple(str(rng.choice(families.chips)) for _ in sites),
     )
-
-
-def without_twitches(spec: NightSpec) -> NightSpec:
-    """Return the same night in which no motor unit fires."""
-    return replace(spec, rate_scale=0.0)

@@ -139,7 +139,8 @@ def simulate_night(
     )
     empty = not target.exists() or (target.is_dir() and not any(target.iterdir()))
     try:
-        with create_night(target, meta) as writer:
+        # Told by the night's own clock, so that the same seed gives the same bytes on any day.
+        with create_night(target, meta, lambda: (BOOT_NS, start_ns)) as writer:
             _write(writer, sensors, meta.start_ns, spec.hours * 3600, lambda part: tell(0.5 + 0.5 * part))
     except BaseException:
         if empty:
