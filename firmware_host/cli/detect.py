@@ -10,9 +10,11 @@ import click
 from firmware_host.cli._nights import dir_option, find_all, nights_argument, open_noted
 from firmware_host.cli._terminal import Progress, aligned, json_option, note, show
 from firmware_host.errors import TwitchmapError
+from firmware_host.twitch_map import State
 
 if TYPE_CHECKING:
     from firmware_host.analysis import Run
+    from firmware_host.recording import Night
 
 
 @click.command()
@@ -43,7 +45,7 @@ def command(
     """Find the twitches of nights and add a detection run to each."""
     from firmware_host.analysis import DEFAULT_MODEL, detect_night
 
-    runs: list[tuple[Path, Run]] = []
+    runs: list[tuple[Night, Run]] = []
     paths = find_all(nights, directory)
     for path in paths:
         try:
@@ -59,27 +61,39 @@ def command(
             continue
         for warning in run.summary.warnings:
             note(warning)
-        runs.append((path, run))
-    document = [{"night": path.name, "run": run.info, "summary": run.summary} for path, run in runs]
-    show(document, lambda: "\n\n".join(described(path, run) for path, run in runs), as_json=as_json)
+        runs.append((night, run))
+    document = [
+        {"night": night.path.name, "origin": night.meta.origin, "run": run.info, "summary": run.summary}
+        for night, run in runs
+    ]
+    show(document, lambda: "\n\n".join(described(night, run) for night, run in runs), as_json=as_json)
     if len(runs) < len(paths):
         ctx.exit(1)
 
 
-def described(path: Path, run: Run) -> str:
+def described(night: Night, run: Run) -> str:
     """Return a run as text: what was found at each site, and in how much valid time."""
+    from firmware_host.analysis import night_counts
+
+    rates_hz = {site.site: site.fs_hz for site in run.summary.sites}
     lines = [
         (
-            site.site,
-            f"{site.fs_hz:.1f}",
-            f"{site.seconds.get('valid', 0) / 3600:.2f}",
-            "not observed"
-            if not site.seconds.get("valid")
-            else str(site.twitches)
-            if site.twitches
-            else "none",
+            str(row["site"]),
+            f"{rates_hz[str(row['site'])]:.1f}",
+            f"{row['valid_s'] / 3600:.2f}",
+            _found(State(int(row["state"])), int(row["twitches"])),
         )
-        for site in run.summary.sites
+        for row in night_counts(night, run)
     ]
     table = aligned(("site", "Hz", "valid h", "twitches"), lines)
-    return f"{path.name}: run {run.info.run_id}, {run.info.model}, {run.info.operating_point}\n{table}"
+    made = "" if night.meta.origin in {"recorded", "imported"} else f" ({night.meta.origin})"
+    judged = f"run {run.info.run_id}, {run.info.model}, {run.info.operating_point}"
+    return f"{night.path.name}{made}: {judged}\n{table}"
+
+
+def _found(state: State, twitches: int) -> str:
+    """Return a site's number in words that keep none, not observed and not worn apart."""
+    if state in {State.NOT_OBSERVED, State.NOT_WORN}:
+        return state.name.lower().replace("_", " ")
+    doubt = ", wearing not confirmed" if state == State.WEAR_UNCONFIRMED else ""
+    return (str(twitches) if twitches else "none") + doubt
