@@ -175,7 +175,7 @@ def tiled(covered: Table, site: str, end_s: float) -> Table:
     """Fill what no stretch covers with gaps, so that the coverage tiles the night from 0 to `end_s`.
 
     Two stretches may overlap by what their clock fits are uncertain; the later one then begins where the
-    earlier ends.
+    earlier ends. Neighbours of one kind become one row.
     """
     covered = covered.copy()
     ended_s = np.maximum.accumulate(np.append(0.0, covered["end_s"][:-1]))
@@ -188,7 +188,12 @@ def tiled(covered: Table, site: str, end_s: float) -> Table:
         COVERAGE_DTYPE, int(open_.sum()), site=site, start_s=starts[open_], end_s=ends[open_], kind=Kind.GAP
     )
     rows = np.concatenate([covered, gaps])
-    return rows[np.argsort(rows["start_s"], kind="stable")]
+    rows = rows[np.argsort(rows["start_s"], kind="stable")]
+    what = rows[["kind", "wear_unconfirmed"]]
+    first = np.flatnonzero(np.append(True, what[1:] != what[:-1])[: len(rows)])
+    merged: Table = rows[first]
+    merged["end_s"] = np.append(merged["start_s"][1:], rows["end_s"][-1:])
+    return merged
 
 
 def valid_s(coverage: Table) -> float:

@@ -34,6 +34,7 @@ def test_coverage_tiles_any_night(spans: list[tuple[float, float]]) -> None:
     assert covered.tobytes() == before.tobytes()
     assert (rows["start_s"][0], rows["end_s"][-1]) == (0.0, 130.0)
     np.testing.assert_array_equal(rows["start_s"][1:], rows["end_s"][:-1])
+    assert (rows["kind"][1:] != rows["kind"][:-1]).all()
     marks = np.linspace(0, 129.9, 500)
     inside = ((marks[:, None] >= starts) & (marks[:, None] < ends)).any(axis=1)
     kind = rows["kind"][np.searchsorted(rows["start_s"], marks, side="right") - 1]

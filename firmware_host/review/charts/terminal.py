@@ -32,14 +32,15 @@ class _Marks:
     """The characters of a strip."""
 
     bars: str
+    unconfirmed: str
     not_observed: str
     not_worn: str
     edge: str
     tick: str
 
 
-_BLOCKS = _Marks(bars="▁▂▃▄▅▆▇█", not_observed="░", not_worn="·", edge="│", tick="'")
-_ASCII = _Marks(bars=".:-=+*#@", not_observed="?", not_worn="x", edge="|", tick="'")
+_BLOCKS = _Marks(bars="▁▂▃▄▅▆▇█", unconfirmed="╌", not_observed="░", not_worn="·", edge="│", tick="'")
+_ASCII = _Marks(bars=".:-=+*#@", unconfirmed="~", not_observed="?", not_worn="x", edge="|", tick="'")
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,9 @@ def _mark(cell: _Cell, scale: Scale, marks: _Marks) -> str:
         return marks.not_observed
     if cell.state == State.NOT_WORN:
         return marks.not_worn
-    return marks.bars[math.ceil(scale.share(cell.rate) * len(marks.bars)) - 1] if cell.rate > 0 else " "
+    if cell.rate > 0:
+        return marks.bars[math.ceil(scale.share(cell.rate) * len(marks.bars)) - 1]
+    return marks.unconfirmed if cell.state == State.WEAR_UNCONFIRMED else " "
 
 
 def _axis(data: MapData, cells: int, marks: _Marks) -> list[str]:
@@ -134,12 +137,14 @@ def _axis(data: MapData, cells: int, marks: _Marks) -> list[str]:
 
 def _legend(data: MapData, scale: Scale, marks: _Marks, width: int) -> list[str]:
     bin_s = float(data.bins["bin_s"][0]) if len(data.bins) else 0.0
+    doubtful = np.any(data.bins["state"] == State.WEAR_UNCONFIRMED)
     root = ", square-root scale" if scale.root else ""
     return [
         *_wrapped(
             f"{marks.bars} 0 to {scale.top:,g} per valid hour{root}, bins of {duration_words(bin_s)}", width
         ),
         *_wrapped(f"(blank) none seen  {marks.not_observed} not observed  {marks.not_worn} not worn", width),
+        *([f"{marks.unconfirmed} none seen, wearing not confirmed"] if doubtful else []),
     ]
 
 
