@@ -32,6 +32,7 @@ from firmware_host.simulation import (
 from firmware_host.simulation.bodies import Grid, draw_sleeper
 from firmware_host.simulation.cohort import TEST_NUMBERS, TRAIN_NUMBERS
 from firmware_host.simulation.happenings import Draft, draw_happenings, kinds
+from firmware_host.simulation.radio import Troubles
 from firmware_host.simulation.shapes import SHAPES
 from firmware_host.simulation.truth import density_mg
 from firmware_host.simulation.twitches import draw_firings, draw_units, site_rates, truth_of
@@ -68,28 +69,50 @@ def test_the_same_seed_gives_the_same_night(tmp_path: Path) -> None:
     assert len(truths[0]) != len(truths[2]) or not np.array_equal(truths[0], truths[2])
 
 
+def misses(night: Night, truth: Truth, site: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return for each stretch how late (s) large lone twitches peak, and their size against the truth's."""
+    rows = truth.twitches[truth.twitches["site"] == site]
+    apart = np.diff(rows["peak_s"], prepend=-9, append=1e9)
+    rows = rows[(rows["d"] > 30) & (apart[:-1] > 1) & (apart[1:] > 1)]
+    found = []
+    for stretch in night.stretches(site):
+        time_ns, swing_mg = norm_of(stretch)
+        time_s = (time_ns - night.start_ns) / 1e9
+        strength, pairs = np.linalg.norm(swing_mg, axis=1), []
+        for row in rows[(rows["peak_s"] > time_s[100]) & (rows["peak_s"] < time_s[-100])]:
+            at = int(np.searchsorted(time_s, row["peak_s"]))
+            near = slice(at - 60, at + 60)
+            main = np.linalg.eigh(swing_mg[near].T @ swing_mg[near])[1][:, -1]
+            pairs.append((time_s[near][np.argmax(strength[near])] - row["peak_s"],
+                          np.ptp(swing_mg[near] @ main) / row["peak_to_peak_mg"]))  # fmt: skip
+        found.append((np.array([one for one, _ in pairs]), np.array([other for _, other in pairs])))
+    return found
+
+
 def test_truth_lies_where_the_signal_is(tmp_path: Path) -> None:
     """The band-passed norm peaks at the time of the truth, and swings as far as the truth says."""
     spec = replace(PLAIN, hours=1.0, sites=("left_calf",), seed=6, chips=("ICM-42688-P",))
-    truth = simulate_night(tmp_path / "a", spec=spec).twitches
+    truth = simulate_night(tmp_path / "a", spec=spec)
+    [(late_s, ratio)] = misses(open_night(tmp_path / "a"), truth, "left_calf")
+    assert len(late_s) > 20
+    assert np.median(np.abs(late_s)) < 0.010
+    assert np.mean(np.abs(late_s) < 0.030) > 0.95
+    assert np.median(ratio) == pytest.approx(1, abs=0.05)
+
+
+def test_truth_keeps_its_time_through_troubles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that drifts, lost links and a sensor that starts anew leave the truth where the signal is."""
+    troubles = Troubles(loss_share=(0.0, 0.0), bad_night_share=0.0, reconnects_per_h=4.0, reboot_share=1.0)
+    monkeypatch.setattr("firmware_host.simulation.night.Troubles", lambda: troubles)
+    spec = NightSpec(seed=8, hours=1.5, sites=("left_calf",), chips=("LSM6DSOX",), profile="many",
+                     confounders=(), rate_scale=2.0)  # fmt: skip
+    truth = simulate_night(tmp_path / "a", spec=spec)
     night = open_night(tmp_path / "a")
-    time_errors, size_ratios = [], []
-    for stretch in night.stretches("left_calf"):
-        time_ns, swing_mg = norm_of(stretch)
-        time_s = (time_ns - night.start_ns) / 1e9
-        strength = np.linalg.norm(swing_mg, axis=1)
-        alone = np.diff(truth["peak_s"], prepend=-9, append=1e9)
-        for row in truth[(truth["d"] > 30) & (alone[:-1] > 1) & (alone[1:] > 1)]:
-            at = int(np.searchsorted(time_s, row["peak_s"]))
-            if 100 < at < len(time_s) - 100:
-                near = slice(at - 60, at + 60)
-                time_errors.append(time_s[near][np.argmax(strength[near])] - row["peak_s"])
-                main = np.linalg.eigh(swing_mg[near].T @ swing_mg[near])[1][:, -1]
-                size_ratios.append(np.ptp(swing_mg[near] @ main) / row["peak_to_peak_mg"])
-    assert len(time_errors) > 20
-    assert np.median(np.abs(time_errors)) < 0.010
-    assert np.mean(np.abs(time_errors) < 0.030) > 0.95
-    assert np.median(size_ratios) == pytest.approx(1, abs=0.05)
+    found = misses(night, truth, "left_calf")
+    assert "restarted" in [event.kind for event in night.events()]
+    assert len(found) > 3
+    assert sum(len(late_s) for late_s, _ in found) > 50
+    assert all(np.median(np.abs(late_s)) < 0.020 for late_s, _ in found if len(late_s) > 4)
 
 
 def test_truths_of_a_site_are_in_order_and_apart(simulated: tuple[Night, Truth]) -> None:
