@@ -22,7 +22,7 @@ def _draw(rng: np.random.Generator, night: Draft, kind: Kind) -> list[Happening]
     "breath",
     size_mg=(0.5, 4.0),
     draw=_draw,
-    source="10-20 mg on chests (MSCardio); elsewhere an assumption; lasts all night",
+    source="trunk 8-30 mg, as 10-20 on chests (MSCardio); elsewhere 0.5-4 mg, an assumption",
 )
 def breath(canvas: Canvas, event: Happening, size_mg: float) -> None:
     """Add a tilt with every breath; depth changes from minute to minute."""
