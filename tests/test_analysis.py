@@ -16,7 +16,7 @@ from firmware_host import analysis
 from firmware_host.errors import BadFileError, BadValueError, NotFoundError
 from firmware_host.recording import NightMeta, ResultsStore, SensorInfo, amend_night, create_night
 from firmware_host.simulation import demonstration, simulate_night
-from firmware_host.twitches import Flag, Kind, valid_s
+from firmware_host.twitches import EVENT_COLUMNS, Flag, Kind, valid_s
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +178,39 @@ def test_a_slow_sensor_is_named_and_not_observed(tmp_path: Path) -> None:
     assert valid_s(run.coverage[run.coverage["site"] == "left_calf"]) > 50
     counts = tm.counts(tm.open(path), run)
     assert np.isnan(counts["rate_per_h"][counts["site"] == "right_calf"]).all()
+
+
+def test_a_sensor_that_sent_nothing_is_a_gap_all_night(tmp_path: Path) -> None:
+    """A silent and a slow sensor beside a good one: named, their night a gap, the good one as if alone."""
+    rates = {"left_calf": 100.0, "right_calf": 100.0, "left_hand": 25.0}
+    path = noise_night(tmp_path / "n.night", rates, ends_s={"right_calf": 0})
+    run = tm.detect(path)
+    assert "right_calf: the sensor sent nothing." in run.summary.warnings
+    for site in ("right_calf", "left_hand"):
+        (row,) = run.coverage[run.coverage["site"] == site]
+        assert (row["start_s"], row["kind"]) == (0, Kind.GAP)
+        assert row["end_s"] == pytest.approx(60, abs=0.1)
+    alone = tm.detect(noise_night(tmp_path / "m.night", {"left_calf": 100.0}))
+    own = run.coverage[run.coverage["site"] == "left_calf"]
+    assert own["kind"].tolist()[:3] == alone.coverage["kind"].tolist()[:3] == [Kind.GAP, Kind.VALID, Kind.GAP]
+    assert tm.load_run(tm.open(path)).coverage.tobytes() == run.coverage.tobytes()
+
+
+def test_runs_of_an_older_twitchmap_are_still_read(night: Path) -> None:
+    """Results without the newer columns open, take new runs, and keep the old ones as they were."""
+    old = tm.detect(night, model="plain")
+    with closing(sqlite3.connect(night / "results.sqlite")) as connection:
+        for column in analysis.row_columns()[len(EVENT_COLUMNS) :]:
+            connection.execute(f"ALTER TABLE events DROP COLUMN {column.name}")
+        connection.commit()
+    assert tm.load_run(tm.open(night), old.info.run_id).events.tobytes() == old.events.tobytes()
+    new = tm.detect(night, model="plain")
+    rows = [
+        ResultsStore(night).read_events(run.info.run_id, analysis.row_columns())["other_sites"]
+        for run in (old, new)
+    ]
+    assert np.isnan(rows[0]).all()
+    assert np.isfinite(rows[1]).all()
 
 
 def test_only_slow_sensors_are_refused(tmp_path: Path) -> None:

@@ -394,6 +394,23 @@ def test_the_terminal_takes_bins_of_any_length(bin_s: float) -> None:
     assert len(strip) == 80
 
 
+def test_the_terminal_tells_none_where_wearing_is_not_confirmed() -> None:
+    """Quiet hours of a sensor that may lie on the nightstand do not look like hours without twitches."""
+    data = night("left_calf")
+    data.coverage["wear_unconfirmed"] = data.coverage["start_s"] >= 3 * 3600
+    empty = np.zeros(0, EVENT_DTYPE)
+    data = replace(
+        data, bins=twitch_map(empty, data.coverage, ["left_calf"], data.start_ns, 900, data.night_s)
+    )
+    for encoding, mark, edge in (("utf-8", "╌", "│"), ("ascii", "~", "|")):
+        text = terminal_map(data, 80, encoding)
+        strip = next(line for line in text.splitlines() if line.startswith(edge))
+        assert strip.count(mark) == pytest.approx(78 * 5 / 8, abs=1)
+        assert strip.count(" ") == pytest.approx(78 * 2 / 8, abs=3)
+        assert f"{mark} none seen, wearing not confirmed" in text
+    assert "not confirmed" not in terminal_map(night("right_calf"), 80, "utf-8")
+
+
 def test_an_empty_night_can_be_drawn() -> None:
     """A night without sites or length gives a picture and a text, not an error."""
     data = replace(night(), end_ns=ns(START))

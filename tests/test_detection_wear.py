@@ -11,6 +11,8 @@ from scipy import fft
 from scipy.spatial.transform import Rotation
 
 from firmware_host.detection import Found, detect_stretch
+from firmware_host.detection.cover import judge_stretches
+from firmware_host.detection.detector import search_stretch
 from firmware_host.detection.wear import judge_wear
 from firmware_host.twitches import Kind
 
@@ -248,6 +250,46 @@ def test_lost_packets_do_not_hide_breath_nor_make_it() -> None:
         found = detect_stretch(chunks, len(acc_g), 100.0, LOWEST_SCORE)
         assert kind_s(found, kind) > 0.85 * 3600
         assert unconfirmed_s(found) == 0
+
+
+def reconnected(signal: Signal, every_s: int = 600, pause_s: int = 3) -> list[Found]:
+    """Judge a signal of which each few minutes are a stretch of its own."""
+    parts = [
+        signal.acc_g[100 * first : 100 * (first + every_s - pause_s)]
+        for first in range(0, len(signal.mg) // 100, every_s)
+    ]
+    searched = [search_stretch([(0, part)], len(part), 100.0, LOWEST_SCORE) for part in parts]
+    return judge_stretches(searched, [float(pause_s)] * (len(parts) - 1))
+
+
+def test_reconnects_hide_no_table_and_no_breath() -> None:
+    """With a new stretch every 10 minutes a table is not worn and weak breath is; each stretch is tiled."""
+    for breath, kind in ((0.5, Kind.VALID), (0.0, Kind.NOT_WORN)):
+        found = reconnected(breathing(lying(1, seed=21), breath))
+        assert len(found) == 6
+        for one in found:
+            assert (one.coverage["start_index"][0], one.coverage["stop_index"][-1]) == (0, 59_700)
+            assert kind_s(one, kind) == pytest.approx(597, abs=1)
+            assert unconfirmed_s(one) == 0
+            assert kind == Kind.VALID or not len(one.candidates)
+
+
+def test_a_handling_between_two_stretches_ends_what_is_known() -> None:
+    """A sensor that came to lie otherwise while it was not connected is judged anew from there."""
+    found = reconnected(breathing(lying(1, seed=22), 0.5, 0, 1795).turn(1798.5))
+    assert [kind_s(one, Kind.VALID) > 590 for one in found] == [True] * 3 + [False] * 3
+    assert sum(kind_s(one, Kind.NOT_WORN) for one in found[3:]) == pytest.approx(3 * 597, abs=10)
+
+
+def test_twitches_before_hours_without_samples_still_show_life() -> None:
+    """A still leg with two twitches a minute stays valid though its sensor was away for three hours."""
+    signal = Signal(1800, seed=23)
+    for onset_s in np.arange(30, 1770, 30.0):
+        signal.twitch(15, onset_s)
+    chunks = [(0, signal.acc_g[:90_000]), (1_170_000, signal.acc_g[90_000:])]
+    found = detect_stretch(chunks, 1_260_000, 100.0, LOWEST_SCORE)
+    assert kind_s(found, Kind.NOT_WORN) == 0
+    assert kind_s(found, Kind.VALID) > 1790
 
 
 def test_time_without_samples_is_no_proof_of_stillness() -> None:
