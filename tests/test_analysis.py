@@ -267,7 +267,7 @@ def test_own_models_never_shadow_a_shipped_one(night: Path) -> None:
         folder = night.parent / "models" / name
         folder.mkdir(parents=True)
         content = json.loads((analysis.model_folders()[0] / "plain" / "model.json").read_bytes())
-        (folder / "model.json").write_text(json.dumps({**content, "name": "mine", "version": "7"}))
+        (folder / "model.json").write_text(json.dumps({**content, "version": "7"}))
     assert analysis.load_model("plain", night.parent)[0] == bundle
     assert analysis.load_model("mine", night.parent)[0].version == "7"
     assert tm.detect(night, model="mine").info.model == "mine 7"

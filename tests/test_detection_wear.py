@@ -210,6 +210,17 @@ def test_a_movement_that_turns_confirms_a_quarter_of_an_hour() -> None:
     assert unconfirmed_s(detect(bumped.acc_g)) == pytest.approx(3230, abs=20)
 
 
+def test_putting_on_and_taking_off_confirm_nothing_beyond_them() -> None:
+    """A quarter of an hour on the table before a sensor is put on, and after it is taken off, is doubtful."""
+    signal = lying(1, 0.4, seed=24, corner_hz=1.0).turn(900.0).turn(1300.0).turn(2700.0)
+    found = detect(signal.acc_g)
+    doubtful = found.coverage[found.coverage["wear_unconfirmed"]]
+    inside = (doubtful["start_index"] < 270_000) & (doubtful["stop_index"] > 90_000)
+    assert kind_s(found, Kind.NOT_WORN) == 0
+    assert unconfirmed_s(found) == pytest.approx(1800, abs=20)
+    assert not inside.any()
+
+
 def test_a_sleeper_who_turns_over_is_still_wearing_it() -> None:
     """A turn as large as handling, with breath on both sides, leaves all time worn."""
     found = detect(Signal(5400, seed=16).sway(2.0, 0.25).turn(1800.0).acc_g)

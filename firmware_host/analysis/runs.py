@@ -129,7 +129,7 @@ def detect_night(
         run_id=secrets.token_hex(4),
         created_utc=datetime.now(UTC).isoformat(timespec="milliseconds"),
         detector=f"twitchmap {firmware_host.__version__}",
-        model=f"{bundle.name} {bundle.version}",
+        model=f"{model} {bundle.version}",
         model_sha256=model_sha256,
         operating_point=operating_point,
         passes=1,

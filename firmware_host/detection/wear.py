@@ -92,7 +92,8 @@ def judge_wear(
     Evidence holds from one handling to the next. Breath or pulse there confirm that it was worn. Not worn
     needs proof: 20 minutes of valid time without twitches, in which breath of 0.38 mg would have stood out
     of this sensor's noise and does not. All else stays valid and is unconfirmed, unless a movement that
-    leaves the sensor turned is within 15 minutes.
+    leaves the sensor turned is within 15 minutes; what lies before the first handling and after the last is
+    not confirmed by these.
 
     Parameters
     ----------
@@ -110,8 +111,12 @@ def judge_wear(
     away, turning, handled = _interruptions(mean_mg, energy, kind)
     near, not_worn, alive = (np.zeros(len(kind), bool) for _ in range(3))
     reach = round(WEAR_WINDOW_S / CELL_S)
-    for start, stop in away[turning]:
-        near[max(0, start - reach) : stop + reach] = True
+    # The first handling may be putting on, the last taking off: they tell nothing of what is beyond them.
+    put_on, taken_off = (away[handled][0, 0], away[handled][-1, 1]) if handled.any() else (len(kind), 0)
+    for start, stop in away[turning].tolist():
+        low = put_on if start >= put_on else 0
+        high = taken_off if stop <= taken_off else len(kind)
+        near[max(low, start - reach) : min(high, stop + reach)] = True
     cuts = np.concatenate([[0], away[handled].ravel(), [len(kind)]]).reshape(-1, 2)
     burst = energy > BURST_RATIO * 3.0 * bandwidth_hz * density**2
     for start, stop in cuts:
