@@ -106,13 +106,17 @@ def find_candidates(
     NotFoundError
         If the night is not there.
     """
+    from threadpoolctl import threadpool_limits
+
     from firmware_host.detection.context import CANDIDATE_SCORE, add_context
 
     night = open_night(night) if isinstance(night, Path) else night
     found = []
     for number, site in enumerate(night.sites):
         tell = _part(progress, number, len(night.sites))
-        found.append(_find_at(night, site, min(lowest_score, CANDIDATE_SCORE), tell))
+        # Threads of the matrix library cost more than they give here, and their number would alter last bits.
+        with threadpool_limits(1, user_api="blas"):
+            found.append(_find_at(night, site, min(lowest_score, CANDIDATE_SCORE), tell))
     facts = tuple(site.facts for site in found)
     if found and not any(site.searched for site in found):
         warnings = (site.warning for site in facts if site.warning)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import sub
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft, ndimage
 
-from firmware_host.detection.candidates import norm_squared
+from firmware_host.detection.candidates import cell_means, norm_squared
 from firmware_host.detection.signals import Bool, Float32, Float64
 
 PERIOD_S = (0.45, 1.7)
@@ -62,12 +63,12 @@ def local_period(band_mg: Float32, usable: Bool, cell: int, fs_hz: float) -> tup
     q = max(1, round(fs_hz / ENVELOPE_HZ))
     rate = fs_hz / q
     count = band_mg.shape[1] // q
-    envelope = np.sqrt(norm_squared(band_mg[:, : count * q])).reshape(count, q).mean(axis=1)
+    envelope = cell_means(np.sqrt(norm_squared(band_mg[:, : count * q])), q)
     there = usable.repeat(cell)[: count * q : q].astype(np.float32)
     length, step = min(round(WINDOW_S * rate), count), round(STEP_S * rate)
     starts = np.arange(0, count - length + 1, step)
     values, mask = (sliding_window_view(x, length)[::step] for x in (envelope, there))
-    limit = CLIP * np.median(values, axis=1, keepdims=True)
+    limit = CLIP * np.partition(values, length // 2, axis=1)[:, length // 2, None]
     values = np.minimum(values, limit)
     known = np.maximum(mask.sum(axis=1, keepdims=True), 1.0)
     values = (values - (values * mask).sum(axis=1, keepdims=True) / known) * mask
@@ -185,27 +186,32 @@ def _chain(like: Float32, period: Float64, fs_hz: float) -> Int64:
     at = np.flatnonzero(top)
     if len(at) < 2:
         return at
+    first = np.searchsorted(at, at - SKIP_S * fs_hz)
+    each = np.arange(len(at))
+    # All pairs of a maximum and one not long before it.
+    later = np.repeat(each, each - first)
+    start = np.concatenate([[0], np.cumsum(each - first)])
+    earlier = np.arange(len(later)) - start[later] + first[later]
+    # One sample more each, so that no lag is without a logarithm.
+    stray = np.log((at[later] - at[earlier] + 1) / (np.round(period[at]) + 1)[later])
+    price = STRAY * stray * stray
+    price[stray > 0.0] = np.minimum(price[stray > 0.0], SKIP)
     # A few predecessors each: plain numbers are quicker here than arrays.
-    place, value, every = at.tolist(), like[at].tolist(), period[at].tolist()
-    first = np.searchsorted(at, at - SKIP_S * fs_hz).tolist()
-    log = np.log(np.arange(1, int(SKIP_S * fs_hz) + 2)).tolist()
-    score, link = list(value), [-1] * len(at)
+    place, score, link = at.tolist(), like[at].tolist(), [-1] * len(at)
+    costs, begin, oldest = price.tolist(), start.tolist(), first.tolist()
     far, far_score, done = -1, AGAIN, 0
-    for j in range(len(at)):
-        for i in range(done, first[j]):
-            if score[i] > far_score:
-                far, far_score = i, score[i]
-        done = max(done, first[j])
-        own, best, chosen = log[round(every[j])], far_score - AGAIN, far
-        for i in range(j - 1, first[j] - 1, -1):
-            stray = log[place[j] - place[i]] - own
-            price = STRAY * stray * stray
-            if stray > 0.0 and price > SKIP:
-                price = SKIP
-            gain = score[i] - price
-            if gain > best:
-                best, chosen = gain, i
-        score[j], link[j] = value[j] + best, chosen
+    for j, i in enumerate(oldest):
+        for long_ago in range(done, i):
+            if score[long_ago] > far_score:
+                far, far_score = long_ago, score[long_ago]
+        done = max(done, i)
+        best, chosen = far_score - AGAIN, far
+        if i < j:
+            gains = list(map(sub, score[i:j], costs[begin[j] : begin[j + 1]]))
+            most = max(gains)
+            if most > best:
+                best, chosen = most, i + gains.index(most)
+        score[j], link[j] = score[j] + best, chosen
     j, chain = int(np.argmax(score)), []
     while j >= 0:
         chain.append(place[j])

@@ -9,6 +9,7 @@ the beat, and beats as large as twitches do not. A unit that fires often, but at
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 
 from firmware_host.detection.beats import LEAST_BEATS, NEIGHBOURS, Beats, Int64, follow, local_period
@@ -125,11 +126,11 @@ def _compare(
     every = float(np.median(np.diff(beats.at)))
     after = round(min(1.4 * every, 1.9 * fs_hz)) - before + 2 * edge
     place, trust, like = beats.at, beats.trust, beats.like
-    span = place[:, None] + np.arange(-before, after)
     padded = np.pad(band_mg, ((0, 0), (before, after)))
-    cycles = padded[:, span + before].transpose(1, 0, 2)
+    windows = sliding_window_view(padded, before + after, axis=1)
+    cycles = np.stack([axis[place] for axis in windows], axis=1)
     gone = np.concatenate([[0], np.cumsum(np.pad(~there, (before, after), constant_values=True))])
-    whole = gone[span[:, -1] + before + 1] - gone[span[:, 0] + before] < edge
+    whole = gone[place + before + after] - gone[place] < edge
     if whole.sum() < LEAST_BEATS:
         return
     usual_beat, predicted = _predict(cycles, place / fs_hz, like * whole)
@@ -192,22 +193,22 @@ def _twins(padded: Float32, place: Int64, beat: Int64, at: Int64, fs_hz: float) 
     padded = np.pad(padded, ((0, 0), (reach, reach)))
     offset = np.round(TWIN_AT_S * fs_hz).astype(int)
     lags = np.unique(np.round(TWIN_LAGS_S * fs_hz).astype(int))
-    own = padded[:, at[:, None] + reach + offset].transpose(1, 0, 2)
+    own = padded[:, at[:, None] + reach + offset].transpose(1, 2, 0)
     others = beat[:, None] + np.concatenate([np.arange(-size, 0), np.arange(1, size + 1)])
     known = (others >= 0) & (others < len(place))
     centre = place[np.clip(others, 0, len(place) - 1)] + (at - place[beat])[:, None]
     # All lags share one cut: what is compared is laid out over it once for each.
     at_lag = lags[:, None] + offset
-    span = np.arange(at_lag.min(), at_lag.max() + 1)
-    cut = padded[:, (centre + reach)[:, :, None] + span].transpose(1, 2, 0, 3)
-    laid = np.zeros((len(at), 3, len(span), len(lags)), np.float32)
-    count = np.zeros((len(span), len(lags)), np.float32)
-    for lag, columns in enumerate(at_lag - span[0]):
-        laid[:, :, columns, lag] = own
-        count[columns, lag] = 1.0
-    dot = cut.reshape(len(at), 2 * size, -1) @ laid.reshape(len(at), -1, len(lags))
-    energy = np.maximum(np.einsum("kao,kao->k", own, own), 1e-9)[:, None, None]
-    power = np.maximum(norm_squared(cut) @ count, 1e-6 * energy)
+    first, span = at_lag.min(), int(np.ptp(at_lag)) + 1
+    cut = _samples_at(padded, centre + (reach + first), span)
+    laid = np.zeros((len(at), span, 3, len(lags)), np.float32)
+    count = np.zeros((span, 3, len(lags)), np.float32)
+    for lag, columns in enumerate(at_lag - first):
+        laid[..., lag][:, columns] = own
+        count[..., lag][columns] = 1.0
+    dot = cut @ laid.reshape(len(at), -1, len(lags))
+    energy = np.maximum(np.einsum("koa,koa->k", own, own), 1e-9)[:, None, None]
+    power = np.maximum((cut * cut) @ count.reshape(-1, len(lags)), 1e-6 * energy)
     like = np.where(known, (dot / np.sqrt(power * energy)).max(axis=2), -1.0)
     gain = np.clip(dot / power, *TWIN_GAIN)
     left = (1.0 - (2 * gain * dot - gain * gain * power) / energy).min(axis=2)
@@ -221,12 +222,20 @@ def _twins(padded: Float32, place: Int64, beat: Int64, at: Int64, fs_hz: float) 
     }
 
 
+def _samples_at(band_mg: Float32, first: Int64, count: int) -> Float32:
+    """Return (..., count * 3): the samples from some places on, axis by axis of each."""
+    # Rows of neighbours are copied much faster than single samples.
+    windows = sliding_window_view(np.ascontiguousarray(band_mg.T).reshape(-1), 3 * count)
+    return np.asarray(windows[3 * first])
+
+
 def _largest(gram: Float32, count: int) -> tuple[Float64, Float64]:
     """Return the largest eigenvalues and their vectors, near enough, in a small share of the time of all."""
+    exact = gram.astype(float)
     basis = np.random.default_rng(1).standard_normal((len(gram), count))
     for _ in range(4):
-        basis, _triangle = np.linalg.qr(gram @ basis)
-    values, turn = np.linalg.eigh(basis.T @ gram @ basis)
+        basis, _triangle = np.linalg.qr(exact @ basis)
+    values, turn = np.linalg.eigh(basis.T @ exact @ basis)
     return values, basis @ turn
 
 
