@@ -21,11 +21,13 @@ from firmware_host.analysis import detect_night
 from firmware_host.detection.signals import twitch_acceleration
 from firmware_host.recording import NightMeta, SensorInfo, create_night, open_night
 from firmware_host.simulation import simulate_night
+from firmware_host.simulation.cohort import NightSpec, demonstration
 
 NOISE_MG = 0.5
 TWITCHES_PER_H = 375.0
 START_NS = 1_767_000_000_000_000_000
 SITE = "left_calf"
+LIMBS = ("left_calf", "right_thigh", "left_forearm")
 
 
 def write_night(folder: Path, hours: float, mg_per_count: float = 0.122) -> int:
@@ -58,10 +60,16 @@ def write_night(folder: Path, hours: float, mg_per_count: float = 0.122) -> int:
     return (folder / "samples.log").stat().st_size
 
 
-def read_whole(folder: Path) -> np.ndarray:
-    """Read all samples of the site as one array, (n, 3) in g."""
-    stretches = open_night(folder).stretches(SITE)
+def read_whole(folder: Path, site: str = SITE) -> np.ndarray:
+    """Read all samples of a site as one array, (n, 3) in g."""
+    stretches = open_night(folder).stretches(site)
     return np.concatenate([acc_g for stretch in stretches for _, acc_g in stretch.chunks()])
+
+
+def read_and_plain(folder: Path) -> None:
+    """Do with each site of a night what a plain script would, reading included."""
+    for sensor in open_night(folder).meta.sensors:
+        plain_scipy(read_whole(folder, sensor.site), sensor.fs_hz)
 
 
 def whole_job(folder: Path, repeats: int) -> tuple[float, float, int]:
@@ -69,8 +77,27 @@ def whole_job(folder: Path, repeats: int) -> tuple[float, float, int]:
     events, ours, plain = len(detect_night(folder).events), [], []
     for _ in range(repeats):
         ours.append(cpu_of(lambda: detect_night(folder)))
-        plain.append(cpu_of(lambda: plain_scipy(read_whole(folder))))
+        plain.append(cpu_of(lambda: read_and_plain(folder)))
     return min(ours), min(plain), events
+
+
+def simulated_jobs(hours: float) -> None:
+    """Print the same ratio for simulated nights: what a quiet made-up site has not costs time too."""
+    for name, spec in (
+        ("demonstration", demonstration(3, hours)),
+        ("limbs, everything on", NightSpec(seed=7, hours=hours, sites=LIMBS)),
+        ("limbs, everything on", NightSpec(seed=7, hours=hours, sites=LIMBS, fs_hz=FS_HZ)),
+        ("chest, everything on", NightSpec(seed=5, hours=hours, sites=("left_chest",))),
+        ("chest, everything on", NightSpec(seed=5, hours=hours, sites=("left_chest",), fs_hz=FS_HZ)),
+    ):
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place, "simulated.night")
+            simulate_night(folder, spec=spec)
+            ours, plain, events = whole_job(folder, 2)
+        print(
+            f"whole job, simulated {name}, {hours:g} h x {len(spec.sites)} sites at {spec.fs_hz:g} Hz: "
+            f"{ours:.2f} s CPU ({events} events); read + plain scipy {plain:.2f} s; ratio {ours / plain:.2f}"
+        )
 
 
 def peak_mb(hours: float) -> float:
@@ -122,6 +149,7 @@ def main() -> None:
             f"whole job, reading included: {ours:.2f} s CPU ({events} events); "
             f"read + plain scipy {plain:.2f} s; ratio {ours / plain:.2f}"
         )
+    simulated_jobs(min(hours, 4.0))
     print(f"detector, CPU an hour of 8 h over that of 2 h: {growth():.2f}")
     for some in (1.0, 8.0, 24.0):
         print(f"peak memory of detecting {some:g} h: {peak_mb(some):.0f} MB")

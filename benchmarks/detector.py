@@ -61,14 +61,14 @@ def chunks(acc_g: Samples) -> Iterator[tuple[int, Samples]]:
         yield first, acc_g[first : first + CHUNK]
 
 
-def plain_scipy(acc_g: Samples) -> int:
+def plain_scipy(acc_g: Samples, fs_hz: float = FS_HZ) -> int:
     """Do what a plain script would: zero-phase band-pass, running energy, MAD, maxima."""
-    sos = signal.butter(4, [3, 45], "bandpass", fs=FS_HZ, output="sos")
+    sos = signal.butter(4, [3, 45], "bandpass", fs=fs_hz, output="sos")
     band = signal.sosfiltfilt(sos, acc_g, axis=0)
-    energy = ndimage.uniform_filter1d(np.sum(band * band, axis=1), int(0.1 * FS_HZ))
+    energy = ndimage.uniform_filter1d(np.sum(band * band, axis=1), int(0.1 * fs_hz))
     middle = np.median(energy)
     spread = np.median(np.abs(energy - middle))
-    peaks, _ = signal.find_peaks(energy, height=middle + 10 * spread, distance=int(0.06 * FS_HZ))
+    peaks, _ = signal.find_peaks(energy, height=middle + 10 * spread, distance=int(0.06 * fs_hz))
     return len(peaks)
 
 
