@@ -150,11 +150,15 @@ def _interruptions(
         part = mean_mg[:, start:stop]
         swing_mg[number] = np.linalg.norm(np.fmax.reduce(part, axis=1) - np.fmin.reduce(part, axis=1))
         if np.isfinite(before[0]).any() and np.isfinite(after[0]).any():
-            turn_mg[number] = np.linalg.norm(np.nanmean(after, axis=1) - np.nanmean(before, axis=1))
+            turn_mg[number] = np.linalg.norm(_mean_of_known(after) - _mean_of_known(before))
     hard = strong[away[:, 1]] - strong[away[:, 0]] >= HANDLING_CELLS
     moved = moving[away[:, 1]] > moving[away[:, 0]]
     hard |= swing_mg > HANDLING_SWING_MG
     return away, moved & (turn_mg > TURN_MG), hard | (turn_mg > HANDLING_TURN_MG)
+
+
+def _mean_of_known(mean_mg: Float32) -> Float32:
+    return np.asarray(mean_mg[:, np.isfinite(mean_mg[0])].mean(axis=1))
 
 
 @dataclass(frozen=True)
@@ -180,8 +184,10 @@ def _life(mean_mg: Float32, energy: Float32, kind: Cells, least_density: float) 
     spectra = _spectra(bridged[:, rows])
     root, unit = _whitener(spectra[:3], least_density)
     breath = _hump(np.abs(np.einsum("ab,bkf->akf", root, spectra[:3])) ** 2, BREATH_FIT_HZ, BREATH_HZ, 1.0)
+    if breath.z > ALIVE_Z and breath.power * unit > ALIVE_MG2:
+        return _Life(shown=True, excluded=False)
     pulse = _hump(np.abs(spectra[3:]) ** 2, PULSE_FIT_HZ, PULSE_HZ, 0.0)
-    shown = (breath.z > ALIVE_Z and breath.power * unit > ALIVE_MG2) or pulse.z > ALIVE_Z
+    shown = pulse.z > ALIVE_Z
     excluded = breath.z < LIFELESS_Z and pulse.z < LIFELESS_Z and breath.most * unit < BREATH_MG2
     return _Life(shown=shown, excluded=excluded)
 
