@@ -258,34 +258,11 @@ def _honesty(probability: Floats, label: npt.NDArray[np.int8]) -> dict[str, floa
     }
 
 
-def _judged(
-    subjects: Sequence[Subject],
-    nights: Sequence[Labelled],
-    probability: Sequence[Floats],
-    part: str,
-    situation: str,
-    chip: str | None = None,
-) -> Judged:
-    """Put together the judged candidates of one part and situation, and if asked for, one chip."""
-    own = [
-        i
-        for i, one in enumerate(subjects)
-        if (one.part, one.situation) == (part, situation) and chip in {None, (one.spec.chips or ("",))[0]}
-    ]
-    label = np.concatenate([np.zeros(0, np.int8), *(nights[i].label for i in own)])
-    d = np.concatenate([np.zeros(0, np.float32), *(nights[i].d for i in own)])
-    return Judged(
-        np.concatenate([np.zeros(0), *(probability[i] for i in own)]),
-        d >= LARGE_D,
-        label == NOT,
-        sum(int((nights[i].truths_d >= LARGE_D).sum()) for i in own),
-        sum(nights[i].valid_h for i in own),
-    )
-
-
 def fit(nights: Sequence[Labelled], seed: int) -> HistGradientBoostingClassifier:
     """Grow the trees from the nights' candidates that are surely twitches or surely not."""
     rows = np.concatenate([night.features[night.label != NEITHER] for night in nights])
+    # scikit-learn cannot bin a column without any value, as few and short nights may give; none splits on it.
+    rows[:, np.isnan(rows).all(axis=0)] = 0.0
     label = [night.label[night.label != NEITHER] for night in nights]
     rising = [int(name in RISING) for name in LEARNT]
     trees = HistGradientBoostingClassifier(**TREES, monotonic_cst=rising, random_state=seed)
