@@ -101,6 +101,23 @@ def test_equal_recall_lowers_the_score_until_as_many_are_found(tmp_path: Path) -
     assert equal_recall([changed], [], judge.name, 500.0) is None
 
 
+def test_recall_by_chance_is_taken_off(tmp_path: Path) -> None:
+    """Events at random times that meet a part of the twitches reach nobody's recall beyond chance."""
+    judge = Judge(load_model("plain")[0], "balanced")
+    one = search(read_recordings(made_folder(tmp_path))[0], INJECTED, [judge])
+    assert len(one.elsewhere_s) > 500
+    assert np.abs(one.elsewhere_s[:, None] - PEAKS_S).min() >= 0.3
+    every = np.arange(5.0, 60.0, 0.41)  # three in four times have one of these near
+    blind = replace(one, peak_s=every, score=np.full(len(every), 9.0), is_valid=np.ones(len(every), bool))
+    raw, beyond = (equal_recall([blind], [], judge.name, 0.0, beyond_chance=kind) for kind in (False, True))
+    assert raw is not None
+    assert beyond is not None
+    assert raw["plain_recall"] > 0.5
+    assert beyond["plain_recall"] < raw["plain_recall"] - 0.2
+    assert beyond["recall"] == pytest.approx(raw["recall"], abs=0.02)
+    assert not beyond["reached"]
+
+
 def test_people_are_kept_aside_by_their_number(tmp_path: Path) -> None:
     """A person whose number is a multiple of 3 is kept aside; a sensor on a table is nobody."""
     groups = {each.key: each.group for each in read_recordings(made_folder(tmp_path))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import click
 
 from firmware_host.cli._nights import dir_option
 from firmware_host.cli._terminal import Progress, json_option, note, show
+from firmware_host.errors import StorageError
 
 if TYPE_CHECKING:
     from firmware_host.learning.evaluate import Part
@@ -61,9 +63,8 @@ def command(
         effort = replace(effort, subjects=subjects)
     if hours is not None:
         effort = replace(effort, hours=hours, extra_hours=hours)
-    if card is not None:
-        with card.open("a", encoding="utf-8"):  # known before the long work
-            pass
+    if card is not None and (card.is_dir() or not os.access(card if card.exists() else card.parent, os.W_OK)):
+        raise StorageError(f"{card} cannot be written: --card needs a file in a folder that takes files.")
     with Progress("evaluating") as tell:
         result = evaluate(
             model or DEFAULT_MODEL, real_data=real_data, effort=effort, parts=only or PARTS,

@@ -10,30 +10,35 @@ from firmware_host.learning.card_texts import (
     BY_SCORE,
     BY_TREES,
     CALIBRATION,
+    CAUSES,
     EQUAL,
     HOW,
     LIMITS,
     LIMITS_OF_A_THRESHOLD,
     NOISE,
+    OTHER_SORTS,
+    PROMISES,
     REST,
-    SIZES,
     one_line,
 )
 from firmware_host.learning.promises import promises
 from firmware_host.learning.recordings import DEVELOPED, KEPT_ASIDE, STATIC
 
 Data = dict[str, Any]
-GROUPS = (DEVELOPED, KEPT_ASIDE, STATIC)
+GROUPS = (KEPT_ASIDE, DEVELOPED, STATIC)
+OTHERS = ("no twitches", "ten times fewer", "ten times more", "laid aside")
+CALIBRATED = ("mixed", "ten times fewer", "ten times more")
+CAUSES_SHOWN = 10
 
 
 def card(result: Data) -> str:
     """Return the card of an evaluated model; the terminal shows the same text."""
-    parts = [_what(result), _how(result), _promised(result)]
+    parts = [_what(result), _promised(result), _how(result)]
     if result["nights"]:
-        parts += [_nights(result), _without(result), _causes(result), _calibration(result), _wear(result)]
+        parts += [_nights(result), _others(result), _causes(result), _calibration(result), _wear(result)]
         parts.append(_splits(result))
     if result["noise"]:
-        parts += [_noise(result), _sizes(result)]
+        parts.append(_noise(result))
     parts += [_real(result), _limits(result)]
     return "\n".join("\n".join(part) for part in parts if part).rstrip() + "\n"
 
@@ -78,7 +83,10 @@ def _promised(result: Data) -> list[str]:
         (one.text, one.value, one.limit, "not measured" if one.met is None else "yes" if one.met else "no")
         for one in promises(result)
     ]
-    return ["## What it must show", "", *_table(("figure", "measured", "asked for", "met"), rows), ""]
+    known = [one.met for one in promises(result) if one.met is not None]
+    text = one_line(PROMISES, met=sum(known), of=len(known))
+    lines = ["## What it must show", "", text, ""]
+    return [*lines, *_table(("figure", "measured", "asked for", "met"), rows), ""]
 
 
 def _nights(result: Data) -> list[str]:
@@ -106,71 +114,72 @@ def _nights(result: Data) -> list[str]:
     return lines
 
 
-def _without(result: Data) -> list[str]:
-    lines = ["## Other sorts of nights, simulated", ""]
-    for situation in ("no twitches", "ten times fewer", "ten times more"):
+def _others(result: Data) -> list[str]:
+    names = ("false alarms per valid h", "recall d>=10", "precision d>=10", "F1 d>=10", "count bias")
+    rows, basis = [], []
+    for situation in OTHERS:
         own = result["nights"].get(situation)
         if not own:
             continue
-        names = ["false alarms per valid h"]
-        if situation != "no twitches":
-            names += ["recall d>=10", "precision d>=10", "F1 d>=10", "count bias"]
-        rows = [
-            (name, *(_value(name, judged["figures"][name]) for judged in own["judges"].values()))
-            for name in names
-        ]
-        lines += [f"{situation.capitalize()}: {_basis(own)}", ""]
-        lines += [*_table((situation, *own["judges"]), rows), ""]
-    return lines
+        basis.append(f"{situation}: {_basis(own)}")
+        for judge in _two(result):
+            figures = own["judges"][judge]["figures"]
+            told = names if situation != "no twitches" else names[:1]
+            cells = [_value(name, figures[name]) if name in told else "-" for name in names]
+            rows.append((situation, judge, *cells))
+    lines = ["## Other sorts of nights, simulated", "", one_line(OTHER_SORTS), ""]
+    return [*lines, *_table(("nights", "model", *names), rows), "", " ".join(basis), ""] if rows else []
 
 
 def _causes(result: Data) -> list[str]:
-    lines = ["## False alarms by cause, simulated", "", "Per valid hour of a site.", ""]
-    for situation in ("mixed", "no twitches"):
-        own = result["nights"].get(situation)
-        if not own:
-            continue
-        judged = own["judges"]
-        totals: dict[str, float] = {}
-        for each in judged.values():
-            for cause, per_h in each["causes_per_valid_h"].items():
-                totals[cause] = max(totals.get(cause, 0.0), per_h)
-        rows = [
-            (cause, *(f"{each['causes_per_valid_h'].get(cause, 0):.2f}" for each in judged.values()))
-            for cause in sorted(totals, key=lambda name: (-totals[name], name))
-        ]
-        lines += [*_table((f"{situation} nights", *judged), rows or [("none", *("0" for _ in judged))]), ""]
-    return lines
+    columns = [
+        (f"{situation}: {judge}", result["nights"][situation]["judges"][judge]["causes_per_valid_h"])
+        for situation in ("mixed", "no twitches")
+        if situation in result["nights"]
+        for judge in _two(result)
+    ]
+    largest: dict[str, float] = {}
+    for _, by_cause in columns:
+        for cause, per_h in by_cause.items():
+            largest[cause] = max(largest.get(cause, 0.0), per_h)
+    names = sorted(largest, key=lambda name: (-largest[name], name))
+    rows = [
+        (cause.replace("_", " "), *(f"{by_cause.get(cause, 0):.2f}" for _, by_cause in columns))
+        for cause in names[:CAUSES_SHOWN]
+    ]
+    if rest := names[CAUSES_SHOWN:]:
+        sums = [sum(by_cause.get(cause, 0) for cause in rest) for _, by_cause in columns]
+        rows.append((f"{len(rest)} others", *(f"{each:.2f}" for each in sums)))
+    rows.append(("all", *(f"{sum(by_cause.values()):.2f}" for _, by_cause in columns)))
+    header = ("per valid hour of a site", *(name for name, _ in columns))
+    return ["## False alarms by cause, simulated", "", one_line(CAUSES), "", *_table(header, rows), ""]
 
 
 def _calibration(result: Data) -> list[str]:
     lines = ["## Are the probabilities honest? (simulated)", ""]
-    name = result["model"]["name"]
-    any_known = False
-    for situation, own in result["nights"].items():
-        known = own.get("calibration", {}).get(name) if isinstance(own, dict) else None
-        if not known:
-            continue
-        any_known = True
-        rows = [
-            (f"{each['low']:g}-{each['high']:g}", str(each["candidates"]), f"{each['probability']:.3f}",
-             f"{each['true_share']:.3f}")
-            for each in known["table"]
-        ]  # fmt: skip
-        lines += [
-            one_line(
-                CALIBRATION,
-                situation=situation.capitalize(),
-                error=_number(known["expected_error"], 3),
-                candidates=known["candidates"],
-                likely=_number(known["expected_error_from_0.1"], 3),
-                true=_percent(known["true_share"]),
-            ),
-            "",
-            *_table(("probability", "candidates", "mean probability", "true share"), rows),
-            "",
-        ]
-    return lines if any_known else [*lines, "It gives no probabilities.", ""]
+    known = {
+        situation: own["calibration"][result["model"]["name"]]
+        for situation, own in result["nights"].items()
+        if situation in CALIBRATED and result["model"]["name"] in own["calibration"]
+    }
+    if not known:
+        return [*lines, "It gives no probabilities.", ""]
+    by_bin: dict[tuple[float, float], dict[str, str]] = {}
+    for situation, own in known.items():
+        for each in own["table"]:
+            told = f"{each['true_share']:.3f} of {each['candidates']} at {each['probability']:.3f}"
+            by_bin.setdefault((each["low"], each["high"]), {})[situation] = told
+    rows = [
+        (f"{low:g}-{high:g}", *(own.get(situation, "-") for situation in known))
+        for (low, high), own in sorted(by_bin.items())
+    ]
+    for name, key, form in (
+        ("twitches among all candidates", "true_share", _percent),
+        ("expected calibration error", "expected_error", _third),
+        ("the same from 0.1 on", "expected_error_from_0.1", _third),
+    ):
+        rows.append((name, *(form(own[key]) for own in known.values())))
+    return [*lines, one_line(CALIBRATION), "", *_table(("probability", *known), rows), ""]
 
 
 def _wear(result: Data) -> list[str]:
@@ -202,46 +211,36 @@ def _splits(result: Data) -> list[str]:
 
 
 def _noise(result: Data) -> list[str]:
-    alarms, names = result["noise"]["alarms"], result["judges"]
-    lines = [
-        "## White noise of each chip, simulated",
-        "",
-        one_line(NOISE),
-        "",
-    ]
-    rows = [
-        (of, f"{own['valid_h']:.0f}", f"{1000 * own['density']:.0f}",
-         *(_alarm(own["judges"][name]) for name in names))
-        for of, own in (("all", alarms["all"]), *alarms["chip"].items(), *alarms["rate"].items())
-    ]  # fmt: skip
-    return [*lines, *_table(("chip or rate", "valid h", "ug/sqrt(Hz)", *names), rows), ""]
-
-
-def _sizes(result: Data) -> list[str]:
-    noise, names = result["noise"], result["judges"]
+    noise, (balanced, beside) = result["noise"], (*_two(result), *_two(result))[:2]
+    alarms, over = noise["alarms"], noise["over_bank"]
     rates = ", ".join(f"{name} {rate:.2g}" for name, rate in noise["compared_at_per_h"].items())
-    lines = [
-        "## Size found 9 times in 10, simulated",
-        "",
-        one_line(SIZES, rates=rates, balanced=f"{result['model']['name']} balanced"),
-        "",
-    ]
-    balanced = f"{result['model']['name']} balanced"
-    rows = [
-        (row["chip"], f"{row['rise_ms']:.0f}", _number(row["judges"][balanced]["known_shape_mg"], 2),
-         _number(row["judges"][balanced]["bank_mg"], 2), _size(row["judges"][balanced]),
-         *(_number(row["judges"][name]["over_bank"], 2) for name in names))
-        for row in noise["sizes"]
-    ]  # fmt: skip
+    rises = list((over[balanced] or {"rises": {}})["rises"])
+    rows = []
+    for of, own in (("all", alarms["all"]), *alarms["chip"].items(), *alarms["rate"].items()):
+        sizes = {
+            f"{row['rise_ms']:g}": row["judges"][balanced] for row in noise["sizes"] if row["chip"] == of
+        }
+        cells = [_over(sizes[rise]) if rise in sizes else "" for rise in rises]
+        one = own["judges"][balanced]
+        told = f"{one['count']}: {_number(one['per_h'], 2)}{' (above)' * one['above']}"
+        rows.append(
+            (of, f"{1000 * own['density']:.0f}", f"{own['valid_h']:.0f}", told,
+             _number(one["at_most_per_h"], 2), _number(own["judges"][beside]["per_h"], 2), *cells)
+        )  # fmt: skip
+    for name in dict.fromkeys((*_two(result), *result["judges"])):
+        means = (over[name] or {"rises": {}})["rises"]
+        cells = [
+            f"{means[rise]['mean']:.3f} +- {means[rise]['error']:.3f}" if rise in means else "-"
+            for rise in rises
+        ]
+        rows.append((f"mean of chips, {name}", "", "", "", "", "", *cells))
     header = (
-        "chip",
-        "rise, ms",
-        "known shape, mg",
-        "bank, mg",
-        "balanced, mg",
-        *(f"{name} / bank" for name in names),
-    )
-    return [*lines, *_table(header, rows), ""]
+        "chip or rate", "ug/sqrt(Hz)", "valid h", "false alarms: per h", "at most", f"{beside}, per h",
+        *(f"{rise} ms" for rise in rises),
+    )  # fmt: skip
+    noticed = min((own["noticed_from_per_h"] for own in alarms["chip"].values()), default=None)
+    text = one_line(NOISE, noticed=_number(noticed, 2), rates=rates, balanced=balanced)
+    return ["## White noise of each chip, simulated", "", text, "", *_table(header, rows), ""]
 
 
 def _real(result: Data) -> list[str]:
@@ -264,31 +263,30 @@ def _real(result: Data) -> list[str]:
             ("valid minutes", *(_number(60 * one["valid_h"]) for one in judged.values())),
         ]
         lines += [*_table((f"{group}: found by mg", *judged), rows), ""]
-    return [*lines, *_equal(result["real"]), *_rest(result["real"])]
+    balanced = f"{result['model']['name']} balanced"
+    equal = [] if balanced.startswith("plain ") else _equal(result["real"], balanced)
+    return [*lines, *equal, *_rest(result["real"])]
 
 
-def _equal(real: Data) -> list[str]:
-    lines = [one_line(EQUAL), ""]
+def _equal(real: Data, balanced: str) -> list[str]:
     rows = []
-    for group, judged in real["equal_recall"].items():
-        for judge, compared in judged.items():
+    for group in (group for group in (KEPT_ASIDE, DEVELOPED) if group in real["equal_recall"]):
+        for kind, compared in real["equal_recall"][group][balanced].items():
             for one in compared:
-                if one is None or judge.startswith("plain"):
+                if one is None:
                     continue
                 least = f"{one['least_mg']:g} mg and up" if one["least_mg"] else "all"
-                cells = [_fewer(each) for each in (one["added"], one["rest"])]
                 found = f"{one['found']} / {one['plain_found']} of {one['truths']}"
-                rows.append((group, judge, least, found, f"{one['score']:.2f}", *cells))
+                recall = f"{_percent(one['recall'])} / {_percent(one['plain_recall'])}"
+                cells = [_fewer(each) for each in (one["added"], one["rest"])]
+                rows.append(
+                    (group, least, kind.replace("_", " "), found, recall, f"{one['score']:.2f}", *cells)
+                )
     header = (
-        "group",
-        "model",
-        "added",
-        "found, ours / plain",
-        "plain from",
-        "false, same recordings",
-        "false, rest",
-    )
-    return [*lines, *_table(header, rows), ""] if rows else []
+        "group", "added", "recall", "found, ours / plain", "recall, ours / plain", "plain from",
+        "false, same recordings", "false, rest",
+    )  # fmt: skip
+    return [one_line(EQUAL, balanced=balanced), "", *_table(header, rows), ""] if rows else []
 
 
 def _fewer(own: Data) -> str:
@@ -363,9 +361,17 @@ def _with_interval(figure: Sequence[float | None], digits: int, unit: str) -> st
     return text if low is None or high is None else f"{text} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def _alarm(own: Data) -> str:
-    return f"{own['count']}: {_number(own['per_h'], 2)} (< {_number(own['at_most_per_h'], 2)})"
+def _over(own: Data) -> str:
+    if own["over_bank"] is None:
+        return "not reached"
+    return f"{own['over_bank']:.2f} +- {own['over_bank_error']:.2f}"
 
 
-def _size(own: Data) -> str:
-    return "not reached" if own["mg"] is None else f"{own['mg']:.2f} +- {own['error_mg']:.2f}"
+def _third(value: float | None) -> str:
+    return _number(value, 3)
+
+
+def _two(result: Data) -> list[str]:
+    """Return the model at its balanced point and, if it is another, the plain one."""
+    own = f"{result['model']['name']} balanced"
+    return [own, *(name for name in result["judges"] if name == "plain balanced" != own)]

@@ -14,23 +14,35 @@ BY_SCORE = (
 )
 BY_TREES = """calibrated probability, from trees over {features} features of a candidate"""
 
-CALIBRATION = """{situation} nights: expected calibration error {error} over {candidates} candidates,
-{likely} over those of 0.1 and more; {true} of all candidates are twitches."""
+PROMISES = """At the balanced point {met} of {of} measured figures are as asked for. What is simulated says
+so; the last rows are of real sensors."""
 
-NOISE = """False alarms, with the rate an hour and its upper 95 % limit (Poisson). A sensor with its
-steps, drift and noise on three axes; breath tilts it below the band; no twitches."""
+OTHER_SORTS = """Other people than above. Twitch rates are ten times fewer or more than the person's own;
+people of the profile many are passed over for ten times more, as nobody twitches so often. Laid aside: two
+sites, one sensor lies on a table for a while."""
 
-SIZES = """mg peak-to-peak in the band, random directions and phases, over what the ideal bank of four
-filters needs at the same false alarms an hour ({rates}), band and measured density of the axes. Bank
-and known shape (matched filter) are those of {balanced}. The error is one standard error."""
+CAUSES = """Each false alarm has the shortest of the happenings that were there, or was the smaller part of a
+found twitch (second maximum)."""
+
+CALIBRATION = """Of candidates with a probability between so and so: the share that are twitches, of how
+many, at which mean probability. Where twitches are ten times rarer or more frequent the same probability
+can be too high or too low: it holds for the mix of nights that it was made on."""
+
+NOISE = """A sensor with its steps, drift and noise on three axes; breath tilts it below the band. First
+recordings without twitches: false alarms of {balanced}, an hour, and the upper 95 % limit (Poisson). `above`
+marks more than 0.1 an hour beyond what chance gives one of so many; a chip of {noticed} an hour would be
+marked 9 times in 10. Then, by rise of the twitch, the size found 9 times in 10, over what the ideal bank of
+four filters needs at the same false alarms an hour ({rates}), band and measured density, directions at
+random, with one standard error."""
 
 ADDED = """Real twitch shapes (evoked, of a thigh) were added to real rest at sizes that are assumed:
 nobody has published the acceleration of a fasciculation. Nothing was developed on the people kept
 aside."""
 
 EQUAL = """At equal recall of added twitches: `score` alone (the plain detector) is taken from where it
-finds as many, and its false alarms are set against the model's, in the same recordings and in rest
-without added twitches."""
+finds as many, and its false alarms are set against those of {balanced}, in the same recordings and in rest
+without added twitches. Who counts often also meets twitches by chance: beyond chance, recall is
+(r - c) / (1 - c), with c what the same events meet at times without a twitch."""
 
 REST = """Nothing is known to twitch here: events, and in brackets events per valid hour."""
 

@@ -30,8 +30,13 @@ Float32 = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
 POINTS = ("specific", "balanced", "sensitive")
-SITUATIONS = {"mixed": 1.0, "no twitches": 0.0, "ten times fewer": 0.1, "ten times more": 10.0}
+SITUATIONS = {
+    "mixed": 1.0, "no twitches": 0.0, "ten times fewer": 0.1, "ten times more": 10.0, "laid aside": 1.0,
+}  # fmt: skip
 """Nights by how many times the subject's own rate it twitches."""
+LAID_ASIDE = ("on_table",)
+"""What happens for sure in nights laid aside: hours on a table are too rare else to be judged."""
+LAID_ASIDE_SITES = 2
 LEAST_D = 3.9
 """A smaller truth is as good as never found: what matches it is neither right nor wrong as a probability."""
 
@@ -110,7 +115,8 @@ class NightResult:
 def cases(subjects: int, hours: float, extra_hours: float, situations: Sequence[str]) -> list[Case]:
     """Return the nights of a cohort: so many mixed ones, and half as many (other people) of each other sort.
 
-    A person who twitches all the time cannot do so ten times more often and is passed over there.
+    A person who twitches all the time cannot do so ten times more often and is passed over there. In nights
+    laid aside the sensor lies on a table for a while; two sites are enough.
     """
     numbers = iter(TEST_NUMBERS)
     found = []
@@ -121,15 +127,20 @@ def cases(subjects: int, hours: float, extra_hours: float, situations: Sequence[
             spec = subject(number, HELD_OUT)
             if situation == "ten times more" and spec.profile == "many":
                 continue
-            long = hours if situation in ("mixed", "no twitches") else extra_hours
-            found.append(Case(number, situation, replace(spec, hours=long, rate_scale=SITUATIONS[situation])))
+            long = extra_hours if situation.startswith("ten times") else hours
+            spec = replace(spec, hours=long, rate_scale=SITUATIONS[situation])
+            if situation == "laid aside":
+                few = slice(LAID_ASIDE_SITES)
+                chips = None if spec.chips is None else spec.chips[few]
+                spec = replace(spec, sites=spec.sites[few], chips=chips, forced=LAID_ASIDE)
+            found.append(Case(number, situation, spec))
             wanted -= 1
     return found
 
 
-def score_case(case: Case, judges: Sequence[Judge]) -> NightResult:
-    """Make a night, search it once, and score what each judge counts."""
-    with tempfile.TemporaryDirectory(prefix="twitchmap-", ignore_cleanup_errors=True) as folder:
+def score_case(case: Case, judges: Sequence[Judge], scratch: Path | None = None) -> NightResult:
+    """Make a night, search it once, and score what each judge counts; `scratch` holds its files."""
+    with tempfile.TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "subject.night"
         twitches, happenings = simulate_night(path, spec=case.spec)
         findings = find_candidates(path, min(one.model.lowest_score for one in judges))

@@ -7,6 +7,7 @@ numbers that training never uses, and twitch shapes, chips, rates and some confo
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Literal
 
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
+from threadpoolctl import threadpool_limits
 
 import firmware_host
 from firmware_host.analysis import DEFAULT_MODEL, load_model
@@ -21,9 +23,10 @@ from firmware_host.detection import Model
 from firmware_host.errors import BadValueError, NotFoundError, TwitchmapError
 from firmware_host.learning.cohort_score import POINTS, SITUATIONS, Judge, NightResult, cases, score_case
 from firmware_host.learning.noise_score import RECORDING_H, NoiseCase, NoiseResult, noise_case
+from firmware_host.learning.noise_summary import noise_summary
 from firmware_host.learning.real_score import Searched, search
 from firmware_host.learning.recordings import SOURCES, read_source
-from firmware_host.learning.summaries import nights_summary, noise_summary, real_summary
+from firmware_host.learning.summaries import nights_summary, real_summary
 from firmware_host.simulation import SIMULATOR_VERSION
 from firmware_host.simulation.chips import CHIPS
 from firmware_host.simulation.families import HELD_OUT
@@ -49,10 +52,12 @@ class Effort:
     twitches_h: float
 
 
-FULL = Effort(subjects=20, hours=8.0, extra_hours=3.0, noise_h=30.0, rates_h=4.0, twitches_h=8.0)
+FULL = Effort(subjects=20, hours=6.0, extra_hours=2.0, noise_h=60.0, rates_h=4.0, twitches_h=8.0)
 QUICK = Effort(subjects=4, hours=1.0, extra_hours=0.5, noise_h=2.0, rates_h=0.0, twitches_h=0.5)
 
-Work = tuple[float, Callable[[], NightResult | NoiseResult | Searched]]
+Result = NightResult | NoiseResult | Searched
+Work = tuple[float, Callable[..., Result], tuple[Any, ...]]
+"""Its weight, and what is called with what."""
 
 
 def evaluate(
@@ -130,12 +135,16 @@ def _work(
     if "nights" in parts:
         made = cases(effort.subjects, effort.hours, effort.extra_hours, tuple(SITUATIONS))
         work += [
-            (case.spec.hours * (8 + 0.1 * case.spec.fs_hz), delayed(score_case)(case, judges))
+            (
+                case.spec.hours * len(case.spec.sites) * (2 + 0.025 * case.spec.fs_hz),
+                score_case,
+                (case, judges),
+            )
             for case in made
         ]
     if "noise" in parts:
         work += [
-            (case.hours * 0.5 * (1 + case.fs_hz / 100), delayed(noise_case)(case, judges))
+            (case.hours * 0.5 * (1 + case.fs_hz / 100), noise_case, (case, judges))
             for case in noise_cases(effort)
         ]
     if "real" in parts and real_data is None:
@@ -147,7 +156,7 @@ def _work(
             except TwitchmapError as error:
                 skipped[file] = str(error)
             else:
-                work += [(1.0, delayed(search)(one, file, judges)) for one in recordings]
+                work += [(1.0, search, (one, file, judges)) for one in recordings]
     return work, skipped
 
 
@@ -177,19 +186,25 @@ def _in_parts(hours: float) -> list[tuple[float, int]]:
     return [(hours / count, number) for number in range(count)]
 
 
-def _done(
-    work: Sequence[Work], jobs: int, progress: Callable[[float], None] | None
-) -> Iterator[NightResult | NoiseResult | Searched]:
-    """Do the work in a pool of processes, in order; none is left behind after an error."""
-    total, so_far = sum(weight for weight, _ in work) or 1.0, 0.0
-    try:
-        pool = Parallel(n_jobs=jobs, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1)
-        for (weight, _), result in zip(work, pool(task for _, task in work), strict=True):
-            so_far += weight
-            if progress is not None:
-                progress(so_far / total)
-            yield result
-    finally:
-        if jobs != 1:
-            with contextlib.suppress(Exception):
-                get_reusable_executor().shutdown(wait=True, kill_workers=True)
+def _done(work: Sequence[Work], jobs: int, progress: Callable[[float], None] | None) -> Iterator[Result]:
+    """Do the work in a pool of processes, in order; no process and no file is left behind after an error."""
+    total, so_far = sum(weight for weight, _, _ in work) or 1.0, 0.0
+    with tempfile.TemporaryDirectory(prefix="twitchmap-", ignore_cleanup_errors=True) as scratch:
+        tasks = (delayed(_one_thread)(do, *given, Path(scratch)) for _, do, given in work)
+        try:
+            pool = Parallel(n_jobs=jobs, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1)
+            for (weight, _, _), result in zip(work, pool(tasks), strict=True):
+                so_far += weight
+                if progress is not None:
+                    progress(so_far / total)
+                yield result
+        finally:
+            if jobs != 1:
+                with contextlib.suppress(Exception):
+                    get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
+
+def _one_thread(do: Callable[..., Result], *given: Any) -> Result:  # noqa: ANN401
+    """Do one piece of the work; sums of several threads would differ in their last digits."""
+    with threadpool_limits(1):
+        return do(*given)

@@ -83,6 +83,30 @@ def most_per_h(count: int, hours: float) -> float | None:
     return float(gammaincinv(count + 1, LEVEL)) / hours if hours else None
 
 
+def least_per_h(count: int, hours: float) -> float | None:
+    """Return the lower 95 % limit of a Poisson rate from a count (Garwood 1936; 0 at 0)."""
+    from scipy.special import gammaincinv
+
+    return float(gammaincinv(count, 1 - LEVEL)) / hours if hours and count else 0.0 if hours else None
+
+
+def chance_of(count: int, expected: float) -> float:
+    """Return the probability of so many or more where so many are expected (Poisson)."""
+    from scipy.special import gammainc
+
+    return float(gammainc(count, expected)) if count else 1.0
+
+
+def noticed_per_h(limit_per_h: float, hours: float, chance: float) -> float | None:
+    """Return the rate an hour that is told from a limit 9 times in 10, where `chance` of error is taken."""
+    from scipy.special import gammaincinv
+
+    count = 1
+    while chance_of(count, limit_per_h * hours) >= chance:
+        count += 1
+    return float(gammaincinv(count, 0.9)) / hours if hours else None
+
+
 def _numbers(score: Score) -> Floats:
     bins = [(score.recall_by_d, D_EDGES), (score.recall_by_amplitude_mg, AMPLITUDE_EDGES_MG)]
     parts = [

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft, optimize, special
+from scipy import fft
 
 from firmware_host.analysis import find_candidates, judge
 from firmware_host.detection.signals import BAND_HZ, make_plan, twitch_acceleration
@@ -36,7 +36,7 @@ RECORDING_H = 1.0
 TWITCH_EVERY_S = 6.0
 """On average; at random, at least `APART_S` apart, so that the context is that of a site that twitches."""
 APART_S = 1.5
-SIZES = (0.5, 2.2)
+SIZES = (0.55, 1.9)
 """Over the size that the bank needs."""
 BREATH_HZ, BREATH_MG = (0.2, 0.3), (4.0, 8.0)
 BUDGET_PER_H = 0.1
@@ -59,12 +59,15 @@ class NoiseCase:
 class NoiseResult:
     """False alarms by judge, valid hours, measured density (3,), and twitches in it with which were found.
 
+    `alone` and `alone_h`: false alarms away from any twitch, and the valid hours that are so.
     `rise_s`, `size_mg` (n,) of twitches in valid time; `found` (n,) by judge.
     """
 
     case: NoiseCase
     valid_h: float
     false_alarms: dict[tuple[str, str], int]
+    alone: dict[tuple[str, str], int]
+    alone_h: float
     density: Floats
     rise_s: Floats
     size_mg: Floats
@@ -79,8 +82,8 @@ class Twitches(NamedTuple):
     size_mg: Floats
 
 
-def noise_case(case: NoiseCase, judges: Sequence[Judge]) -> NoiseResult:
-    """Draw a recording, search it once, and count what each judge counts."""
+def noise_case(case: NoiseCase, judges: Sequence[Judge], scratch: Path | None = None) -> NoiseResult:
+    """Draw a recording, search it once, and count what each judge counts; `scratch` holds its files."""
     key = [zlib.crc32(case.chip.encode()), round(case.fs_hz * 100)]
     rng = np.random.default_rng([*key, case.number, case.with_twitches])
     chip = chip_named(case.chip)
@@ -92,7 +95,7 @@ def noise_case(case: NoiseCase, judges: Sequence[Judge]) -> NoiseResult:
     step_g = chip.mg_per_count / 1000
     silent = _drawn(rng, specimen, grid, twitching=False)[0] if case.with_twitches else counts
     density = density_mg(silent * step_g, case.fs_hz)
-    with tempfile.TemporaryDirectory(prefix="twitchmap-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True) as folder:
         path = write_one_site(
             Path(folder) / "noise.night", counts, np.arange(grid.n) / case.fs_hz,
             site=SITE, fs_hz=case.fs_hz, g_per_count=step_g, range_g=chip.range_g, origin="simulated",
@@ -101,17 +104,27 @@ def noise_case(case: NoiseCase, judges: Sequence[Judge]) -> NoiseResult:
     truth = np.zeros(len(twitches.peak_s), [("site", "U32"), ("peak_s", "f8")])
     truth["site"], truth["peak_s"] = SITE, twitches.peak_s
     inside = in_valid_time(truth, findings.coverage)
-    alarms, found = {}, {}
+    alarms, alone, found = {}, {}, {}
     for one in judges:
         rows = judge(findings, one.model, one.point)
         rows = rows[rows["counted"] & in_valid_time(rows, findings.coverage)]
-        hits, _ = match(rows["peak_s"], twitches.peak_s)
-        alarms[one.name] = len(rows) - len(hits)
+        hits, hit_by = match(rows["peak_s"], twitches.peak_s)
+        false_s = np.delete(rows["peak_s"], hit_by)
+        alarms[one.name] = len(false_s)
+        alone[one.name] = int((_distance_s(false_s, twitches.peak_s) > APART_S / 2).sum())
         found[one.name] = np.isin(np.arange(len(truth)), hits)[inside]
+    valid_h = valid_s(findings.coverage) / 3600
     return NoiseResult(
-        case, valid_s(findings.coverage) / 3600, alarms, density, twitches.rise_s[inside],
-        twitches.size_mg[inside], found,
+        case, valid_h, alarms, alone, valid_h - APART_S * int(inside.sum()) / 3600, density,
+        twitches.rise_s[inside], twitches.size_mg[inside], found,
     )  # fmt: skip
+
+
+def _distance_s(times_s: Floats, others_s: Floats) -> Floats:
+    """Return how far the nearest of others (sorted) is; infinite where there are none."""
+    edges = np.concatenate([[-np.inf], others_s, [np.inf]])
+    after = np.searchsorted(edges, times_s)
+    return np.asarray(np.minimum(times_s - edges[after - 1], edges[after] - times_s))
 
 
 def _drawn(
@@ -181,32 +194,3 @@ def density_mg(acc_g: npt.NDArray[np.floating], fs_hz: float) -> Floats:
     inside = (f_hz >= band.low_hz) & (f_hz <= band.high_hz)
     power = np.abs(fft.rfft(parts, axis=1)[:, inside]) ** 2
     return np.asarray(1000 * np.sqrt(2 * power.mean(axis=(0, 1)) / fs_hz / np.sum(np.hanning(window) ** 2)))
-
-
-class Size(NamedTuple):
-    """The size found 9 times in 10, with its standard error; None where it is not reached."""
-
-    mg: float | None
-    error_mg: float | None
-
-
-def found_9_in_10(size_mg: Floats, found: npt.NDArray[np.bool_]) -> Size:
-    """Fit the share found as a normal distribution function of the size, and return where it is 0.9.
-
-    The answer of a filter to an event is the event's d with noise of deviation 1, so that the share found is
-    nearly such a function.
-    """
-    if found.mean() < 0.1 or found.mean() > 0.99:
-        return Size(None, None)
-    unit = float(np.median(size_mg))
-    x, sign = size_mg / unit, np.where(found, 1.0, -1.0)
-
-    def loss(parameters: Floats) -> float:
-        return -float(special.log_ndtr(sign * (x - parameters[0]) * np.exp(parameters[1])).sum())
-
-    best = optimize.minimize(loss, np.array([1.0, 1.5]), method="BFGS")
-    reach = special.ndtri(bounds.SHARE) * np.exp(-best.x[1])
-    at = float(best.x[0] + reach)
-    slope = np.array([1.0, -reach])
-    error = float(np.sqrt(max(slope @ best.hess_inv @ slope, 0.0)))
-    return Size(at * unit, error * unit) if 0 < at < 2 * x.max() else Size(None, None)

@@ -31,6 +31,8 @@ DEVELOPED, KEPT_ASIDE, STATIC = "chest, developed on", "chest, kept aside", "sta
 SITE = "left_chest"
 _STILL_HZ = 100.0
 """What the motionless sensors were set to."""
+_TOUCHED = {"r1": 2.0}
+"""The first seconds of a motionless sensor that are left out: somebody touched it at 0.8 s."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,8 @@ def _chest_rest(arrays: Arrays, _: dict[str, Any]) -> Iterator[Recording]:
 def _still(arrays: Arrays, _: dict[str, Any]) -> Iterator[Recording]:
     for name in sorted(name for name in arrays if re.fullmatch(r"r\d+_acc_g", name)):
         # Arrivals come in bursts; the sensor sampled evenly, so that the count of samples is its clock.
-        yield _recording(f"mpu6050_{name[:2]}", "motionless sensor", arrays[name], _STILL_HZ)
+        first = round(_TOUCHED.get(name[:2], 0.0) * _STILL_HZ)
+        yield _recording(f"mpu6050_{name[:2]}", "motionless sensor", arrays[name][first:], _STILL_HZ)
 
 
 @source("plux_acc")

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from firmware_host.body import site as body_site
-from firmware_host.learning import bounds
 from firmware_host.learning.cohort_score import SITUATIONS, NightResult, OffBody, SiteNight, SiteScore
-from firmware_host.learning.intervals import Statistic, figure, most_per_h, pooled
-from firmware_host.learning.noise_score import BUDGET_PER_H, NoiseResult, band_of, found_9_in_10
+from firmware_host.learning.intervals import Statistic, figure, pooled
 from firmware_host.learning.real_score import LARGE_MG, NAIVE, Searched, equal_recall
 from firmware_host.learning.recordings import INJECTED
 from firmware_host.learning.reliability import expected_error, reliability
@@ -181,91 +179,11 @@ def wear_summary(sites: Sites) -> dict[str, Any]:
 def _off(spells: Sequence[OffBody]) -> dict[str, Any]:
     total_s = sum(spell.lasts_s for spell in spells)
     return {
+        "spells": len(spells),
         "hours": total_s / 3600,
         "called_valid": sum(spell.valid_s for spell in spells) / total_s if total_s else None,
         "called_valid_and_worn": sum(spell.sure_s for spell in spells) / total_s if total_s else None,
     }
-
-
-def noise_summary(results: Sequence[NoiseResult], judges: Sequence[JudgeName]) -> dict[str, Any]:
-    """Sum up recordings of noise by chip and by rate, and sizes found 9 times in 10 beside the limits."""
-    silent = [one for one in results if not one.case.with_twitches]
-    chips = list(dict.fromkeys(one.case.chip for one in silent))
-    rates = sorted({one.case.fs_hz for one in silent})
-    alarms = {
-        "all": _alarms(silent, judges),
-        "chip": {chip: _alarms([o for o in silent if o.case.chip == chip], judges) for chip in chips},
-        "rate": {f"{hz:g} Hz": _alarms([o for o in silent if o.case.fs_hz == hz], judges) for hz in rates},
-    }
-    compared_at = {
-        judge: max(BUDGET_PER_H, alarms["all"]["judges"][label(judge)]["per_h"] or 0.0) for judge in judges
-    }
-    twitching: dict[tuple[str, float], list[NoiseResult]] = {}
-    for one in results:
-        if one.case.with_twitches:
-            twitching.setdefault((one.case.chip, one.case.fs_hz), []).append(one)
-    rows = [row for own in twitching.values() for row in _sizes(own, compared_at)]
-    over: dict[str, Any] = {}
-    for judge in judges:
-        ratios = [row["judges"][label(judge)]["over_bank"] for row in rows]
-        known = [ratio for ratio in ratios if ratio is not None]
-        over[label(judge)] = {
-            "median": float(np.median(known)) if known else None,
-            "largest": max(known) if known else None,
-            "not_reached": ratios.count(None),
-        }
-    return {
-        "alarms": alarms,
-        "compared_at_per_h": {label(judge): rate for judge, rate in compared_at.items()},
-        "sizes": rows,
-        "over_bank": over,
-    }
-
-
-def _alarms(results: Sequence[NoiseResult], judges: Sequence[JudgeName]) -> dict[str, Any]:
-    hours = sum(one.valid_h for one in results)
-    counts = {judge: sum(one.false_alarms[judge] for one in results) for judge in judges}
-    return {
-        "valid_h": hours,
-        "hours": sum(one.case.hours for one in results),
-        "density": float(np.median([np.sqrt(np.mean(one.density**2)) for one in results])),
-        "judges": {
-            label(judge): {
-                "count": count,
-                "per_h": count / hours if hours else None,
-                "at_most_per_h": most_per_h(count, hours),
-            }
-            for judge, count in counts.items()
-        },
-    }
-
-
-def _sizes(results: Sequence[NoiseResult], compared_at: dict[JudgeName, float]) -> Iterable[dict[str, Any]]:
-    """Yield for each rise what one chip at one rate needs, beside the limits for its measured density."""
-    case = results[0].case
-    band = band_of(case.fs_hz)
-    density = np.sqrt(np.mean([one.density**2 for one in results], axis=0))
-    rise_s, size_mg = (
-        np.concatenate([getattr(one, name) for one in results]) for name in ("rise_s", "size_mg")
-    )
-    for rise in bounds.BANK_RISE_S:
-        own = rise_s == rise
-        judged = {}
-        for judge, rate in compared_at.items():
-            found = np.concatenate([one.found[judge] for one in results])[own]
-            size = found_9_in_10(size_mg[own], found) if own.any() else None
-            bank = bounds.bank_mg(rise, band, density, rate)
-            judged[label(judge)] = {
-                "mg": size.mg if size else None,
-                "error_mg": size.error_mg if size else None,
-                "bank_mg": bank,
-                "known_shape_mg": bounds.known_shape_mg(rise, band, density, rate),
-                "over_bank": size.mg / bank if size and size.mg else None,
-            }
-        yield {
-            "chip": case.chip, "fs_hz": case.fs_hz, "rise_ms": 1000 * rise, "twitches": int(own.sum()),
-            "density": density.tolist(), "judges": judged,
-        }  # fmt: skip
 
 
 def real_summary(searched: Sequence[Searched], judges: Sequence[JudgeName]) -> dict[str, Any]:
@@ -285,7 +203,12 @@ def real_summary(searched: Sequence[Searched], judges: Sequence[JudgeName]) -> d
             for judge in every
         }
         summary["equal_recall"][group] = {
-            label(judge): [equal_recall(own, rest, judge, least) for least in (LARGE_MG, 0.0)]
+            label(judge): {
+                name: [
+                    equal_recall(own, rest, judge, least, beyond_chance=beyond) for least in (0.0, LARGE_MG)
+                ]
+                for name, beyond in (("raw", False), ("beyond_chance", True))
+            }
             for judge in judges
         }
     for file, group in sorted({(one.file, one.group) for one in others}):
