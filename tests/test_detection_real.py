@@ -144,5 +144,6 @@ def test_chests_at_rest_are_worn_and_mostly_valid() -> None:
         total_s += found.coverage["stop_index"][-1] / fs_hz
         events += len(counted_s(found, fs_hz))
     assert valid_s > 0.6 * total_s
-    assert unconfirmed_s < 0.05 * valid_s
+    # Of recordings of minutes, what lies before the first handling and after the last is a good part.
+    assert unconfirmed_s < 0.1 * valid_s
     assert events / valid_s * 3600 < 4500

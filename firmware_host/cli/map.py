@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from firmware_host.cli._nights import dir_option, find_all, nights_argument, open_with_run, run_option
 from firmware_host.cli._terminal import json_option, note, rows, show
 from firmware_host.cli._values import seconds
+from firmware_host.twitch_map import State
+
+if TYPE_CHECKING:
+    from firmware_host.twitches import Table
 
 
 @click.command()
@@ -45,8 +50,13 @@ def command(
             write(maps[0][2], file)
             note(f"Written: {file}")
     document = [
-        {"night": name, "origin": data.origin, "run": run.info.run_id, "sites": rows(data.totals),
-         "bins": rows(data.bins)}
+        {"night": name, "origin": data.origin, "run": run.info.run_id, "sites": _named(data.totals),
+         "bins": _named(data.bins)}
         for name, run, data in maps
     ]  # fmt: skip
     show(document, lambda: "\n\n".join(as_text(data) for _, _, data in maps), as_json=as_json)
+
+
+def _named(counts: Table) -> list[dict[str, Any]]:
+    """Return counts as one dict a row, their state in words: observed, not_observed, not_worn ..."""
+    return [row | {"state": State(row["state"]).name.lower()} for row in rows(counts)]
