@@ -149,7 +149,7 @@ def main() -> None:
             f"whole job, reading included: {ours:.2f} s CPU ({events} events); "
             f"read + plain scipy {plain:.2f} s; ratio {ours / plain:.2f}"
         )
-    simulated_jobs(min(hours, 4.0))
+    simulated_jobs(hours)
     print(f"detector, CPU an hour of 8 h over that of 2 h: {growth():.2f}")
     for some in (1.0, 8.0, 24.0):
         print(f"peak memory of detecting {some:g} h: {peak_mb(some):.0f} MB")
