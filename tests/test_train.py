@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
@@ -261,24 +262,21 @@ def test_check_compares_scores(
         monkeypatch.setattr(train, "train", lambda result=again, **settings: asked.append(settings) or result)
         assert run("train", "--check", "--name", "tiny", "--dir", tmp_path) == code
     assert {(each["seed"], each["subjects"], each["hours"]) for each in asked} == {(3, train.FEWEST, HOURS)}
-    assert "ROC" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "ROC" in err
+    assert "made by" not in err
+    bundle.write(replace_score(made, 0.0, simulator="of long ago"), folder)
+    assert run("train", "--check", "--name", "tiny", "--dir", tmp_path) == 1
+    assert "simulator of long ago" in capsys.readouterr().err
     assert run("train", "--check", "--name", "nobody", "--dir", tmp_path) == 1
     assert run("train", "--check", "--seed", 2) == 2
 
 
-def replace_score(trained: Trained, by: float) -> Trained:
-    """Return a training with one score off."""
+def replace_score(trained: Trained, by: float, **others: str) -> Trained:
+    """Return a training with one score off, and others of its fields changed."""
     scores = dict(trained.training.scores)
     scores["area under the ROC curve"] -= by
-    training = bundle.Training(
-        **{
-            name: getattr(trained.training, name)
-            for name in bundle.Training.__struct_fields__
-            if name != "scores"
-        },
-        scores=scores,
-    )
-    return Trained(trained.model, training)
+    return Trained(trained.model, msgspec.structs.replace(trained.training, scores=scores, **others))
 
 
 def test_too_few_subjects_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,7 +87,9 @@ def command(
     document = {"was": was.scores, "now": made.training.scores, "differ": sorted(wrong)}
     show(document, described(made.training), as_json=as_json)
     if wrong:
-        note(f"The model {name!r} does not score as it did: {'; '.join(sorted(wrong))}.")
+        then, now = (f"twitchmap {one.twitchmap}, simulator {one.simulator}" for one in (was, made.training))
+        by = "" if then == now else f" It was made by {then}; this is {now}."
+        note(f"The model {name!r} does not score as it did: {'; '.join(sorted(wrong))}.{by}")
         ctx.exit(1)
 
 
