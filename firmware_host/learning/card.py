@@ -22,10 +22,11 @@ from firmware_host.learning.card_texts import (
     one_line,
 )
 from firmware_host.learning.promises import promises
-from firmware_host.learning.recordings import DEVELOPED, KEPT_ASIDE, STATIC
+from firmware_host.learning.recordings import ADDED_HERE, DEVELOPED, KEPT_ASIDE, STATIC
 
 Data = dict[str, Any]
-GROUPS = (KEPT_ASIDE, DEVELOPED, STATIC)
+CHESTS = (KEPT_ASIDE + ADDED_HERE, KEPT_ASIDE, DEVELOPED + ADDED_HERE, DEVELOPED)
+GROUPS = (*CHESTS, STATIC)
 OTHERS = ("no twitches", "ten times fewer", "ten times more", "laid aside")
 CALIBRATED = ("mixed", "ten times fewer", "ten times more")
 CAUSES_SHOWN = 10
@@ -270,7 +271,7 @@ def _real(result: Data) -> list[str]:
 
 def _equal(real: Data, balanced: str) -> list[str]:
     rows = []
-    for group in (group for group in (KEPT_ASIDE, DEVELOPED) if group in real["equal_recall"]):
+    for group in (group for group in CHESTS if group in real["equal_recall"]):
         for kind, compared in real["equal_recall"][group][balanced].items():
             for one in compared:
                 if one is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from firmware_host.learning.noise_score import BUDGET_PER_H
 from firmware_host.learning.noise_summary import MOST_OVER_BANK
-from firmware_host.learning.recordings import KEPT_ASIDE
+from firmware_host.learning.recordings import ADDED_HERE, KEPT_ASIDE
 
 Data = dict[str, Any]
 Rule = Callable[[float, float], bool]
@@ -41,7 +41,7 @@ def promises(result: Data) -> list[Promise]:
                  table.get("called_valid"), 0.05, at_most, f"{table.get('spells')} times"),
         _promise("truly worn still time (simulated): share called not worn",
                  wear.get("still_called_not_worn"), 0.05, at_most, f"{wear.get('still_h', 0):.0f} h"),
-        *_rest(real.get("equal_recall", {}).get(KEPT_ASIDE, {}).get(balanced, {})),
+        *_rest(real.get("equal_recall", {}).get(KEPT_ASIDE + ADDED_HERE, {}).get(balanced, {})),
         _promise("motionless sensors: events",
                  float(sum(own["events"][balanced] for own in still)) if still else None, 0.0, at_most),
     ]  # fmt: skip

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.errors import BadFileError, NotFoundError
+from firmware_host.learning.added import add_evoked
 from firmware_host.learning.one_site import write_one_site
 from firmware_host.learning.score import TRUTH_DTYPE
 from firmware_host.twitches import Table, table
@@ -26,8 +27,11 @@ from firmware_host.twitches import Table, table
 Floats = npt.NDArray[np.float64]
 Arrays = dict[str, npt.NDArray[Any]]
 
-INJECTED = "injected_twitches"
+INJECTED, EVOKED = "injected_twitches", "tmg_twitches"
+"""Files whose twitches were added to rest: those that come added, and those that are added here."""
 DEVELOPED, KEPT_ASIDE, STATIC = "chest, developed on", "chest, kept aside", "static"
+ADDED_HERE = ", all recordings"
+"""Ending of the group of recordings to which twitches are added here."""
 SITE = "left_chest"
 _STILL_HZ = 100.0
 """What the motionless sensors were set to."""
@@ -57,14 +61,15 @@ class Recording:
 
 
 Source = Callable[[Arrays, dict[str, Any]], Iterator[Recording]]
-SOURCES: dict[str, Source] = {}
+SOURCES: dict[str, tuple[Source, tuple[str, ...]]] = {}
+"""By file: what reads it, and the other files that it needs."""
 
 
-def source(file: str) -> Callable[[Source], Source]:
-    """Declare how the recordings of `file`.npz and `file`.json are taken out."""
+def source(file: str, *others: str) -> Callable[[Source], Source]:
+    """Declare how the recordings of `file`.npz and `file`.json are taken out, with arrays of others."""
 
     def declare(read: Source) -> Source:
-        SOURCES[file] = read
+        SOURCES[file] = read, others
         return read
 
     return declare
@@ -78,14 +83,17 @@ def read_source(folder: Path, file: str) -> list[Recording]:
     NotFoundError, BadFileError
         If the file or its .json is not there, or not what it should be.
     """
-    array_file, text_file = folder / f"{file}.npz", folder / f"{file}.json"
-    if not (array_file.is_file() and text_file.is_file()):
-        raise NotFoundError(f"{folder} has no {file}.npz with its {file}.json.")
+    read, others = SOURCES[file]
+    found: Arrays = {}
     try:
-        about = json.loads(text_file.read_bytes())
-        with array_file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
-        return [_checked(one) for one in SOURCES[file](found, about)]
+        for name in (*others, file):
+            array_file, text_file = folder / f"{name}.npz", folder / f"{name}.json"
+            if not (array_file.is_file() and text_file.is_file()):
+                raise NotFoundError(f"{folder} has no {name}.npz with its {name}.json.")
+            about = json.loads(text_file.read_bytes())
+            with array_file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+                found |= {key: arrays[key] for key in arrays.files}
+        return [_checked(one) for one in read(found, about)]
     except (OSError, ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise BadFileError(f"{array_file} cannot be read as {file}: {error}.", path=array_file) from None
 
@@ -127,6 +135,16 @@ def _chest_rest(arrays: Arrays, _: dict[str, Any]) -> Iterator[Recording]:
         rows = slice(int(offsets[number]), int(offsets[number + 1]))
         name = f"chest_rest{number:03d}_s{person:04d}"
         yield _recording(name, _chest_group(person), arrays["acc_g"][rows], arrays["t_s"][rows])
+
+
+@source(EVOKED, "chest_rest_mscardio")
+def _evoked(arrays: Arrays, about: dict[str, Any]) -> Iterator[Recording]:
+    aside = arrays["subject"] % 3 == 0
+    for number, rest in enumerate(_chest_rest(arrays, about)):
+        displaced = arrays["disp_mm"][aside if rest.group == KEPT_ASIDE else ~aside]
+        rng = np.random.default_rng([1, number])
+        acc_g, truth = add_evoked(rng, rest.time_s, rest.acc_g, displaced, SITE)
+        yield Recording(f"{rest.key}_evoked", rest.group + ADDED_HERE, rest.time_s, acc_g, truth)
 
 
 @source("mpu6050_static")

@@ -16,7 +16,7 @@ from firmware_host.body import site as body_site
 from firmware_host.learning.cohort_score import SITUATIONS, NightResult, OffBody, SiteNight, SiteScore
 from firmware_host.learning.intervals import Statistic, figure, pooled
 from firmware_host.learning.real_score import LARGE_MG, NAIVE, Searched, equal_recall
-from firmware_host.learning.recordings import INJECTED
+from firmware_host.learning.recordings import EVOKED, INJECTED
 from firmware_host.learning.reliability import expected_error, reliability
 from firmware_host.learning.score import Score, score_of
 
@@ -188,12 +188,12 @@ def _off(spells: Sequence[OffBody]) -> dict[str, Any]:
 
 def real_summary(searched: Sequence[Searched], judges: Sequence[JudgeName]) -> dict[str, Any]:
     """Sum up real recordings: added twitches by group, equal recall, and events where nothing twitches."""
-    added = [one for one in searched if one.file == INJECTED]
-    others = [one for one in searched if one.file != INJECTED]
+    added = [one for one in searched if one.file in {INJECTED, EVOKED}]
+    others = [one for one in searched if one.file not in {INJECTED, EVOKED}]
     summary: dict[str, Any] = {"added": {}, "equal_recall": {}, "rest": {}}
     for group in sorted({one.group for one in added}):
         own = [one for one in added if one.group == group]
-        rest = [one for one in others if one.group == group]
+        rest = [one for one in others if group.startswith(one.group)]
         every = (*judges, NAIVE)
         summary["added"][group] = {
             label(judge): pooled(
