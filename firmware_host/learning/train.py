@@ -32,7 +32,7 @@ from firmware_host.simulation.parameters import SIMULATOR_VERSION, Parameters
 Floats = npt.NDArray[np.float64]
 
 SUBJECTS = 350
-HOURS = 1.0
+HOURS = 0.8
 FEWEST = 35
 """With fewer subjects some part would lack a situation."""
 MOST = 10_000
@@ -56,6 +56,8 @@ RATE_SCALES = (0.3, 1.0, 3.0)
 """Times the rates of the subject's profile: nights with next to none, few and very many twitches."""
 MEDIANS_MG = (5.0, 10.0, 20.0, 40.0)
 """Median amplitude of a subject's motor units: nobody has measured it, so the model must not learn one."""
+TRUNK_AWAKE_SHARE = (0.1, 0.9)
+"""Trunks are learnt with much time awake, when they are restless between the beats."""
 ALONE_SHARE = 0.25
 """Share of nights with one sensor only, which has no other site to compare with."""
 LEFT_OUT = ("peak_to_peak_mg", "probability")
@@ -131,6 +133,7 @@ def draw_subjects(seed: int, count: int, hours: float = HOURS) -> list[Subject]:
         if "trunk" in situation:
             sites = rng.choice(TRUNK_SITES, min(len(spec.sites), 2), replace=False).tolist()
             spec = replace(spec, sites=tuple(sites), chips=(spec.chips or ())[: len(sites)] or None)
+            spec = replace(spec, parameters=replace(units, awake_share=TRUNK_AWAKE_SHARE))
         if situation in {"noise", "empty"}:
             spec = replace(spec, confounders=NOISE_BODY)
         if situation in {"silent", "silent trunk", "empty"}:

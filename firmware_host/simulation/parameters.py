@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 Range = tuple[float, float]
 
-SIMULATOR_VERSION = 4
+SIMULATOR_VERSION = 5
 """Changes whenever the same seed gives another night; stands in the night's note and the truth's files."""
 
 PROFILES = ("many", "few", "quiet", "mix")

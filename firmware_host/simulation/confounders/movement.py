@@ -22,6 +22,7 @@ from firmware_host.simulation.twitches import FINE_HZ, Floats
 
 RATE_HZ = FINE_HZ / 4
 AWAKE_PER_HOUR = 90.4
+SMALL_AWAKE_PER_HOUR = 60.0
 TURN_DEGREES = (5.0, 60.0)
 
 
@@ -54,13 +55,28 @@ def gross_movement(canvas: Canvas, event: Happening, size_mg: float) -> None:
     canvas.add(event.start_s, swing(canvas, event, (0.5, 8.0)) * (size_mg / 1000), RATE_HZ)
 
 
+def _draw_small(rng: np.random.Generator, night: Draft, kind: Kind) -> list[Happening]:
+    asleep = times_in(rng, night, kind.per_hour, "asleep")
+    starts = np.sort(np.concatenate([asleep, times_in(rng, night, SMALL_AWAKE_PER_HOUR, "awake")]))
+    return [
+        kind.event(rng, start, start + length, size * one_or_two_sites(rng, night))
+        for start, length, size in zip(
+            starts,
+            log_uniform(rng, kind.duration_s, len(starts)),
+            log_uniform(rng, kind.size_mg, len(starts)),
+            strict=True,
+        )
+    ]
+
+
 @confounder(
     "small_movement",
     per_hour=6.0,
+    when="asleep",
     duration_s=(0.3, 3.0),
     size_mg=(5.0, 100.0),
-    reach=one_or_two_sites,
-    source="finger, toe, face: assumption; no rate is published",
+    draw=_draw_small,
+    source="finger, toe, face: assumption, no rate is published; 60 an hour awake, as gross movements do",
 )
 def small_movement(canvas: Canvas, event: Happening, size_mg: float) -> None:
     """Add a short movement of a part near one or two sensors."""
