@@ -20,6 +20,9 @@ GAP_GUARD_S = 0.1
 """What lies so near a gap is judged from half a burst."""
 GAP_UNGUARDED_S = 0.03
 """A straight line over so short a gap leaves no trace in 3-45 Hz."""
+GAP_ISLAND_S = 1.0
+"""Less time than this between two gaps is part of them: no heartbeat can be followed through pieces so short,
+and its beats would count."""
 LONGEST_PAUSE_S = 3600.0
 """More time than this between two stretches says no more than this."""
 
@@ -115,8 +118,9 @@ def _found(one: Searched, worn: wear.Worn) -> Found:
     valid = one.cells.kind == Kind.VALID
     kind = np.where(worn.not_worn & valid, np.uint8(Kind.NOT_WORN), one.cells.kind)
     guard, least = round(GAP_GUARD_S * fs_hz), GAP_UNGUARDED_S * fs_hz
-    gaps = [(a - guard, b + guard) if b - a > least else (a, b) for a, b in one.gaps]
-    gaps += [(0, guard), (length - guard, length)]
+    gaps = [(a, b) for a, b in one.gaps if b - a <= least]
+    long = [(a - guard, b + guard) for a, b in one.gaps if b - a > least]
+    gaps += _joined([(0, guard), *long, (length - guard, length)], round(GAP_ISLAND_S * fs_hz))
     size = one.plan.cell * one.plan.decimation
     coverage = quality.tile(kind, worn.unconfirmed, gaps, size, length)
     tile = np.searchsorted(coverage["start_index"], candidates["peak_index"], side="right") - 1
@@ -124,3 +128,14 @@ def _found(one: Searched, worn: wear.Worn) -> Found:
     if length:
         inside &= coverage["kind"][np.maximum(tile, 0)] == Kind.VALID
     return Found(candidates[inside], coverage, one.density)
+
+
+def _joined(gaps: list[tuple[int, int]], island: int) -> list[tuple[int, int]]:
+    """Join gaps, in order, that less than `island` samples lie between."""
+    out = gaps[:1]
+    for start, stop in gaps[1:]:
+        if start - out[-1][1] < island:
+            out[-1] = (out[-1][0], max(stop, out[-1][1]))
+        else:
+            out.append((start, stop))
+    return out

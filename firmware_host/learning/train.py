@@ -38,9 +38,9 @@ FEWEST = 35
 MOST = 10_000
 
 MIX = ("body", "silent", "trunk", "noise", "body", "silent trunk", "empty")
-"""What subject i stands for, over and over: a body as drawn; the same without a twitch; sensors on the trunk
-alone, where each heartbeat is as large as a twitch, with and without twitches; no body, so that weak twitches
-of a quiet sensor are learnt; nothing but white noise, long, of one chip."""
+"""What subject i stands for, over and over: a body as drawn; the same without a twitch; a sensor on the
+trunk, alone or with another, where each heartbeat is as large as a twitch, with and without twitches; no
+body, so that weak twitches of a quiet sensor are learnt; nothing but white noise, long, of one chip."""
 PARTS = ("fit", "calibrate", "fit", "held", "fit")
 """What subject i is used for; as 5 and 7 have no common divisor, every part gets every situation."""
 TRUNK_SITES = tuple(name for name, place in body.SITES.items() if place.region == "thoracic")
@@ -56,12 +56,13 @@ RATE_SCALES = (0.3, 1.0, 3.0)
 """Times the rates of the subject's profile: nights with next to none, few and very many twitches."""
 MEDIANS_MG = (5.0, 10.0, 20.0, 40.0)
 """Median amplitude of a subject's motor units: nobody has measured it, so the model must not learn one."""
-TRUNK_AWAKE_SHARE = (0.1, 0.9)
+TRUNK_AWAKE_SHARE = (0.05, 0.7)
 """Trunks are learnt with much time awake, when they are restless between the beats."""
-ALONE_SHARE = 0.25
+ALONE_SHARE = 0.4
 """Share of nights with one sensor only, which has no other site to compare with."""
-LEFT_OUT = ("peak_to_peak_mg", "probability")
-"""How many mg twitches have is the simulator's assumption: the model must not learn it."""
+LEFT_OUT = ("peak_to_peak_mg", "probability", "other_sites", "far_sites")
+"""How many mg twitches have, and how many sensors go with a kind of night, is the simulator's assumption: the
+model must not learn it."""
 LEARNT = tuple(name for name in MODEL_FEATURES if name not in LEFT_OUT)
 
 TREES: dict[str, Any] = {
@@ -131,8 +132,9 @@ def draw_subjects(seed: int, count: int, hours: float = HOURS) -> list[Subject]:
         if rng.random() < ALONE_SHARE:
             spec = replace(spec, sites=spec.sites[:1], chips=(spec.chips or ())[:1] or None)
         if "trunk" in situation:
-            sites = rng.choice(TRUNK_SITES, min(len(spec.sites), 2), replace=False).tolist()
-            spec = replace(spec, sites=tuple(sites), chips=(spec.chips or ())[: len(sites)] or None)
+            trunk = str(rng.choice(TRUNK_SITES))
+            sites = (trunk, *(site for site in spec.sites[1:2] if site != trunk))
+            spec = replace(spec, sites=sites, chips=(spec.chips or ())[: len(sites)] or None)
             spec = replace(spec, parameters=replace(units, awake_share=TRUNK_AWAKE_SHARE))
         if situation in {"noise", "empty"}:
             spec = replace(spec, confounders=NOISE_BODY)
