@@ -286,6 +286,18 @@ def test_loss_of_packets_makes_no_events() -> None:
     assert kind_s(found, Kind.VALID) + kind_s(found, Kind.GAP) == pytest.approx(7200)
 
 
+def test_short_time_between_two_gaps_is_part_of_them() -> None:
+    """Half a second between two gaps is no valid time, two seconds are."""
+    signal = Signal(120, seed=28).sway(1.0, 0.25)
+    cuts = [(0, 3000), (3020, 3070), (3090, 6000), (6020, 6220), (6240, 12000)]
+    found = detect_stretch([(a, signal.acc_g[a:b]) for a, b in cuts], 12000, 100.0, LOWEST_SCORE)
+    gaps = found.coverage[found.coverage["kind"] == Kind.GAP]
+    spans = list(zip(gaps["start_index"].tolist(), gaps["stop_index"].tolist(), strict=True))
+    assert (2990, 3100) in spans
+    assert (5990, 6030) in spans
+    assert (6210, 6250) in spans
+
+
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("tilt", [0.0, 0.25, 0.5])
 def test_coarse_steps_make_no_events(tilt: float, known: bool) -> None:

@@ -10,15 +10,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import signal
 
 from firmware_host.analysis import load_model
 from firmware_host.errors import BadFileError, NotFoundError
+from firmware_host.learning.added import add_evoked
 from firmware_host.learning.cohort_score import Judge
 from firmware_host.learning.real_score import NAIVE, equal_recall, naive_detector, search
 from firmware_host.learning.recordings import (
+    ADDED_HERE,
     DEVELOPED,
+    EVOKED,
     INJECTED,
     KEPT_ASIDE,
+    SITE,
     SOURCES,
     STATIC,
     Recording,
@@ -178,3 +183,53 @@ def test_the_real_recordings_are_as_described() -> None:
     assert min(counts.values()) >= 1
     still = read_source(folder, "mpu6050_static")[0]
     assert np.allclose(np.diff(still.time_s), 0.01)
+
+
+def test_evoked_twitches_are_added_where_and_as_large_as_the_truth_says() -> None:
+    """Added to silence, each twitch peaks at its time with its size in 3-45 Hz, and none lies at an edge."""
+    time_s = np.arange(12_000) / 200
+    still = np.tile(np.float32([0, 0, 1]), (len(time_s), 1))
+    after_s = np.arange(1000) / 1000
+    displaced = (after_s / 0.05) ** 4 * np.exp(4 - after_s / 0.0125)
+    acc_g, truth = add_evoked(np.random.default_rng(1), time_s, still, displaced[None], SITE)
+    band = signal.butter(2, (3.0, 45.0), "bandpass", fs=200.0, output="sos")
+    heard = signal.sosfiltfilt(band, acc_g - still, axis=0)
+    assert len(truth) > 3
+    assert truth["peak_to_peak_mg"].min() >= 10
+    assert truth["peak_to_peak_mg"].max() <= 150
+    for one in truth:
+        near = np.abs(time_s - one["peak_s"]) < 0.3
+        assert time_s[near][np.argmax(np.linalg.norm(heard[near], axis=1))] == pytest.approx(
+            one["peak_s"], abs=0.006
+        )
+        main = np.linalg.svd(heard[near], full_matrices=False)[2][0]
+        assert np.ptp(heard[near] @ main) * 1000 == pytest.approx(one["peak_to_peak_mg"], rel=0.04)
+
+
+def test_twitches_of_people_kept_aside_meet_only_chests_of_people_kept_aside(tmp_path: Path) -> None:
+    """Every resting chest is scored with evoked twitches too, each set of people by itself."""
+    rng = np.random.default_rng(2)
+    after_s = np.arange(1000) / 1000
+    shapes = [np.exp(-0.5 * ((after_s - 0.1) / width_s) ** 2) for width_s in (0.02, 0.03)]
+    np.savez(tmp_path / "tmg_twitches.npz", disp_mm=np.float32(shapes), subject=np.int16([3, 4]))
+    time_s = np.arange(12_000) / 100
+    np.savez(
+        tmp_path / "chest_rest_mscardio.npz", rec_offsets=np.array([0, 6000, 12_000]),
+        rec_subject=np.int16([6, 7]), t_s=np.tile(time_s[:6000], 2),
+        acc_g=0.001 * rng.standard_normal((12_000, 3)) + np.array([0, 0, 1]),
+    )  # fmt: skip
+    for name in ("tmg_twitches", "chest_rest_mscardio"):
+        (tmp_path / f"{name}.json").write_text("{}")
+    aside, other = read_source(tmp_path, EVOKED)
+    assert (aside.group, other.group) == (KEPT_ASIDE + ADDED_HERE, DEVELOPED + ADDED_HERE)
+    widths = []
+    for one in (aside, other):
+        largest = one.truth[np.argmax(one.truth["peak_to_peak_mg"])]
+        near = np.abs(one.time_s - largest["peak_s"]) < 0.2
+        heard = one.acc_g[near] - one.acc_g.mean(axis=0)
+        power = np.abs(np.fft.rfft(heard, axis=0)) ** 2
+        widths.append(float(power.sum(axis=1) @ np.arange(len(power)) / power.sum()))
+    assert widths[0] > 1.2 * widths[1]  # the sharper shape is of the person kept aside
+    (tmp_path / "chest_rest_mscardio.npz").unlink()
+    with pytest.raises(NotFoundError, match="chest_rest_mscardio"):
+        read_source(tmp_path, EVOKED)
