@@ -1,6 +1,7 @@
-"""Print the counts of the same simulated bodies at 100, 200 and 416 Hz: `python benchmarks/rates.py` (minutes).
+"""Print the counts of the same simulated bodies at three sampling rates: `python benchmarks/rates.py`.
 
-Three nights of an hour on three sites that twitch often, all confounders, no trouble with the radio.
+It takes some minutes. Three nights of an hour on three sites that twitch often, all confounders, no trouble
+with the radio.
 """
 
 from __future__ import annotations
@@ -33,6 +34,5 @@ def counted(seed: int, fs_hz: float) -> int:
 if __name__ == "__main__":
     totals = [sum(counted(seed, fs_hz) for seed in SEEDS) for fs_hz in RATES_HZ]
     for fs_hz, total in zip(RATES_HZ, totals, strict=True):
-        print(
-            f"{fs_hz:g} Hz: {total} events (simulated), {total / totals[0] - 1:+.2%} against {RATES_HZ[0]:g} Hz"
-        )
+        change = total / totals[0] - 1
+        print(f"{fs_hz:g} Hz: {total} events (simulated), {change:+.2%} against {RATES_HZ[0]:g} Hz")

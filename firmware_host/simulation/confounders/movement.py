@@ -26,18 +26,22 @@ SMALL_AWAKE_PER_HOUR = 60.0
 TURN_DEGREES = (5.0, 60.0)
 
 
-def _draw_gross(rng: np.random.Generator, night: Draft, kind: Kind) -> list[Happening]:
+def _drawn(
+    rng: np.random.Generator, night: Draft, kind: Kind, awake_per_hour: float
+) -> tuple[Floats, Floats, Floats]:
+    """Return start, length (s) and size (mg) of movements, asleep at the kind's rate and awake at another."""
     asleep = times_in(rng, night, kind.per_hour, "asleep")
-    starts = np.sort(np.concatenate([asleep, times_in(rng, night, AWAKE_PER_HOUR, "awake")]))
+    starts = np.sort(np.concatenate([asleep, times_in(rng, night, awake_per_hour, "awake")]))
+    lengths = log_uniform(rng, kind.duration_s, len(starts))
+    return starts, lengths, log_uniform(rng, kind.size_mg, len(starts))
+
+
+def _draw_gross(rng: np.random.Generator, night: Draft, kind: Kind) -> list[Happening]:
+    starts, lengths, sizes = _drawn(rng, night, kind, AWAKE_PER_HOUR)
+    turns = rng.uniform(*TURN_DEGREES, len(starts))
     return [
         kind.event(rng, start, start + length, size * all_sites(rng, night), turn_degrees=turn)
-        for start, length, size, turn in zip(
-            starts,
-            log_uniform(rng, kind.duration_s, len(starts)),
-            log_uniform(rng, kind.size_mg, len(starts)),
-            rng.uniform(*TURN_DEGREES, len(starts)),
-            strict=True,
-        )
+        for start, length, size, turn in zip(starts, lengths, sizes, turns, strict=True)
     ]
 
 
@@ -56,16 +60,9 @@ def gross_movement(canvas: Canvas, event: Happening, size_mg: float) -> None:
 
 
 def _draw_small(rng: np.random.Generator, night: Draft, kind: Kind) -> list[Happening]:
-    asleep = times_in(rng, night, kind.per_hour, "asleep")
-    starts = np.sort(np.concatenate([asleep, times_in(rng, night, SMALL_AWAKE_PER_HOUR, "awake")]))
     return [
         kind.event(rng, start, start + length, size * one_or_two_sites(rng, night))
-        for start, length, size in zip(
-            starts,
-            log_uniform(rng, kind.duration_s, len(starts)),
-            log_uniform(rng, kind.size_mg, len(starts)),
-            strict=True,
-        )
+        for start, length, size in zip(*_drawn(rng, night, kind, SMALL_AWAKE_PER_HOUR), strict=True)
     ]
 
 
