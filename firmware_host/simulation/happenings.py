@@ -250,7 +250,11 @@ def draw_poisson(rng: np.random.Generator, night: Draft, kind: Kind) -> list[Hap
     """Draw events at even chance over the time that the kind asks for."""
     if rng.random() >= kind.nights:
         return []
-    starts = times_in(rng, night, kind.per_hour, kind.when)
+    return events_at(rng, night, kind, times_in(rng, night, kind.per_hour, kind.when))
+
+
+def events_at(rng: np.random.Generator, night: Draft, kind: Kind, starts: Floats) -> list[Happening]:
+    """Draw events that start at given times (s): lengths, sizes and sites are the kind's."""
     lengths = log_uniform(rng, kind.duration_s, len(starts))
     sizes = log_uniform(rng, kind.size_mg, len(starts))
     return [

@@ -14,6 +14,7 @@ from firmware_host.simulation.happenings import (
     Happening,
     Kind,
     confounder,
+    events_at,
     legs,
     one_or_two_sites,
     one_site,
@@ -82,16 +83,7 @@ def _draw_at_onset(rng: np.random.Generator, night: Draft, kind: Kind) -> list[H
         return []
     asleep_s = night.sleeper.awake_s[0][1] if night.sleeper.awake_s else 0.0
     starts = np.sort(asleep_s + rng.normal(0, 240, int(rng.integers(1, 6))))
-    starts = starts[(starts > 5) & (starts < night.duration_s - 5)]
-    return [
-        kind.event(rng, start, start + length, size * kind.reach(rng, night))
-        for start, length, size in zip(
-            starts,
-            log_uniform(rng, kind.duration_s, len(starts)),
-            log_uniform(rng, kind.size_mg, len(starts)),
-            strict=True,
-        )
-    ]
+    return events_at(rng, night, kind, starts[(starts > 5) & (starts < night.duration_s - 5)])
 
 
 @confounder(

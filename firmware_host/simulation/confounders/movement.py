@@ -15,6 +15,7 @@ from firmware_host.simulation.happenings import (
     Kind,
     all_sites,
     confounder,
+    events_at,
     one_or_two_sites,
     times_in,
 )
@@ -26,18 +27,16 @@ SMALL_AWAKE_PER_HOUR = 60.0
 TURN_DEGREES = (5.0, 60.0)
 
 
-def _drawn(
-    rng: np.random.Generator, night: Draft, kind: Kind, awake_per_hour: float
-) -> tuple[Floats, Floats, Floats]:
-    """Return start, length (s) and size (mg) of movements, asleep at the kind's rate and awake at another."""
+def _starts(rng: np.random.Generator, night: Draft, kind: Kind, awake_per_hour: float) -> Floats:
+    """Return when movements start (s): asleep at the kind's rate, awake at another."""
     asleep = times_in(rng, night, kind.per_hour, "asleep")
-    starts = np.sort(np.concatenate([asleep, times_in(rng, night, awake_per_hour, "awake")]))
-    lengths = log_uniform(rng, kind.duration_s, len(starts))
-    return starts, lengths, log_uniform(rng, kind.size_mg, len(starts))
+    return np.sort(np.concatenate([asleep, times_in(rng, night, awake_per_hour, "awake")]))
 
 
 def _draw_gross(rng: np.random.Generator, night: Draft, kind: Kind) -> list[Happening]:
-    starts, lengths, sizes = _drawn(rng, night, kind, AWAKE_PER_HOUR)
+    starts = _starts(rng, night, kind, AWAKE_PER_HOUR)
+    lengths = log_uniform(rng, kind.duration_s, len(starts))
+    sizes = log_uniform(rng, kind.size_mg, len(starts))
     turns = rng.uniform(*TURN_DEGREES, len(starts))
     return [
         kind.event(rng, start, start + length, size * all_sites(rng, night), turn_degrees=turn)
@@ -60,10 +59,7 @@ def gross_movement(canvas: Canvas, event: Happening, size_mg: float) -> None:
 
 
 def _draw_small(rng: np.random.Generator, night: Draft, kind: Kind) -> list[Happening]:
-    return [
-        kind.event(rng, start, start + length, size * one_or_two_sites(rng, night))
-        for start, length, size in zip(*_drawn(rng, night, kind, SMALL_AWAKE_PER_HOUR), strict=True)
-    ]
+    return events_at(rng, night, kind, _starts(rng, night, kind, SMALL_AWAKE_PER_HOUR))
 
 
 @confounder(
@@ -72,6 +68,7 @@ def _draw_small(rng: np.random.Generator, night: Draft, kind: Kind) -> list[Happ
     when="asleep",
     duration_s=(0.3, 3.0),
     size_mg=(5.0, 100.0),
+    reach=one_or_two_sites,
     draw=_draw_small,
     source="finger, toe, face: assumption, no rate is published; 60 an hour awake, as gross movements do",
 )
