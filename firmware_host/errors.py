@@ -51,6 +51,14 @@ class NightBusyError(TwitchmapError):
     """Another process is writing this night."""
 
 
+class RadioError(TwitchmapError):
+    """Bluetooth is off, missing, blocked or not allowed on this computer."""
+
+
+class SensorError(TwitchmapError):
+    """A sensor does not answer, or cannot do what is asked of it."""
+
+
 # The night itself.
 
 
