@@ -1,1 +1,1 @@
-"""From the radio to the night on disk: sensors kept streaming, and the night that is made of what they send."""
+"""Recording from live sensors: the radio, one sensor kept streaming, the evening before and the night."""

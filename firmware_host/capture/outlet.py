@@ -48,6 +48,8 @@ class SiteOutlet:
         The night, and what it says of the sensor.
     happened
         Told of each event: kind and details.
+    look
+        Called before samples are taken.
     """
 
     def __init__(
@@ -55,10 +57,12 @@ class SiteOutlet:
         writer: NightWriter,
         info: SensorInfo,
         happened: Callable[[str, Mapping[str, Any]], None],
+        look: Callable[[], None],
     ) -> None:
         self._writer = writer
         self._info = info
         self._happened = happened
+        self._look = look
         self._gathering = Gathering()
         self.last_data_mono_ns: int | None = None
 
@@ -108,6 +112,7 @@ class SiteOutlet:
 
     def samples(self, batch: Batch, mono_ns: int, utc_ns: int) -> None:
         """Take samples in order, each once."""
+        self._look()
         self.last_data_mono_ns = mono_ns
         self.write(self._gathering.add(batch, mono_ns, utc_ns))
 

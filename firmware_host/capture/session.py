@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from firmware_host.capture.ends import SILENT_NS, PlannedEnd
-from firmware_host.capture.marks import remove_mark, waiting_marks
+from firmware_host.capture.marks import Mark, remove_mark, waiting_marks
 from firmware_host.capture.outlet import SiteOutlet
 from firmware_host.capture.stop import Stop
 from firmware_host.capture.told import Sayings, Told, View
@@ -75,6 +74,7 @@ class Session:
         self._new = earlier_start_ns is None
         self._start_ns = writer.meta.start_ns if earlier_start_ns is None else earlier_start_ns
         self._marks = set(marks)
+        self._taken: list[Mark] = []
         self._sayings = Sayings(told.say)
         self._trouble: str | None = None
         first = clocks()
@@ -96,6 +96,7 @@ class Session:
         ]
         try:
             while (why := self._tick()) is None:
+                await self._confirm_marks()
                 await self._stop.wait(self._tick_s)
         finally:
             for task in tasks:
@@ -106,11 +107,12 @@ class Session:
         now = self._clocks()
         self._take_marks(now)
         self._writer.append_event("ended", None, now.utc_ns, now.mono_ns, reason=why)
+        await self._confirm_marks()
         return why
 
     def _outlet(self, wanted: Wanted) -> SiteOutlet:
         info = self._writer.meta.sensor(wanted.site)
-        return SiteOutlet(self._writer, info, partial(self._sayings.event, wanted.site))
+        return SiteOutlet(self._writer, info, partial(self._sayings.event, wanted.site), self._look)
 
     async def _keep(self, wanted: Wanted) -> None:
         """Keep one sensor's link alive; a fault of ours in it must not cost the other sensors' night."""
@@ -156,6 +158,10 @@ class Session:
             return None
         return self._plan.utc_ns(self._start_ns, self._writer.meta.time_zone)
 
+    def _look(self) -> None:
+        """Look at the clocks before samples are taken: what came before a sleep is kept apart from them."""
+        self._look_at_clocks(self._clocks())
+
     def _look_at_clocks(self, now: Reading) -> None:
         for what in self._watch.look(now):
             match what:
@@ -183,7 +189,7 @@ class Session:
             self._told.say("The disk takes data again; nothing that it was owed is missing.")
 
     def _take_marks(self, now: Reading, *, left_behind: bool = False) -> None:
-        """Take marks into the log; those confirmed there are removed from where they waited.
+        """Take marks into the log, each once.
 
         The monotonic time of a mark that an earlier session left behind may be of another start of the
         computer: it is told by the UTC of the two.
@@ -193,8 +199,14 @@ class Session:
                 self._marks.add(mark.id)
                 mono_ns = mark.utc_ns + now.mono_ns - now.utc_ns if left_behind else mark.mono_ns
                 self._writer.append_event("mark", None, mark.utc_ns, mono_ns, text=mark.text, id=mark.id)
-                self._told.say(f"Marked{': ' if mark.text else ''}{mark.text}.")
-            if self._writer.trouble is None and self._writer.sync():
+                self._told.say(f"Marked: {mark.text}" if mark.text else "Marked.")
+            self._taken.append(mark)
+
+    async def _confirm_marks(self) -> None:
+        """Remove marks from where they waited once the disk has confirmed the log that holds them."""
+        taken, self._taken = self._taken, []
+        if taken and self._writer.trouble is None and await asyncio.to_thread(self._writer.sync):
+            for mark in taken:
                 remove_mark(self._writer.path, mark)
 
     def _say_settled(self) -> None:
