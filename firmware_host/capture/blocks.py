@@ -61,9 +61,7 @@ class Gathering:
         waiting, self._waiting = self._waiting, []
         last = waiting[-1]
         counts = np.concatenate([one.batch.counts for one in waiting])
-        return [
-            Block(counts, waiting[0].batch.first, last.mono_ns, last.utc_ns, last.batch.device_ns)
-        ]
+        return [Block(counts, waiting[0].batch.first, last.mono_ns, last.utc_ns, last.batch.device_ns)]
 
 
 def _follows(before: Batch, batch: Batch) -> bool:

@@ -1,7 +1,7 @@
 """Marks that another process adds to a night while it is recorded.
 
-The log has one writer. So a mark is a small file in the night's folder, whole from the moment it has its name;
-the recorder takes it into the log, has the disk confirm it, and only then removes it. What a recorder that
+The log has one writer. So a mark is a small file in the night's folder, whole from the moment it has its
+name; the recorder takes it into the log, has the disk confirm it, and only then removes it. What a recorder that
 was killed left behind is taken by the session that continues the night, once.
 """
 
@@ -48,8 +48,8 @@ def leave_mark(directory: Path, text: str = "") -> Path:
     night = next((path for path in reversed(list_nights(directory)) if is_being_written(path)), None)
     if night is None:
         raise NotFoundError(
-            f"No night is being recorded in {directory}: start one with `twitchmap record`, or name its folder "
-            "with --dir."
+            f"No night is being recorded in {directory}: start one with `twitchmap record`, or name its "
+            "folder with --dir."
         )
     mark = Mark(id=secrets.token_hex(8), mono_ns=mono_ns, utc_ns=utc_ns, text=text[:LONGEST_TEXT])
     folder = night / FOLDER

@@ -13,7 +13,8 @@ from firmware_host.recording import NightWriter, SensorInfo
 from firmware_host.sensors.protocol import Batch, Facts, Model
 
 if TYPE_CHECKING:
-    from firmware_host.capture.link import Seen, Wanted
+    from firmware_host.capture.hearing import Seen
+    from firmware_host.capture.identity import Wanted
 
 RATE_TOLERANCE = 0.08
 """Nominal rates further apart are two rates: no true one is so far from its nominal."""

@@ -1,4 +1,4 @@
-"""The night while it is recorded: links deliver, clocks are watched, marks are taken, and it comes to an end."""
+"""The night while it is recorded: links deliver, clocks are watched, marks are taken, until its end."""
 
 from __future__ import annotations
 
@@ -91,22 +91,20 @@ class Session:
         All that was received is handed to the writer, and every sensor is stopped, before it returns.
         """
         self._take_marks(self._clocks(), left_behind=True)
-        tasks = [
-            asyncio.create_task(self._keep(one), name=f"link of {one.site}") for one in self._wanted
-        ]
+        tasks = [asyncio.create_task(self._keep(one), name=f"link of {one.site}") for one in self._wanted]
         try:
             while (why := self._tick()) is None:
                 await self._confirm_marks()
                 await self._stop.wait(self._tick_s)
+            end = self._clocks()  # what is missing while the sensors are stopped is no gap
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=CLOSE_S)
             for outlet in self._outlets.values():
                 outlet.flush()
-        now = self._clocks()
-        self._take_marks(now)
-        self._writer.append_event("ended", None, now.utc_ns, now.mono_ns, reason=why)
+        self._take_marks(self._clocks())
+        self._writer.append_event("ended", None, end.utc_ns, end.mono_ns, reason=why)
         await self._confirm_marks()
         return why
 
@@ -213,7 +211,9 @@ class Session:
         missing = [site for site, link in self._links.items() if link.status.state != "streaming"]
         if not missing:
             n = len(self._links)
-            self._told.say("The sensor streams. Sleep well." if n == 1 else f"All {n} sensors stream. Sleep well.")
+            self._told.say(
+                "The sensor streams. Sleep well." if n == 1 else f"All {n} sensors stream. Sleep well."
+            )
             return
         if self._new:
             self._told.ring()

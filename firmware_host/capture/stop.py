@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 
@@ -45,7 +45,12 @@ def ended_by_signals(stop: Stop) -> Iterator[None]:
     def handler(number: int, _: FrameType | None) -> None:
         stop.ask({signal.SIGINT: "interrupted"}.get(signal.Signals(number), "terminated"))
 
-    wanted = {"SIGINT": handler, "SIGTERM": handler, "SIGBREAK": handler, "SIGHUP": signal.SIG_IGN}
+    wanted: dict[str, Callable[[int, FrameType | None], None] | signal.Handlers] = {
+        "SIGINT": handler,
+        "SIGTERM": handler,
+        "SIGBREAK": handler,
+        "SIGHUP": signal.SIG_IGN,
+    }
     before = {
         number: signal.signal(number, action)
         for name, action in wanted.items()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 ASLEEP_NS = 10**9
 """The clock that runs through in sleep gained so much on the one that does not."""
 STEP_NS = 200_000_000
-"""The computer's time was set by more; smaller corrections are slewed, or within what reading clocks takes."""
+"""The computer's time was set by more; less is slewed, or within what reading clocks takes."""
 HELD_UP_NS = 10 * 10**9
 """Between two looks, which are a second apart: the program stood still, or the computer slept unseen."""
 READ_NS = 2_000_000
