@@ -1,8 +1,8 @@
 """Marks that another process adds to a night while it is recorded.
 
 The log has one writer. So a mark is a small file in the night's folder, whole from the moment it has its
-name; the recorder takes it into the log, has the disk confirm it, and only then removes it. What a recorder that
-was killed left behind is taken by the session that continues the night, once.
+name; the recorder takes it into the log, has the disk confirm it, and only then removes it. What a recorder
+that was killed left behind is taken by the session that continues the night, once.
 """
 
 from __future__ import annotations

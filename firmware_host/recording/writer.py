@@ -114,8 +114,8 @@ class NightWriter:
         """Replace what is known of a sensor that has no samples yet; the log's next header says so too.
 
         Site and placement stay as they are in `night.toml`, where somebody may have corrected them
-        meanwhile. A disk that refuses the new `night.toml` is asked again with every `poll`; the header stands
-        in the log in front of the sensor's samples in any case.
+        meanwhile. A disk that refuses the new `night.toml` is asked again with every `poll`; in the log the
+        header stands in front of the sensor's samples in any case.
 
         Raises
         ------
