@@ -254,7 +254,8 @@ class _Scan:
     ) -> None:
         from bleak import BleakScanner
 
-        self._backend, self._adapter, self._heard, self._own = backend, adapter, heard, own
+        self._adapter, self._heard, self._own = adapter, heard, own
+        self._is_bluez = backend is None and sys.platform == "linux"
         self._bleak = BleakScanner(
             self._detected,
             bluez={"adapter": adapter} if adapter else {},
@@ -277,7 +278,7 @@ class _Scan:
         """Return sensors that a recorder that was killed left connected: BlueZ keeps the link, and a sensor
         that is connected does not advertise.
         """
-        if self._backend is not None or sys.platform != "linux":
+        if not self._is_bluez:
             return []
         from bleak import BleakAdapter
 
@@ -295,6 +296,8 @@ class _Scan:
         return self._seen(device, Advertisement(device.name or "", services), -127)
 
     def _detected(self, device: BLEDevice, data: AdvertisementData) -> None:
+        if self._is_bluez and "RSSI" not in data.platform_data[1]:
+            return  # some other property changed, as when a link is lost: it was not heard
         services = tuple(uuid.lower() for uuid in data.service_uuids)
         name = data.local_name or device.name or ""
         self._heard(self._seen(device, Advertisement(name, services, data.manufacturer_data), data.rssi))
