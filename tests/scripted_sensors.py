@@ -185,7 +185,7 @@ class Stage:
         """Run the session with a script beside it, a coroutine function; return why it ended."""
 
         async def both() -> str:
-            running = asyncio.create_task(self.session.run())
+            self.running = running = asyncio.create_task(self.session.run())
             await self.ticks()
             await script(self)
             return await asyncio.wait_for(running, 20)
@@ -193,11 +193,18 @@ class Stage:
         with self.chosen.writer:
             return asyncio.run(both())
 
-    async def ticks(self) -> None:
+    async def ticks(self, n: int = 3) -> None:
         """Let the session look at everything, a few times."""
         seen = len(self.told.views)
-        while len(self.told.views) < seen + 3:
-            await asyncio.sleep(0.001)
+        while len(self.told.views) < seen + n and not self.running.done():
+            await asyncio.sleep(0)
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass without data, with a look at everything now and then."""
+        while seconds > 0:
+            self.clocks.go(min(seconds, 9.0))
+            seconds -= 9.0
+            await self.ticks(1)
 
     async def stream(self, seconds: float, *sites: str) -> None:
         """Let sensors send ten samples each tenth of a second."""
