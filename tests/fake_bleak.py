@@ -1,3 +1,4 @@
+# ruff: noqa: D102 - what the methods do is said where their like is declared
 """A bleak backend that behaves as BlueZ was measured to, at its worst: for tests of what must survive that.
 
 In the air are sensors that play a numbered signal through their peripherals. As in BlueZ, a lost client's

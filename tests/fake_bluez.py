@@ -1,3 +1,4 @@
+# ruff: noqa: D102 - what the methods do is said where their like is declared
 """bluetoothd as unmodified bleak meets it on D-Bus, with what was measured on BlueZ 5.66, and its deaths.
 
 A bus of its own (`dbus-daemon`) carries org.bluez with one adapter; the sensors are those of `fake_bleak`.
@@ -9,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
-from fake_bleak import ADVERTISED_EVERY_S, EVERY_S, FakeSensor
+from fake_bleak import ADVERTISED_EVERY_S, EVERY_S, FakeSensor, numbered
 
 from firmware_host.sensors.protocol import Notify
 
@@ -95,6 +97,7 @@ class FakeBluez:
         self.discovering: set[str] = set()
         self.called: list[str] = []
         self._bus: MessageBus | None = None
+        self._doing: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> FakeBluez:
         await self.live()
@@ -185,8 +188,6 @@ class FakeBluez:
             for link in self.links.values():
                 first = next(link._number)
                 if link.connected and link.peripheral.streaming and not link.silent and self._bus is not None:
-                    from fake_bleak import numbered
-
                     self._values(link, link.peripheral.send(numbered(first, 8), first))
                     link.delivered += range(first, first + 8)
                 if self.discovering and beat % round(ADVERTISED_EVERY_S / EVERY_S) == 0:
@@ -232,7 +233,7 @@ class FakeBluez:
             name = "org.freedesktop.DBus.Error.UnknownObject"
             return Message.new_error(message, name, f"no such object {path}")
         if path == link.path:
-            asyncio.ensure_future(self._for_device(message, link))
+            self._do(self._for_device(message, link))
             return True
         return self._for_characteristic(message, link)
 
@@ -318,4 +319,9 @@ class FakeBluez:
 
     def _reply(self, message: Message) -> None:
         if self._bus is not None and self._bus.connected:
-            asyncio.ensure_future(self._bus.send(message))
+            self._do(self._bus.send(message))
+
+    def _do(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.ensure_future(work)
+        self._doing.add(task)
+        task.add_done_callback(self._doing.discard)

@@ -16,16 +16,16 @@ if sys.platform != "linux" or not shutil.which("dbus-daemon"):
 
 from fake_bluez import FakeBluez, start_bus
 from test_capture_link import Night, _quick, more, tiny, until, wanted  # noqa: F401 - a fixture
+from tiny_sensor import BARE, COUNTED
 
 from firmware_host.capture.ble import Radio
 from firmware_host.capture.link import Link
 from firmware_host.sensors.protocol import Model
-from tiny_sensor import BARE, COUNTED
 
 
 @pytest.fixture
 def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A system bus of the test's own."""
+    """Give the test a system bus of its own."""
     daemon, address = start_bus(tmp_path)
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
     yield address
@@ -175,5 +175,22 @@ def test_an_absent_sensor_holds_up_nobody(bus: str) -> None:
             gone.present = True
             await until(more(away))
             assert len(stays.all("connected")) == 1
+
+    asyncio.run(go())
+
+
+def test_a_change_is_no_advertisement(bus: str) -> None:
+    """A device whose properties change without having been heard (a lost link) is not taken for present."""
+
+    async def go() -> None:
+        async with FakeBluez(bus, tiny(1), tiny(2)) as bluez:
+            away, here = bluez.links.values()
+            away.known, away.connected, away.present = True, True, False
+            radio = Radio()
+            async with radio.scan() as heard:
+                assert (await anext(heard)).rssi == -127  # connected to somebody
+                bluez.drop(away)
+                got = [(await anext(heard)).address for _ in range(20)]
+            assert set(got) == {here.address}
 
     asyncio.run(go())

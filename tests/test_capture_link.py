@@ -57,19 +57,24 @@ class Night:
         self.log: list[tuple[str, Any]] = []
 
     def connected(self, facts: Facts, model: Model, seen: Any, mono_ns: int, utc_ns: int) -> None:
+        """Keep its facts."""
         self.log.append(("connected", facts))
 
     def samples(self, batch: Batch, mono_ns: int, utc_ns: int) -> None:
+        """Keep a batch."""
         self.log.append(("samples", batch))
 
     def event(self, kind: str, mono_ns: int, utc_ns: int, **details: Any) -> None:
+        """Keep its details."""
         self.log.append((kind, details))
 
     def all(self, kind: str) -> list[Any]:
+        """Return what was kept of one kind."""
         return [what for one, what in self.log if one == kind]
 
     @property
     def kinds(self) -> list[str]:
+        """The kinds in order, equal ones in a row once."""
         return [kind for kind, _ in itertools.groupby(kind for kind, _ in self.log)]
 
     @property
@@ -516,7 +521,7 @@ def test_sensors_never_mix() -> None:
 
 
 def test_sensors_named_by_their_model_are_told_apart() -> None:
-    """Two sites that name only a model get one sensor each for the night, and none that a third site names."""
+    """Two sites that name only a model get one sensor each, and none that a third site names."""
 
     async def go() -> None:
         sensors = [tiny(i) for i in range(1, 4)]

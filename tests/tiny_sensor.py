@@ -1,3 +1,4 @@
+# ruff: noqa: D102 - what the methods do is said where their like is declared
 """A made-up sensor in two models, with and without a counter, as small as a protocol can be."""
 
 from __future__ import annotations

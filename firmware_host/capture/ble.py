@@ -20,10 +20,11 @@ from firmware_host.capture.hearing import UNREAD, Ear, Listener, Scanner, Seen
 from firmware_host.capture.identity import Register
 from firmware_host.capture.radio_errors import is_radio_error, radio_error
 from firmware_host.errors import RadioError, SensorError
+from firmware_host.sensors import models
 from firmware_host.sensors.protocol import BATTERY_SERVICE, DEVICE_SERVICE, Advertisement
 
 if TYPE_CHECKING:
-    from bleak import BleakClient
+    from bleak import BleakClient, BleakScanner
     from bleak.backends.characteristic import BleakGATTCharacteristic
     from bleak.backends.device import BLEDevice
     from bleak.backends.scanner import AdvertisementData
@@ -40,6 +41,7 @@ ANSWER_S = 5.0
 CLOSE_S = 5.0
 
 _log = logging.getLogger(__name__)
+logging.getLogger("bleak").addHandler(logging.NullHandler())  # what it complains of is said in our sentences
 
 
 class Backend(NamedTuple):
@@ -140,14 +142,17 @@ class Radio:
     async def scan(self, adapter: str | None = None) -> AsyncIterator[AsyncIterator[Seen]]:
         """Hear advertisements, on one adapter or on all; there is one scan however many listen.
 
-        Iterating raises RadioError once the adapter, or each of them, cannot be used.
+        Entering waits until the scan has begun; it and iterating raise RadioError where the adapter, or each
+        of them, cannot be used.
         """
         ears = [self._ear(adapter)] if adapter else list(self._ears.values())
         async with contextlib.AsyncExitStack() as stack:
             heard: Listener = asyncio.Queue(UNREAD)
             for ear in ears:
                 await stack.enter_async_context(ear.listening(heard))
-            yield await stack.enter_async_context(contextlib.aclosing(_seen(heard, len(ears))))
+            items = await stack.enter_async_context(contextlib.aclosing(_unless_all_fail(heard, len(ears))))
+            await anext(items)  # a scan has begun
+            yield (item async for item in items if item is not None)
 
     async def connect(
         self,
@@ -222,7 +227,7 @@ class Radio:
         return lambda heard: _Scan(self._backend, adapter, heard, self._open)
 
 
-async def _seen(heard: Listener, ears: int) -> AsyncGenerator[Seen, None]:
+async def _unless_all_fail(heard: Listener, ears: int) -> AsyncGenerator[Seen | None, None]:
     while True:
         item = await heard.get()
         if not isinstance(item, RadioError):
@@ -252,25 +257,27 @@ class _Scan:
     def __init__(
         self, backend: Backend | None, adapter: str | None, heard: Callable[[Seen], None], own: set[str]
     ) -> None:
-        from bleak import BleakScanner
-
-        self._adapter, self._heard, self._own = adapter, heard, own
+        self._backend, self._adapter, self._heard, self._own = backend, adapter, heard, own
         self._is_bluez = backend is None and sys.platform == "linux"
-        self._bleak = BleakScanner(
-            self._detected,
-            bluez={"adapter": adapter} if adapter else {},
-            backend=backend.scanner if backend else None,
-        )
+        self._bleak: BleakScanner | None = None
 
     async def start(self) -> None:
         try:
+            from bleak import BleakScanner
+
+            self._bleak = BleakScanner(
+                self._detected,
+                bluez={"adapter": self._adapter} if self._adapter else {},
+                backend=self._backend.scanner if self._backend else None,
+            )
             await self._bleak.start()
         except Exception as error:
             raise radio_error(error) from error
 
     async def stop(self) -> None:
         try:
-            await self._bleak.stop()
+            if self._bleak is not None:
+                await self._bleak.stop()
         except Exception as error:  # noqa: BLE001 - of a dead bluetoothd; the next start says so
             _log.info("ending the scan failed: %r", error, exc_info=True)
 
@@ -282,9 +289,12 @@ class _Scan:
             return []
         from bleak import BleakAdapter
 
+        services = {"1800", "1801"} | {
+            service.uuid for model in models().values() for service in model.peripheral(model).services()
+        }
         try:
             adapter = await BleakAdapter.get(bluez={"adapter": self._adapter} if self._adapter else {})
-            devices = await adapter.get_connected_devices()
+            devices = await adapter.get_connected_devices(list(services))
         except Exception as error:  # noqa: BLE001 - only a help: the scan goes on without
             _log.info("connected devices are not known: %r", error, exc_info=True)
             return []

@@ -23,6 +23,8 @@ YOUNG_S = 1.0
 """A scan that is younger serves somebody who begins to listen as it is."""
 START_S = 8.0
 STOP_S = 3.0
+LONG_S, REST_S = 120.0, 3.0
+"""Who has listened so long in vain lets the streams of others have the air to themselves in between."""
 UNREAD = 256
 """Advertisements that wait for a listener; of more, the oldest are forgotten."""
 
@@ -58,7 +60,8 @@ class Scanner(Protocol):
         """End."""
 
 
-Listener = asyncio.Queue[Seen | RadioError]
+Listener = asyncio.Queue[Seen | RadioError | None]
+"""What an ear tells: None when a scan has begun; a RadioError is the last that comes."""
 
 
 class Ear:
@@ -72,17 +75,18 @@ class Ear:
         self._task: asyncio.Task[None] | None = None
         self._starting: tuple[Scanner, asyncio.Task[None]] | None = None
         self._interrupt = asyncio.Event()
-        self._began_s = 0.0
+        self._began_s = self._newest_s = 0.0
         self._quiet = asyncio.Event()
         self._quiet.set()
 
     @contextlib.asynccontextmanager
     async def listening(self, listener: Listener) -> AsyncIterator[None]:
-        """Hear into a queue; a RadioError in it is the last thing that comes."""
+        """Hear into a queue."""
         self._listeners.add(listener)
+        self._newest_s = asyncio.get_running_loop().time()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._hear(), name="hearing")
-        elif asyncio.get_running_loop().time() - self._began_s > YOUNG_S:
+        elif self._newest_s - self._began_s > YOUNG_S:
             self._interrupt.set()
         try:
             yield
@@ -112,9 +116,11 @@ class Ear:
                 try:
                     await self._window()
                 except RadioError as error:
-                    for listener in self._listeners:
-                        _put(listener, error)
+                    self._tell(error)
                     return
+            if self._began_s - self._newest_s > LONG_S:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._interrupt.wait(), REST_S)
 
     async def _window(self) -> None:
         """Scan once.
@@ -125,7 +131,7 @@ class Ear:
         self._interrupt.clear()
         self._began_s = asyncio.get_running_loop().time()
         if self._starting is None:
-            scanner = self._scanner(self._heard)
+            scanner = self._scanner(self._tell)
             self._starting = scanner, asyncio.create_task(scanner.start(), name="scan start")
         scanner, start = self._starting
         self._quiet.clear()
@@ -136,8 +142,9 @@ class Ear:
             self._starting = None
             start.result()
             try:
+                self._tell(None)
                 for seen in await scanner.connected():
-                    self._heard(seen)
+                    self._tell(seen)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._interrupt.wait(), WINDOW_S)
             finally:
@@ -148,12 +155,8 @@ class Ear:
         finally:
             self._quiet.set()
 
-    def _heard(self, seen: Seen) -> None:
+    def _tell(self, item: Seen | RadioError | None) -> None:
         for listener in self._listeners:
-            _put(listener, seen)
-
-
-def _put(listener: Listener, item: Seen | RadioError) -> None:
-    if listener.full():
-        listener.get_nowait()
-    listener.put_nowait(item)
+            if listener.full():
+                listener.get_nowait()
+            listener.put_nowait(item)

@@ -125,8 +125,8 @@ class Link:
             rssi=self._rssi,
             fs_hz=stream.rate.fs_hz if stream else None,
             lost_share=sorter.lost / sent if sorter and sent else None,
-            battery_percent=(stream.battery_percent if stream else None) or self._battery,
-            last_data_mono_ns=(stream.last_data_mono_ns if stream else None) or self._last_data,
+            battery_percent=_first(stream.battery_percent if stream else None, self._battery),
+            last_data_mono_ns=_first(stream.last_data_mono_ns if stream else None, self._last_data),
             trouble=self._trouble,
         )
 
@@ -157,8 +157,8 @@ class Link:
         """Wait until the sensor advertises, and claim it."""
         unnamed_until_s: float | None = None
         async with self._radio.scan(self._wanted.adapter) as heard:
+            self._note_radio_back()
             async for seen in heard:
-                self._note_radio_back()
                 if not self._radio.register.is_for(self._wanted, seen):
                     continue
                 model = self._wanted.model or self._model or identify(seen.advertisement)
@@ -203,13 +203,14 @@ class Link:
                     with contextlib.suppress(SensorError, RadioError, TimeoutError):
                         await bounded(script.run(driver.stop(), connection, inbox), STOP_S)
                     raise
+            self._outlet.event("lost", *self._clock(), reason=reason)
         finally:
             if stream.facts is not None:
                 self._tries = 0 if stream.sorter.received else self._tries
-                self._battery, self._last_data = stream.battery_percent, stream.last_data_mono_ns
+                self._battery = _first(stream.battery_percent, self._battery)
+                self._last_data = _first(stream.last_data_mono_ns, self._last_data)
             self._stream = None
             await connection.close(close_s)
-        self._outlet.event("lost", *self._clock(), reason=reason)
 
     async def _converse(self, talk: _Talk, seen: Seen) -> str:
         """Configure the sensor in full, as after a power cut, and deliver; return why it ended."""
@@ -336,6 +337,10 @@ class Link:
         if self._radio_gone:
             self._radio_gone, self._trouble = False, None
             self._outlet.event("radio_back", *self._clock())
+
+
+def _first(new: int | None, old: int | None) -> int | None:
+    return old if new is None else new
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ class Repeats:
         self._last: tuple[str, bytes] | None = None
         self._paired = False  # the last one was the second of a pair
         self._pairs = DOUBLED
-        self._sampled = False
+        self._sampled: set[str] = set()
 
     @property
     def doubled(self) -> bool:
@@ -121,18 +121,19 @@ class Repeats:
         return self._pairs >= DOUBLED
 
     def is_repeat(self, characteristic: str, data: bytes) -> bool:
-        """Tell whether to drop this notification; what was dropped is not `sampled`."""
+        """Tell whether to drop this notification."""
         this = (characteristic, data)
-        if this == self._last and not self._paired and self._sampled:
+        counts = characteristic in self._sampled
+        if counts and this == self._last and not self._paired:
             self._paired = True
             drop = self._numbered or self.doubled
             self._pairs = min(self._pairs + 1, DOUBLED)
             return drop
-        if self._last is not None and not self._paired and self._sampled:
+        if counts and self._last is not None and self._last[0] == characteristic and not self._paired:
             self._pairs = 0  # the one before came alone
-        self._last, self._paired, self._sampled = this, False, False
+        self._last, self._paired = this, False
         return False
 
-    def sampled(self) -> None:
-        """Note that the last notification held samples; answers to commands may well be equal."""
-        self._sampled = True
+    def samples_come_on(self, characteristic: str) -> None:
+        """Note where samples come; elsewhere are answers to commands, which may well be equal."""
+        self._sampled.add(characteristic)

@@ -120,7 +120,7 @@ class Stream:
             received = (Garbled("our decoder failed"),)
         for item in received:
             if isinstance(item, Batch):
-                self._repeats.sampled()
+                self._repeats.samples_come_on(note.characteristic)
             if self._early is not None and isinstance(item, Batch | Restarted):
                 self._early.append((item, note))
             else:
