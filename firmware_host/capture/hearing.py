@@ -118,7 +118,7 @@ class Ear:
                 except RadioError as error:
                     self._tell(error)
                     return
-                except Exception:  # a fault of ours, which must not leave anybody waiting for ever
+                except Exception:  # noqa: BLE001 - a fault of ours must not leave anybody waiting for ever
                     _log.exception("the search for sensors failed")
                     self._tell(RadioError("The search for sensors failed."))
                     return
