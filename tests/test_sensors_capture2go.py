@@ -130,7 +130,9 @@ def test_a_damaged_frame_gives_no_samples(at: int) -> None:
     talk = started()
     bad = bytearray(data_frame(FIRST_NS, 3))
     bad[at] ^= 0x10
-    said = received(talk, b"\xff" + bytes(bad), b"\xff" + data_frame(FIRST_NS, 4), b"\xff" + data_frame(FIRST_NS, 5))
+    said = received(
+        talk, b"\xff" + bytes(bad), b"\xff" + data_frame(FIRST_NS, 4), b"\xff" + data_frame(FIRST_NS, 5)
+    )
     assert [item for item in said if isinstance(item, Garbled)]
     values = [item.counts[0, 0] for item in said if isinstance(item, Batch)]
     assert 3 not in values
