@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,7 +23,7 @@ from firmware_host.recording import (
 )
 from firmware_host.recording.nights import CLOCK_SET_FROM_NS
 from firmware_host.recording.reader import is_being_written
-from firmware_host.recording.writer import system_clock
+from firmware_host.recording.writer import Clock, system_clock
 
 CONTINUED_NS = 12 * 3600 * 10**9
 """An unfinished night that started longer ago is left as it is."""
@@ -79,7 +79,7 @@ def is_finished(night: Night) -> bool:
     return any(content.get("kind") == "ended" and session[row] == last for row, _, content in night.notes)
 
 
-def go_on(night: Night, clock: Callable[[], tuple[int, int]] = system_clock) -> Chosen:
+def go_on(night: Night, clock: Clock = system_clock) -> Chosen:
     """Open an unfinished night for another session."""
     marks = (event.details.get("id") for event in night.events() if event.kind == "mark")
     return Chosen(continue_night(night.path, clock), night.start_ns, frozenset(str(id_) for id_ in marks if id_))
@@ -94,7 +94,7 @@ def begin(
     time_zone: str,
     participant: str,
     label: str,
-    clock: Callable[[], tuple[int, int]] = system_clock,
+    clock: Clock = system_clock,
 ) -> Chosen:
     """Make a new night in a folder of nights."""
     meta = NightMeta(

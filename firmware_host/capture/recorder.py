@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,10 +21,11 @@ from firmware_host.capture.outlet import expected_info
 from firmware_host.capture.session import Session
 from firmware_host.capture.stop import Stop, ended_by_signals
 from firmware_host.capture.told import Told
+from firmware_host.capture.watch import Reading, read_clocks
 from firmware_host.errors import BadValueError
 from firmware_host.recording.night import zone
 from firmware_host.recording.nights import CLOCK_SET_FROM_NS
-from firmware_host.recording.writer import system_clock
+from firmware_host.recording.writer import Clock
 from firmware_host.sensors import model_named, models
 
 PROBE_S = 3.0
@@ -45,6 +46,9 @@ class World(Protocol):
     @property
     def sensors(self) -> Mapping[str, Any]:
         """By site, each with its `address` and `name`."""
+
+    def clock(self) -> tuple[int, int]:
+        """Return the world's monotonic clock and UTC, ns; those of the computer unless it is sped up."""
 
 
 @dataclass(frozen=True)
@@ -116,41 +120,51 @@ def record_night(order: Order, told: Told, stop: Stop) -> Recorded:
         If another process is recording, or the disk takes nothing.
     """
     with ended_by_signals(stop):
-        return asyncio.run(_record(order, told, stop))
+        return asyncio.run(record(order, told, stop))
 
 
-async def _record(order: Order, told: Told, stop: Stop) -> Recorded:
+async def record(order: Order, told: Told, stop: Stop) -> Recorded:
+    """Do what `record_night` does, in an event loop that is there; signals are the caller's."""
     async with contextlib.AsyncExitStack() as stack:
-        backend, wanted = None, order.wanted
+        backend, wanted, clocks = None, order.wanted, read_clocks
         if order.virtual is not None:
             world = await stack.enter_async_context(order.virtual)
             backend = Backend(*world.backend)
             wanted = tuple(_played(one, world) for one in wanted)
+            clocks = _clocks_of(world)
+
+        def clock() -> tuple[int, int]:
+            now = clocks()
+            return now.mono_ns, now.utc_ns
+
         radio = Radio(backend, order.adapters)
-        chosen = await _choose(order, wanted, radio, told)
+        chosen = await _choose(order, wanted, radio, told, clock)
         with chosen.writer as writer:
             session = Session(
                 writer,
                 wanted,
-                lambda one, outlet: Link(radio, one, outlet),
+                lambda one, outlet: Link(radio, one, outlet, clock),
                 told,
                 stop,
                 plan=order.plan,
                 earlier_start_ns=chosen.earlier_start_ns,
                 marks=chosen.marks,
+                clocks=clocks,
             )
             why = await session.run()
         return Recorded(writer.path, chosen.earlier_start_ns is not None, why)
 
 
-async def _choose(order: Order, wanted: Sequence[Wanted], radio: Radio, told: Told) -> Chosen:
+async def _choose(
+    order: Order, wanted: Sequence[Wanted], radio: Radio, told: Told, clock: Clock
+) -> Chosen:
     """Continue the night that was not finished, or make a new one if there is a radio to record it with."""
     origin: Origin = "recorded" if order.virtual is None else "virtual"
-    _, utc_ns = system_clock()
+    _, utc_ns = clock()
     night = unfinished_night(order.directory, [one.site for one in wanted], origin, utc_ns)
     if night is not None and not order.new:
         told.say(f"{night.path.name} goes on.")
-        return go_on(night)
+        return go_on(night, clock)
     await _probe(radio)
     time_zone = order.time_zone or local_zone()
     if time_zone is None:
@@ -171,6 +185,7 @@ async def _choose(order: Order, wanted: Sequence[Wanted], radio: Radio, told: To
         time_zone=zone(time_zone).key,
         participant=order.participant,
         label=order.label,
+        clock=clock,
     )
 
 
@@ -179,6 +194,14 @@ async def _probe(radio: Radio) -> None:
     with contextlib.suppress(TimeoutError):
         async with radio.scan() as heard:
             await asyncio.wait_for(anext(heard), PROBE_S)
+
+
+def _clocks_of(world: World) -> Callable[[], Reading]:
+    def read() -> Reading:
+        mono_ns, utc_ns = world.clock()
+        return Reading(mono_ns, mono_ns, utc_ns)
+
+    return read
 
 
 def _played(wanted: Wanted, world: World) -> Wanted:
