@@ -206,7 +206,11 @@ class PolarPeripheral(Peripheral):
                 n //= 2
                 content = self._content(n)
             _, at_ns = self._pending.take(n)
-            head = bytes([ACCELERATION]) + (int(at_ns[-1]) % (1 << 64)).to_bytes(8, "little") + bytes([self._frame_kind])
+            head = (
+                bytes([ACCELERATION])
+                + (int(at_ns[-1]) % (1 << 64)).to_bytes(8, "little")
+                + bytes([self._frame_kind])
+            )
             frames.append(Notify(DATA, head + content))
         return frames
 
