@@ -40,12 +40,12 @@ def packets(
 
 def feed(numbering: Numbering, sent: list[Packet]) -> list[tuple[int, int]]:
     """Return true and given number of each batch; a packet's samples all carry its true number."""
-    got = []
-    for first, size, stamp_ns in sent:
-        for item in numbering.put(np.full((size, 3), first, np.float32), stamp_ns):
-            if isinstance(item, Batch):
-                got.append((int(item.counts[0, 0]), item.first))
-    return got
+    return [
+        (int(item.counts[0, 0]), item.first)
+        for first, size, stamp_ns in sent
+        for item in numbering.put(np.full((size, 3), first, np.float32), stamp_ns)
+        if isinstance(item, Batch)
+    ]
 
 
 @pytest.mark.parametrize("stamp_of", ["first", "last"])
