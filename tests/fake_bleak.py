@@ -23,8 +23,8 @@ from bleak.exc import BleakError, BleakGATTProtocolError
 from firmware_host.capture.ble import Backend
 from firmware_host.sensors.protocol import Counts, Notify, Peripheral
 
-EVERY_S = 0.004
-ADVERTISED_EVERY_S = 0.01
+EVERY_S = 0.02
+ADVERTISED_EVERY_S = 0.1
 
 
 def numbered(first: int, n: int) -> Counts:

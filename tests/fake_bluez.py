@@ -16,7 +16,7 @@ from typing import Any
 
 from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
-from fake_bleak import ADVERTISED_EVERY_S, EVERY_S, FakeSensor, numbered
+from fake_bleak import FakeSensor, numbered
 
 from firmware_host.sensors.protocol import Notify
 
@@ -183,14 +183,14 @@ class FakeBluez:
     async def _play(self) -> None:
         beat = 0
         while True:
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(0.02)
             beat += 1
             for link in self.links.values():
                 first = next(link._number)
                 if link.connected and link.peripheral.streaming and not link.silent and self._bus is not None:
                     self._values(link, link.peripheral.send(numbered(first, 8), first))
                     link.delivered += range(first, first + 8)
-                if self.discovering and beat % round(ADVERTISED_EVERY_S / EVERY_S) == 0:
+                if self.discovering and beat % 4 == 0:
                     self._advertise(link)
 
     def _advertise(self, link: Link) -> None:

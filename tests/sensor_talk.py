@@ -36,6 +36,8 @@ class Talk:
     subscribed: set[str] = field(default_factory=set)
     now_ns: int = 1_000_000_000
     seed: int = 1
+    rate_error: float = 0.0
+    """Of the sensor's true rate."""
 
     def deliver(self, notes: list[Notify]) -> None:
         """Hand over what is subscribed to."""
@@ -85,10 +87,10 @@ class Talk:
         if samples is None:
             self.seed += 1
             noise = np.random.default_rng(self.seed).normal(0, 300, (n, 3))
-            samples = (noise + [0, 0, 1000]).astype(np.int16)
+            samples = (noise + np.array([0, 0, 1000])).astype(np.int16)
         for k in range(0, n, 5):
             part = samples[k : k + 5]
-            self.now_ns += round(len(part) * 1e9 / fs_hz)
+            self.now_ns += round(len(part) * 1e9 / (fs_hz * (1 + self.rate_error)))
             if self.peripheral.streaming:
                 self.sent.append(part)
                 self.deliver(self.peripheral.send(part, self.now_ns))

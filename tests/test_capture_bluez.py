@@ -15,12 +15,26 @@ if sys.platform != "linux" or not shutil.which("dbus-daemon"):
     pytest.skip("needs a D-Bus daemon", allow_module_level=True)
 
 from fake_bluez import FakeBluez, start_bus
-from test_capture_link import Night, _quick, more, tiny, until, wanted  # noqa: F401 - a fixture
+from test_capture_link import Night, more, tiny, until, wanted
 from tiny_sensor import BARE, COUNTED
 
+from firmware_host.capture import hearing, link
 from firmware_host.capture.ble import Radio
 from firmware_host.capture.link import Link
 from firmware_host.sensors.protocol import Model
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the waits: a real bus needs real time."""
+    for module, name, value in (
+        (link, "BACK_OFF_S", (0.01, 0.02, 0.05)),
+        (link, "QUIET_S", 0.5),
+        (link, "TICK_S", 0.05),
+        (hearing, "WINDOW_S", 0.5),
+        (hearing, "YOUNG_S", 0.1),
+    ):
+        monkeypatch.setattr(module, name, value)
 
 
 @pytest.fixture
@@ -40,9 +54,9 @@ async def night_on(bluez: FakeBluez) -> AsyncIterator[list[Night]]:
     """Run a link for each sensor that the daemon knows."""
     radio = Radio()
     nights, tasks = [], []
-    for i, link in enumerate(bluez.links.values()):
+    for i, sensor in enumerate(bluez.links.values()):
         nights.append(Night())
-        one = Link(radio, wanted(link, f"site{i}"), nights[-1])
+        one = Link(radio, wanted(sensor, f"site{i}"), nights[-1])
         tasks.append(asyncio.create_task(one.run()))
     try:
         yield nights

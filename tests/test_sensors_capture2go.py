@@ -1,4 +1,4 @@
-"""Capture2Go: frames, checksums, a stream over notifications. The rules for all models are in test_sensors.py."""
+"""Capture2Go: frames, checksums, a stream. The rules for all models are in test_sensors.py."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_battery_on_its_charger() -> None:
 
 @pytest.mark.parametrize("lost", [0, 1, 4])
 def test_a_lost_notification(lost: int) -> None:
-    """After the loss of a part of the stream the next whole frame is found, and the gap is counted by its stamp."""
+    """After a loss the next whole frame is found, and the gap is counted by its stamp."""
     talk = started()
     stream = b"".join(data_frame(FIRST_NS + k * 8 * PERIOD_NS, k) for k in range(6))
     parts = [b"\xff" + stream[k : k + 150] for k in range(0, len(stream), 150)]
@@ -130,7 +130,9 @@ def test_a_damaged_frame_gives_no_samples(at: int) -> None:
     talk = started()
     bad = bytearray(data_frame(FIRST_NS, 3))
     bad[at] ^= 0x10
-    said = received(talk, b"\xff" + bytes(bad), b"\xff" + data_frame(FIRST_NS, 4), b"\xff" + data_frame(FIRST_NS, 5))
+    said = received(
+        talk, b"\xff" + bytes(bad), b"\xff" + data_frame(FIRST_NS, 4), b"\xff" + data_frame(FIRST_NS, 5)
+    )
     assert [item for item in said if isinstance(item, Garbled)]
     values = [item.counts[0, 0] for item in said if isinstance(item, Batch)]
     assert 3 not in values
@@ -143,7 +145,7 @@ def test_a_damaged_real_time_frame() -> None:
     bad = bytearray(frame(STATUS, bytes(19)))
     bad[12] ^= 1
     said = received(talk, b"\xfe" + bytes(bad) + data_frame(FIRST_NS))
-    assert [type(item) for item in said][0] is Garbled
+    assert isinstance(said[0], Garbled)
     assert isinstance(said[-1], Batch)
 
 
@@ -169,7 +171,7 @@ def test_commands_are_the_vendors() -> None:
 
 
 def test_after_a_lost_link_the_buffer_is_emptied() -> None:
-    """A sensor that streams on is stopped and emptied; the rest of a frame that this cuts off gives nothing."""
+    """A sensor that streams on is stopped and emptied; the frame that this cuts off gives nothing."""
     peripheral = sensor()
     talk = started(peripheral)
     talk.stream(0.5)
@@ -210,8 +212,8 @@ def test_other_rates() -> None:
     talk.stream(1.0)
     assert np.array_equal(talk.counts, np.concatenate(talk.sent)[: len(talk.counts)])
     assert talk.peripheral.fs_hz == 100
+    talk = connect("capture2go", 208.0)
     with pytest.raises(SensorError, match="208 Hz, only to 200, 100, 50"):
-        talk = connect("capture2go", 208.0)
         talk.run(talk.driver.start())
 
 

@@ -50,7 +50,9 @@ def started(name: str, peripheral: MetaWearPeripheral | None = None, fs_hz: floa
     return talk
 
 
-@pytest.mark.parametrize("vector", ["metawear-acc-single-4g", "metawear-acc-packed-bmi160", "metawear-acc-real-2g"])
+@pytest.mark.parametrize(
+    "vector", ["metawear-acc-single-4g", "metawear-acc-packed-bmi160", "metawear-acc-real-2g"]
+)
 def test_samples_of_the_vendor(vector: str) -> None:
     """Single and packed messages of the vendor and of a real board are the expected acceleration."""
     talk = started("metamotion_r")
@@ -83,7 +85,11 @@ def test_samples_are_numbered_through() -> None:
 
 @pytest.mark.parametrize(
     ("vector", "fs_hz", "range_g"),
-    [("metawear-cmd-cfg160-50-2", 50, 2), ("metawear-cmd-cfg160-100-4", 100, 4), ("metawear-cmd-cfg160-200-2", 200, 2)],
+    [
+        ("metawear-cmd-cfg160-50-2", 50, 2),
+        ("metawear-cmd-cfg160-100-4", 100, 4),
+        ("metawear-cmd-cfg160-200-2", 200, 2),
+    ],
 )
 def test_rate_and_range(vector: str, fs_hz: float, range_g: int) -> None:
     """The vendor's bytes set rate and range, made by the driver's side and understood by the sensor's."""
@@ -94,7 +100,7 @@ def test_rate_and_range(vector: str, fs_hz: float, range_g: int) -> None:
 
 
 def test_the_start_is_the_vendors() -> None:
-    """Subscribing, enabling and starting are written in the vendor's order, after a fast connection was asked for."""
+    """A fast connection is asked for, then subscribed, enabled and started in the vendor's order."""
     talk = started("metamotion_r")
     packed, enable, start = talk.written[-3:]
     assert packed == bytes_of("metawear-cmd-sub-packed160")
@@ -123,14 +129,16 @@ def test_an_unknown_chip_is_refused() -> None:
     """A board with another accelerometer is told in a sentence."""
     talk = connect("metamotion_r")
     talk.peripheral.written = (  # type: ignore[method-assign]
-        lambda characteristic, data: [Notify(NOTIFICATION, b"\x03\x80\x00\x01")] if data == b"\x03\x80" else []
+        lambda characteristic, data: (
+            [Notify(NOTIFICATION, b"\x03\x80\x00\x01")] if data == b"\x03\x80" else []
+        )
     )
     with pytest.raises(SensorError, match="does not know"):
         talk.run(talk.driver.start())
 
 
 def test_leftovers_of_another_program_are_reset() -> None:
-    """A processor that another program left, which survives the link, is reset away; then the board starts."""
+    """A processor that another program left survives the link; it is reset away, then the board starts."""
     peripheral = board()
     [answer] = peripheral.written(COMMAND, bytes_of("metawear-cmd-accounter-create"))
     assert answer.data == b"\x09\x02\x00"
@@ -145,7 +153,7 @@ def test_leftovers_of_another_program_are_reset() -> None:
 
 
 def test_what_processors_say() -> None:
-    """The accounters' messages are those of the vendor: a tick, or the sample's number, before each sample."""
+    """Accounters put a tick, or the sample's number, before each sample, as in the vendor's tests."""
     peripheral = board()
     peripheral.written(COMMAND, bytes_of("metawear-cmd-accounter-create"))
     expected = VECTORS["metawear-accounter-0"]["expected"]
@@ -168,7 +176,9 @@ def test_battery() -> None:
     assert talk.driver.receive(NOTIFICATION, bytes_of("metawear-battery")) == (Battery(99, 4.148),)
 
 
-@pytest.mark.parametrize("message", ["", "03", "0304", "031c" + 17 * "00", "031c" + 24 * "00", "0903" + 11 * "00", "0101"])
+@pytest.mark.parametrize(
+    "message", ["", "03", "0304", "031c" + 17 * "00", "031c" + 24 * "00", "0903" + 11 * "00", "0101"]
+)
 def test_messages_that_are_no_samples(message: str) -> None:
     """Messages that are cut off, or that nobody asked for, give no samples."""
     talk = started("metamotion_r")
@@ -183,7 +193,7 @@ def test_a_rate_that_the_chip_lacks() -> None:
 
 
 def test_thingy_samples() -> None:
-    """A real Thingy's prefix and the firmware's layout give the expected acceleration; one sample a packet."""
+    """A real Thingy's bytes and the firmware's layout give the acceleration; one sample a packet."""
     talk = connect("thingy52")
     talk.run(talk.driver.start())
     for vector, padding in (("thingy52-raw-acc-real", 12), ("thingy52-raw-full", 0)):

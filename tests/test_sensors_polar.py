@@ -53,10 +53,16 @@ def polar(name: str) -> PolarPeripheral:
     return peripheral
 
 
+def first_frame(peripheral: PolarPeripheral, vector: str) -> tuple[Talk, Batch]:
+    """Start a sensor whose first frame is a vector; return what was made of it."""
+    peripheral.send = lambda counts, device_ns: [Notify(DATA, bytes_of(vector))]  # type: ignore[method-assign]
+    talk = started(peripheral.model.name, peripheral)
+    return talk, talk.batches[0]
+
+
 def test_raw_frame_of_an_h10() -> None:
-    """The vendor's frame of 36 samples at rest is read whole, stamp and all, and counts are its own mg."""
-    talk = started("polar_h10")
-    batch = connect_batch(talk, bytes_of("polar-acc-raw1"))
+    """The vendor's frame at rest is read whole, stamp and all, and counts are its own mg."""
+    talk, batch = first_frame(polar("polar_h10"), "polar-acc-raw1")
     assert batch.counts.dtype == np.int16
     assert batch.counts.tolist() == VECTORS["polar-acc-raw1"]["expected"]["samples"]
     assert batch.device_ns == 2_000_000_000
@@ -64,18 +70,10 @@ def test_raw_frame_of_an_h10() -> None:
     assert talk.driver.facts.g_per_count == 0.001
 
 
-def connect_batch(talk: Talk, data: bytes) -> Batch:
-    """Return the batch of one frame."""
-    [batch] = talk.driver.receive(DATA, data)
-    assert isinstance(batch, Batch)
-    return batch
-
-
 def test_compressed_frame_of_numbers() -> None:
-    """The vendor's compressed frame of numbers is read to the last bit, and its factor gives the vendor's mg."""
+    """A compressed frame of numbers is read to the last bit, and its factor gives the vendor's mg."""
     expected = VECTORS["polar-acc-delta0"]["expected"]
-    talk = started("polar_verity")
-    batch = connect_batch(talk, bytes_of("polar-acc-delta0"))
+    talk, batch = first_frame(polar("polar_verity"), "polar-acc-delta0")
     assert batch.counts.tolist() == expected["raw"]
     assert talk.driver.facts is not None
     mg = batch.counts.astype(np.float64) * talk.driver.facts.g_per_count * 1000
@@ -83,13 +81,12 @@ def test_compressed_frame_of_numbers() -> None:
 
 
 def test_compressed_frame_of_mg() -> None:
-    """A frame of one block of one difference, with both signs; the firmware gives no factor, so these are mg."""
+    """A frame of one difference with both signs; the firmware gives no factor, so these are mg."""
     verity = polar("polar_verity")
     verity.gives_factor = False
-    talk = started("polar_verity", verity)
+    talk, batch = first_frame(verity, "polar-acc-delta1-min")
     assert talk.driver.facts is not None
     assert talk.driver.facts.g_per_count == 0.001
-    batch = connect_batch(talk, bytes_of("polar-acc-delta1-min"))
     assert batch.counts.tolist() == VECTORS["polar-acc-delta1-min"]["expected"]["samples"]
     assert batch.device_ns == 101
 
@@ -114,7 +111,7 @@ def test_the_widest_differences() -> None:
 
 @pytest.mark.parametrize("cut", [1, 3, 100, 219])
 def test_a_frame_that_is_cut_off_gives_no_samples(cut: int) -> None:
-    """A frame that ends in the middle of a block or of its head is garbled: its stamp is of a sample not there."""
+    """A frame that ends in the middle of a block is garbled: its stamp is of a sample not there."""
     talk = started("polar_verity")
     [said] = talk.driver.receive(DATA, bytes_of("polar-acc-delta0")[:-cut])
     assert isinstance(said, Garbled)
@@ -183,7 +180,7 @@ def test_commands_are_those_of_the_documents() -> None:
 
 
 def test_a_verity_is_put_into_sdk_mode_and_taken_out() -> None:
-    """SDK mode is on before the stream starts, checked, and off after its end; every listed setting is sent."""
+    """SDK mode is on before the stream, checked, and off after it; every listed setting is sent."""
     verity = polar("polar_verity")
     talk = started("polar_verity", verity)
     assert verity.sdk_mode
@@ -213,12 +210,12 @@ def test_a_verity_whose_sdk_mode_does_not_hold_is_not_recorded(monkeypatch: pyte
     monkeypatch.setattr(
         verity, "_command", lambda op, about, rest: (3, b"") if about == 9 else command(op, about, rest)
     )
-    with pytest.raises(SensorError, match="SDK mode.*ten minutes.*firmware"):
+    with pytest.raises(SensorError, match=r"SDK mode.*ten minutes.*firmware"):
         started("polar_verity", verity)
 
 
 def test_sdk_mode_is_lost_at_power_off_alone() -> None:
-    """SDK mode outlives the link, so entering it again is refused as done, which is no fault; not a reboot."""
+    """SDK mode outlives the link, so that it is entered already, which is no fault; not a reboot."""
     verity = polar("polar_verity")
     started("polar_verity", verity)
     verity.disconnected()
@@ -294,9 +291,11 @@ def test_settings_that_cannot_be_read_are_told() -> None:
     h10 = polar("polar_h10")
     whole = h10.written
     h10.written = (  # type: ignore[method-assign]
-        lambda characteristic, data: [Notify(CONTROL, bytes_of("polar-cp-acc-settings"))]
-        if data == b"\x01\x02"
-        else whole(characteristic, data)
+        lambda characteristic, data: (
+            [Notify(CONTROL, bytes_of("polar-cp-acc-settings"))]
+            if data == b"\x01\x02"
+            else whole(characteristic, data)
+        )
     )
     with pytest.raises(SensorError, match="no settings"):
         started("polar_h10", h10)

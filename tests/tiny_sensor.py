@@ -52,12 +52,12 @@ class TinyDriver(Driver):
         yield Subscribe(CONTROL)
         yield Subscribe(DATA)
         yield Write(CONTROL, b"S")
-        yield Await(lambda: self._answered, "an answer to its start", 0.3)
+        yield Await(lambda: self._answered, "an answer to its start")
         self.facts = Facts(self.fs_hz, self._g_per_count, "int16", 4.0, "A1", "1.0")
 
     def stop(self) -> Script:
         yield Write(CONTROL, b"X")
-        yield Await(lambda: self._stopped, "an answer to its stop", 0.3)
+        yield Await(lambda: self._stopped, "an answer to its stop")
 
     def poll(self) -> Script:
         yield Write(CONTROL, b"B", response=False)
@@ -143,8 +143,8 @@ def _tiny(name: str, counts: str) -> Model:
         matches=lambda advertisement: SERVICE in advertisement.services,
         driver=TinyDriver,
         peripheral=TinyPeripheral,
-        rates_hz=(2000.0,),
-        fs_hz=2000.0,
+        rates_hz=(400.0,),
+        fs_hz=400.0,
         counts=counts,  # type: ignore[arg-type]
         g_per_count=0.001,
         sample_type="int16",

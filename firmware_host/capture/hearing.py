@@ -118,6 +118,10 @@ class Ear:
                 except RadioError as error:
                     self._tell(error)
                     return
+                except Exception:  # noqa: BLE001 - a fault of ours must not leave anybody waiting for ever
+                    _log.exception("the search for sensors failed")
+                    self._tell(RadioError("The search for sensors failed."))
+                    return
             if self._began_s - self._newest_s > LONG_S:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._interrupt.wait(), REST_S)

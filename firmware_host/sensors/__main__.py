@@ -14,7 +14,7 @@ unknown, 50 ms rise, one false find an hour, nine in ten found (derived from det
 
 
 def smallest_twitch_mg(model: Model) -> float | None:
-    """Return the smallest twitch that shows in a model's noise alone, mg peak to peak; None: not published."""
+    """Return the smallest twitch that shows in a model's noise alone, mg peak to peak; None: not known."""
     return None if model.noise_ug is None else SMALLEST_PER_DENSITY * model.noise_ug / 1000
 
 

@@ -18,7 +18,6 @@ from firmware_host.sensors.pending import Pending
 from firmware_host.sensors.protocol import (
     Advertisement,
     Await,
-    Batch,
     Battery,
     Characteristic,
     Counts,
@@ -36,7 +35,7 @@ from firmware_host.sensors.protocol import (
     Warned,
     Write,
 )
-from firmware_host.sensors.stamps import Stamps
+from firmware_host.sensors.stamps import Numbering
 
 SERVICE = "80030001-e629-4c98-9324-aa7fc0c66de7"
 TO_SENSOR = "80030002-e629-4c98-9324-aa7fc0c66de7"
@@ -145,7 +144,7 @@ class Capture2Go(Driver):
     def __init__(self, model: Model, fs_hz: float | None = None) -> None:
         super().__init__(model, fs_hz)
         self._frames = Frames()
-        self._stamps = Stamps(self.fs_hz)
+        self._numbering = Numbering(self.fs_hz, stamp_of="first")
         self._answers: dict[int, bytes] = {}
         self._streaming = False
         self._percent: int | None = None
@@ -229,8 +228,7 @@ class Capture2Go(Driver):
         """Take the samples of a frame; it tells the time of the first of eight."""
         first_ns, _, acceleration, _, _, flags = DATA_LAYOUT.unpack(payload)
         counts = np.frombuffer(acceleration, "<i2").astype(np.int16).reshape(SAMPLES, 3)
-        last_ns = first_ns + round((SAMPLES - 1) * 1e9 / self.fs_hz)
-        return [*self._warnings(flags), Batch(counts, self._stamps.first(SAMPLES, last_ns), last_ns)]
+        return [*self._warnings(flags), *self._numbering.put(counts, first_ns)]
 
     def _warnings(self, flags: int) -> list[Received]:
         """Tell each kind of fault once a connection."""

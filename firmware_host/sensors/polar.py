@@ -46,7 +46,6 @@ from firmware_host.sensors.protocol import (
     SERIAL_NUMBER,
     Advertisement,
     Await,
-    Batch,
     Battery,
     Driver,
     Facts,
@@ -61,7 +60,7 @@ from firmware_host.sensors.protocol import (
     Subscribe,
     Write,
 )
-from firmware_host.sensors.stamps import Stamps
+from firmware_host.sensors.stamps import Numbering
 
 Asking = Generator[Step, bytes, "Answer"]
 
@@ -102,7 +101,7 @@ class Polar(Driver):
         super().__init__(model, fs_hz)
         self._asked = b""
         self._answers: list[Answer] = []
-        self._stamps = Stamps(self.fs_hz)
+        self._numbering = Numbering(self.fs_hz, stamp_of="last")
         self._streaming = False
         self._frame_kind: int | None = None
         self._read: list[Received] = []
@@ -125,6 +124,7 @@ class Polar(Driver):
             yield from self._enter_sdk_mode(features)
         listed = yield from self._demand("its settings", SETTINGS, ACCELERATION)
         chosen = self._choose(listed)
+        self._numbering = Numbering(float(chosen[RATE][0]), stamp_of="last")
         self._streaming = True
         started = yield from self._demand("to start", START, ACCELERATION, settings=pack_settings(chosen))
         yield Await(lambda: self._frame_kind is not None, "acceleration", within_s=5.0)
@@ -137,7 +137,9 @@ class Polar(Driver):
         self._asked = bytes(command)
         self._answers.clear()
         yield Write(CONTROL, bytes(command) + settings)
-        yield Await(lambda: bool(self._answers) and not self._answers[-1].more, "an answer to a command", within_s)
+        yield Await(
+            lambda: bool(self._answers) and not self._answers[-1].more, "an answer to a command", within_s
+        )
         return self._answers[-1]
 
     def _demand(self, what: str, *command: int, settings: bytes = b"") -> Generator[Step, bytes, bytes]:
@@ -248,7 +250,7 @@ class Polar(Driver):
             return [Garbled("samples beyond 16 bit")]
         self._frame_kind = kind
         last_ns = int.from_bytes(data[1:9], "little")
-        return [Batch(counts.astype(np.int16), self._stamps.first(len(counts), last_ns), last_ns)]
+        return self._numbering.put(counts.astype(np.int16), last_ns)
 
 
 class VeritySense(Polar):
