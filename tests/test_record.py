@@ -43,19 +43,34 @@ def kinds(night: Night) -> list[str]:
 
 
 def test_about_a_second_makes_a_block() -> None:
-    """Batches that follow each other become a block once a second has arrived, with the last one's times."""
+    """Batches that follow each other become a block of about a second, with the times of its last one."""
     gathering, blocks = Gathering(), []
-    for i in range(25):
+    for i in range(27):
         batch = Batch(numbers(10 * i, 10), 10 * i, device_ns=i)
         blocks += gathering.add(batch, i * S // 10, START_NS + i * S // 10)
-    assert [(block.first, len(block.counts)) for block in blocks] == [(0, 110), (110, 110)]
-    assert blocks[1].mono_ns == 21 * S // 10
-    assert blocks[1].utc_ns - START_NS == 21 * S // 10
-    assert blocks[1].device_ns == 21
-    assert gathering.overdue(24 * S // 10) == []
-    (rest,) = gathering.overdue(4 * S)
-    np.testing.assert_array_equal(rest.counts, numbers(220, 30))
+    assert [(block.first, len(block.counts)) for block in blocks] == [(0, 130), (130, 130)]
+    assert blocks[1].mono_ns == 25 * S // 10
+    assert blocks[1].utc_ns - START_NS == 25 * S // 10
+    assert blocks[1].device_ns == 25
+    assert gathering.overdue(40 * S // 10) == []
+    (rest,) = gathering.overdue(43 * S // 10)
+    np.testing.assert_array_equal(rest.counts, numbers(260, 10))
     assert gathering.take() == []
+
+
+def test_a_block_ends_with_the_least_late_batch() -> None:
+    """Of bursts, each later than it could be, blocks end with the batches that came at once."""
+    gathering, blocks, rate = Gathering(), [], 1.04  # true rate: 104 Hz
+    late_s = [0.3 if i % 4 else 0.0 for i in range(100)]
+    for i in range(100):
+        at_ns = round((i / 10 / rate + late_s[i]) * S)
+        blocks += gathering.add(Batch(numbers(10 * i, 10), 10 * i), at_ns, START_NS + at_ns)
+    ends = [block.first // 10 + len(block.counts) // 10 - 1 for block in blocks]
+    assert len(ends) >= 7
+    assert all(late_s[end] == 0 for end in ends[1:])  # the first knows no rate yet
+    np.testing.assert_array_equal(
+        np.concatenate([block.counts for block in [*blocks, *gathering.take()]]), numbers(0, 1000)
+    )
 
 
 def test_a_jump_of_the_counter_ends_a_block() -> None:

@@ -76,6 +76,12 @@ def waiting_marks(night: Path) -> list[Mark]:
     return sorted(found, key=lambda mark: mark.utc_ns)
 
 
+def close_spool(night: Path) -> None:
+    """Remove the folder of marks, if none waits."""
+    with contextlib.suppress(OSError):
+        (night / FOLDER).rmdir()
+
+
 def remove_mark(night: Path, mark: Mark) -> None:
     """Remove a mark that is in the log; one that cannot be removed is passed over by its id later."""
     with contextlib.suppress(OSError):

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from firmware_host.capture.ends import SILENT_NS, PlannedEnd
-from firmware_host.capture.marks import Mark, remove_mark, waiting_marks
+from firmware_host.capture.marks import Mark, close_spool, remove_mark, waiting_marks
 from firmware_host.capture.outlet import SiteOutlet
 from firmware_host.capture.stop import Stop
 from firmware_host.capture.told import Sayings, Told, View
@@ -106,6 +106,7 @@ class Session:
         self._take_marks(self._clocks())
         self._writer.append_event("ended", None, end.utc_ns, end.mono_ns, reason=why)
         await self._confirm_marks()
+        close_spool(self._writer.path)
         return why
 
     def _outlet(self, wanted: Wanted) -> SiteOutlet:

@@ -116,7 +116,6 @@ def command(
         recorded = record_night(order, status, stop)
     status.close()
     summary = summarise(recorded.path)
-    note(text(summary))
     found = None if no_detect else _detect(recorded.path)
     document = {
         "night": recorded.path,
@@ -126,7 +125,7 @@ def command(
         "run": found and found[1].info,
         "detection": found and found[1].summary,
     }
-    show(document, lambda: _text(recorded.path, found), as_json=as_json)
+    show(document, lambda: f"{text(summary)}\n\n{_found(recorded.path, found)}", as_json=as_json)
 
 
 def _world(sensors: tuple[tuple[str, str], ...], fs_hz: float | None) -> VirtualWorld:
@@ -142,7 +141,8 @@ def _detect(path: Path) -> tuple[Night, Run] | None:
     from firmware_host.errors import TwitchmapError
     from firmware_host.recording import open_night
 
-    later = "`twitchmap detect last` looks for twitches later."
+    later = f"`twitchmap detect {path}` looks for twitches later."
+    note("The night is on disk. Looking for twitches; Ctrl-C leaves that for later.")
     try:
         night = open_night(path)
         with Progress(f"detecting {path.name}") as tell:
@@ -158,9 +158,9 @@ def _detect(path: Path) -> tuple[Night, Run] | None:
     return night, run
 
 
-def _text(path: Path, found: tuple[Night, Run] | None) -> str:
+def _found(path: Path, found: tuple[Night, Run] | None) -> str:
     from firmware_host.cli.detect import described
 
     if found is None:
-        return str(path)
+        return f"The night is in {path}."
     return f"{described(*found)}\n\n`twitchmap map {path}` shows the map of the night."
