@@ -41,7 +41,7 @@ class Played:
     first: int
     counts: Counts
     fate: str = ""
-    """Why they were lost, "" where they arrived at the host. Of what was garbled, a host may still read a part,
+    """Why they were lost, "" where they arrived at the host. Of what was garbled a host may still read a part,
     where a protocol packs several frames: those before the cut."""
     missing: int = 0
     """Notifications of it that have not arrived yet."""
