@@ -41,7 +41,8 @@ class Played:
     first: int
     counts: Counts
     fate: str = ""
-    """Why they were lost; empty where they arrived at the host."""
+    """Why they were lost, "" where they arrived at the host. Of what was garbled a host may still read a part,
+    where a protocol packs several frames: those before the cut."""
     missing: int = 0
     """Notifications of it that have not arrived yet."""
 
@@ -178,7 +179,11 @@ class PlayedSensor:
         self._shares["reorder"] = share
 
     def garble(self, share: float) -> None:
-        """Cut a share of the notifications short, or send noise instead."""
+        """Cut a share of the notifications short, or send noise of their length instead.
+
+        Real radios drop what fails its checksum: this is a sensor's firmware gone wrong. Protocols without a
+        header (Thingy:52) take such noise for samples.
+        """
         self._shares["garble"] = share
 
     def reboot(self) -> None:
