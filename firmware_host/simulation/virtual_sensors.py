@@ -41,8 +41,8 @@ class Played:
     first: int
     counts: Counts
     fate: str = ""
-    """Why they were lost, "" where they arrived at the host. Of what was garbled a host may still read a part,
-    where a protocol packs several frames: those before the cut."""
+    """Why they were lost, "" where they arrived at the host. Of what was garbled a host may still read a
+    part, where a protocol packs several frames: those before the cut."""
     missing: int = 0
     """Notifications of it that have not arrived yet."""
 
@@ -101,7 +101,7 @@ class PlayedSensor:
         self._changed = asyncio.Event()
         self._in_air: deque[Played | None] = deque()
         self._held: list[tuple[list[Notify], Played]] = []
-        self._swapped: tuple[Notify, Played] | None = None
+        self._swapped: tuple[list[Notify], Played] | None = None
         self._stalled_until_s = 0.0
         self._silent = False
         self._away = 0
@@ -175,7 +175,7 @@ class PlayedSensor:
         self._shares["repeat"] = share
 
     def reorder(self, share: float) -> None:
-        """Send a share of the notifications after the next one."""
+        """Send a share of what belongs together after what comes next."""
         self._shares["reorder"] = share
 
     def garble(self, share: float) -> None:
@@ -337,25 +337,31 @@ class PlayedSensor:
             self._emit(notes, played)
 
     def _emit(self, notes: list[Notify], played: Played) -> None:
-        """Hand over what belongs together, each notification with a fate of its own."""
+        """Hand over what belongs together, or keep it until what comes next has gone."""
+        if self._swapped is None and self._hit("reorder"):
+            self._swapped = (notes, played)
+            return
+        self._hand_over(notes, played)
+        if self._swapped is not None:
+            swapped, self._swapped = self._swapped, None
+            self._hand_over(*swapped)
+
+    def _hand_over(self, notes: list[Notify], played: Played) -> None:
         played.missing = len(notes)
         for note in notes:
-            hit = {fault: self._rng.random() < share for fault, share in self._shares.items() if share}
-            if hit.get("lose"):
+            if self._hit("lose"):
                 self._lose(played, "lost on the air")
-            elif hit.get("garble"):
+            elif self._hit("garble"):
                 self._lose(played, "garbled")
                 self._notify(Notify(note.characteristic, self._garbled(note.data)), None)
-            elif hit.get("reorder") and self._swapped is None:
-                self._swapped = (note, played)
-                continue
             else:
                 self._notify(note, played)
-                if hit.get("repeat"):
+                if self._hit("repeat"):
                     self._notify(note, None)
-            if self._swapped is not None:
-                self._notify(*self._swapped)
-                self._swapped = None
+
+    def _hit(self, fault: str) -> bool:
+        share = self._shares[fault]
+        return share > 0 and bool(self._rng.random() < share)
 
     def _garbled(self, data: bytes) -> bytes:
         if self._rng.random() < 0.5:
