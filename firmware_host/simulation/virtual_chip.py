@@ -30,6 +30,8 @@ AHEAD_S = 20.0
 """... and so long before it is needed, where it is made beside the event loop."""
 UNPUBLISHED_UG = 150.0
 """Noise density of models whose makers tell none, ug per root Hz (assumption)."""
+TAP_G, TAP_HZ, TAP_DECAY_S = 2.0, 20.0, 0.03
+"""A fingertip's tap on a sensor in its strap: it swings back and forth a few times (assumption)."""
 STEPS = 32768
 """Of half the range, as 16-bit chips have."""
 
@@ -67,6 +69,8 @@ class VirtualChip:
         self._tracks: list[_Track] = []
         self._pieces: deque[tuple[int, Counts]] = deque()
         self._ahead: asyncio.Task[Counts] | None = None
+        self.taps_s: list[float] = []
+        """When it is tapped with a fingertip, in seconds since the world began."""
 
     @property
     def rate_hz(self) -> float:
@@ -128,7 +132,19 @@ class VirtualChip:
         if self._beside and self._ahead is None and self._end() - stop < AHEAD_S * self.rate_hz:
             self._ahead = asyncio.ensure_future(self._made(self._end()))
         parts = [counts[max(0, first - at) : stop - at] for at, counts in self._pieces if at < stop]
-        return join(parts)
+        return self._tapped(join(parts), first) if self.taps_s else join(parts)
+
+    def _tapped(self, counts: Counts, first: int) -> Counts:
+        """Return samples from a number on with the taps in them."""
+        track = self._tracks[-1]
+        after_s = self.times_s(np.arange(first, first + len(counts)))[:, None] - np.array(self.taps_s)
+        felt = np.where(after_s >= 0, np.exp(-np.maximum(after_s, 0) / TAP_DECAY_S), 0)
+        felt = (felt * np.cos(2 * np.pi * TAP_HZ * after_s)).sum(axis=1)
+        tapped = counts.astype(np.float64)
+        tapped[:, 2] += felt * TAP_G / track.g_per_count
+        if track.floats:
+            return tapped.astype(np.float32)
+        return np.clip(np.rint(tapped), -32768, 32767).astype(np.int16)
 
     def _end(self) -> int:
         first, counts = self._pieces[-1]

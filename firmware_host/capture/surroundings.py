@@ -1,0 +1,68 @@
+"""What an evening's commands work with: the computer's radio, or a virtual world in its place."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from firmware_host.capture.ble import Backend, Radio
+from firmware_host.capture.identity import Wanted
+from firmware_host.capture.permissions import radio_trouble
+from firmware_host.errors import RadioError
+from firmware_host.recording.writer import Clock, system_clock
+
+
+class World(Protocol):
+    """Virtual sensors that are played."""
+
+    @property
+    def backend(self) -> tuple[type, type]:
+        """Scanner and client class that bleak is told to use."""
+
+    @property
+    def sensors(self) -> Mapping[str, Any]:
+        """By site, each with its `address`, its `name`, and a `tap()`."""
+
+    def clock(self) -> tuple[int, int]:
+        """Return the world's monotonic clock and UTC, ns; those of the computer unless it is sped up."""
+
+
+Virtual = AbstractAsyncContextManager[World]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """A radio that can be used, and the time."""
+
+    radio: Radio
+    clock: Clock
+    world: World | None = None
+
+    def wanted(self, sensors: Sequence[Wanted]) -> tuple[Wanted, ...]:
+        """Return sensors as they are found here: virtual ones by the address that they are played with."""
+        if self.world is None:
+            return tuple(sensors)
+        played = self.world.sensors
+        return tuple(
+            replace(one, address=played[one.site].address, name=played[one.site].name) for one in sensors
+        )
+
+
+@contextlib.asynccontextmanager
+async def surroundings(virtual: Virtual | None, adapters: Sequence[str] = ()) -> AsyncIterator[Surroundings]:
+    """Enter the virtual world if there is one, and make sure that the radio can be used.
+
+    Raises
+    ------
+    RadioError
+        If it cannot.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        world = None if virtual is None else await stack.enter_async_context(virtual)
+        radio = Radio(Backend(*world.backend) if world else None, adapters)
+        if (trouble := await radio_trouble(radio)) is not None:
+            raise RadioError(trouble)
+        yield Surroundings(radio, system_clock if world is None else world.clock, world)
