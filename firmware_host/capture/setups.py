@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time
 from pathlib import Path
 
@@ -20,13 +20,24 @@ from firmware_host import body
 from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.identity import Wanted
 from firmware_host.capture.local_zone import local_zone
-from firmware_host.errors import BadFileError, BadValueError, NotEmptyError, NotFoundError, StorageError
+from firmware_host.errors import (
+    BadFileError,
+    BadValueError,
+    NotEmptyError,
+    NotFoundError,
+    StorageError,
+    TwitchmapError,
+)
 from firmware_host.recording.night import sync_folder, zone
-from firmware_host.sensors import model_named
+from firmware_host.sensors import model_named, models
 from firmware_host.sensors.protocol import Model
 
 SETUP_FILE = "setup.toml"
 LONGEST_H = 48.0
+ADDRESS = re.compile(
+    r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
+)
+"""Of a sensor; on macOS an identifier that the computer gives it."""
 
 
 class SetupSensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -190,6 +201,57 @@ def save_setup(directory: Path, setup: Setup) -> Path:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink(missing_ok=True)
     return path
+
+
+def known_setup(directory: Path) -> Setup | None:
+    """Return the set-up of a folder of nights if there is one that can be read."""
+    try:
+        return load_setup(directory)
+    except TwitchmapError:
+        return None
+
+
+def named_setup(
+    sensors: Sequence[tuple[str, str]], *, fs_hz: float | None = None, virtual: bool = False
+) -> Setup:
+    """Return a set-up of sensors that pairs of site and address, name or model stand for.
+
+    Raises
+    ------
+    BadValueError
+        If it could not be used: `check_setup`.
+    """
+    found = []
+    for site, who in sensors:
+        key = "address" if ADDRESS.fullmatch(who) else "model" if virtual or who in models() else "name"
+        found.append(SetupSensor(site=site, rate=fs_hz, **{key: who}))
+    setup = Setup(sensors=tuple(found), virtual=virtual)
+    check_setup(setup)
+    return setup
+
+
+def placed(sensors: Sequence[SetupSensor], placements: Mapping[str, str]) -> tuple[SetupSensor, ...]:
+    """Return sensors with how they sit, in the user's words.
+
+    Raises
+    ------
+    BadValueError
+        If no sensor sits at a site that is named.
+    """
+    sites = [one.site for one in sensors]
+    for site in placements:
+        if site not in sites:
+            raise BadValueError(f"No sensor sits at {site}; sites are {', '.join(sites)}.")
+    return tuple(
+        msgspec.structs.replace(one, placement=placements.get(one.site, one.placement)) for one in sensors
+    )
+
+
+def planned_end(setup: Setup, until: str | None, hours: float | None) -> PlannedEnd:
+    """Return when a night ends: as it is asked for, else as the set-up has it; raises as `time_of_day`."""
+    if until is None and hours is None:
+        return setup.plan()
+    return PlannedEnd(None if until is None else time_of_day(until), hours)
 
 
 def renew_setup(
