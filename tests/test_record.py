@@ -203,7 +203,9 @@ def test_numbers_that_mean_something_else_are_refused(tmp_path: Path, facts: Fac
         link.connect()
         await stage.stream(1.5)
         link.event("lost", reason="link lost")
-        with pytest.raises(SensorError, match="left_calf are 100 Hz, int16, 0.5 mg a count: they cannot be mixed"):
+        with pytest.raises(
+            SensorError, match="left_calf are 100 Hz, int16, 0.5 mg a count: they cannot be mixed"
+        ):
             link.connect(facts)
         link.connect(Facts(101.0, 0.0005, "int16"))  # what it says of its rate may differ a little
         stage.stop.ask("ended by hand")
@@ -233,7 +235,11 @@ def test_events_stand_where_they_happened(tmp_path: Path) -> None:
     stage.play(script)
     night = open_night(stage.path)
     stretches = night.stretches("left_calf")
-    assert [(one.n, one.cause) for one in stretches] == [(250, "session"), (250, "connected"), (250, "restarted")]
+    assert [(one.n, one.cause) for one in stretches] == [
+        (250, "session"),
+        (250, "connected"),
+        (250, "restarted"),
+    ]
     (gap,) = gaps(night, "left_calf")
     assert gap.cause == "connection lost: link lost"
     assert (gap.end_ns - gap.start_ns) / S == pytest.approx(20.5, abs=0.2)
@@ -416,7 +422,10 @@ def test_marks_from_another_process(tmp_path: Path) -> None:
 def left(directory: Path, words: str, mono_ns: int, utc_ns: int) -> None:
     """Leave a mark as at a time of the hand-set clocks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("firmware_host.capture.marks.time", SimpleNamespace(monotonic_ns=lambda: mono_ns, time_ns=lambda: utc_ns))
+        patch.setattr(
+            "firmware_host.capture.marks.time",
+            SimpleNamespace(monotonic_ns=lambda: mono_ns, time_ns=lambda: utc_ns),
+        )
         leave_mark(directory, words)
 
 

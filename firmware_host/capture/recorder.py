@@ -155,9 +155,7 @@ async def record(order: Order, told: Told, stop: Stop) -> Recorded:
         return Recorded(writer.path, chosen.earlier_start_ns is not None, why)
 
 
-async def _choose(
-    order: Order, wanted: Sequence[Wanted], radio: Radio, told: Told, clock: Clock
-) -> Chosen:
+async def _choose(order: Order, wanted: Sequence[Wanted], radio: Radio, told: Told, clock: Clock) -> Chosen:
     """Continue the night that was not finished, or make a new one if there is a radio to record it with."""
     origin: Origin = "recorded" if order.virtual is None else "virtual"
     _, utc_ns = clock()
