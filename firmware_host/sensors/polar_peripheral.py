@@ -200,19 +200,22 @@ class PolarPeripheral(Peripheral):
         self._pending.add(counts, device_ns, self.fs_hz)
         whole = COMPRESSED_SAMPLES if self.kind.sdk else RAW_SAMPLES
         frames: list[Notify] = []
-        while len(self._pending) >= whole:
-            n, content = whole, self._content(whole)
-            while len(content) > self.payload - 10:
-                n //= 2
-                content = self._content(n)
-            _, at_ns = self._pending.take(n)
-            head = (
-                bytes([ACCELERATION])
-                + (int(at_ns[-1]) % (1 << 64)).to_bytes(8, "little")
-                + bytes([self._frame_kind])
-            )
-            frames.append(Notify(DATA, head + content))
+        for _ in range(len(self._pending) // whole):
+            left = whole
+            while left:
+                n = left
+                while len(self._content(n)) > self.payload - 10:
+                    n = -(-n // 2)
+                frames.append(self._frame(n))
+                left -= n
         return frames
+
+    def _frame(self, n: int) -> Notify:
+        """Take the oldest n samples as a frame, with the time of the last of them."""
+        content = self._content(n)
+        _, at_ns = self._pending.take(n)
+        stamp = (int(at_ns[-1]) % (1 << 64)).to_bytes(8, "little")
+        return Notify(DATA, bytes([ACCELERATION]) + stamp + bytes([self._frame_kind]) + content)
 
     @property
     def _frame_kind(self) -> int:
