@@ -33,7 +33,6 @@ from firmware_host.sensors.protocol import (
     Driver,
     Model,
     NoAnswerError,
-    Notify,
     Pause,
     Read,
     Received,
@@ -56,16 +55,11 @@ SITES = ("left_calf", "right_calf", "left_thigh", "right_thigh")
 
 
 class _Charged(TinyPeripheral):
-    """The tiny sensor with a battery service and a rate that can be written, which it forgets."""
+    """The tiny sensor with a battery service and a rate, which it forgets."""
 
     def services(self) -> tuple[Service, ...]:
         battery = Characteristic(BATTERY_LEVEL, ("read", "notify"))
         return (*super().services(), Service(BATTERY_SERVICE, (battery,)))
-
-    def written(self, characteristic: str, data: bytes) -> list[Notify]:
-        if data[:1] == b"R":
-            self.fs_hz = float(data[1:])
-        return super().written(characteristic, data)
 
     def reboot(self) -> None:
         super().reboot()
@@ -472,13 +466,12 @@ def test_reboot_and_battery() -> None:
     """A reboot is learnt by silence and forgets settings and counter; an empty battery is the end of it."""
 
     async def work() -> None:
-        async with world("tiny") as here:
+        async with world("tiny", fs_hz=100.0) as here:
             sensor = here.sensors["left_calf"]
             gone = asyncio.Event()
             async with connected(here, sensor, lambda _: gone.set()) as client:
                 levels: list[int] = []
                 await client.start_notify(BATTERY_LEVEL, lambda _, data: levels.append(data[0]))
-                await client.write_gatt_char(CONTROL, b"R100", response=True)
                 got = await streaming(here, client)
                 await asyncio.sleep(5.0)
                 assert 95 * 5 < 4 * len(got) < 106 * 5
@@ -628,7 +621,7 @@ class _Host:
 
 @pytest.mark.parametrize("model", models().values(), ids=models())
 def test_every_model_plays(model: Model) -> None:
-    """Of every model at every rate, what its driver decodes of bleak's callbacks is what was sent, to the bit."""
+    """Of every model at every rate, what its driver decodes from bleak's callbacks is what was sent."""
 
     async def work(fs_hz: float) -> None:
         async with world(model.name, seed=5) as here:

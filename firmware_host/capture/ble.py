@@ -33,8 +33,8 @@ __all__ = ["Backend", "Connection", "Radio", "Seen"]
 
 LOCK_S = 6.0
 """The longest that one connection keeps the others of an adapter waiting."""
-CONNECT_S = 20.0 if sys.platform == "win32" else LOCK_S
-"""Windows takes about ten seconds to discover services, and does so beside others."""
+CONNECT_S = 20.0 if sys.platform == "win32" else 5.0
+"""With the discovery of services: a second on BlueZ; ten on Windows, which does it beside others."""
 STALE_S = 20.0
 """An advertisement older than this is not connected to: BlueZ may have forgotten the sensor."""
 ANSWER_S = 5.0
@@ -210,9 +210,9 @@ class Radio:
         async with self._ear(seen.adapter).silence():
             if asyncio.get_running_loop().time() - seen.at_s > STALE_S:
                 raise SensorError("It has not been heard for a while.")
-            work = asyncio.ensure_future(bounded(client.connect(), CONNECT_S))
+            work = asyncio.ensure_future(bounded(client.connect(), CONNECT_S + 1.0))
             try:
-                await asyncio.wait({work}, timeout=LOCK_S + 1.0)
+                await asyncio.wait({work}, timeout=LOCK_S)
             except asyncio.CancelledError:
                 work.cancel()
                 await asyncio.wait({work}, timeout=1.0)

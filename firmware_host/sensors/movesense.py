@@ -1,9 +1,10 @@
 """Movesense HR2, HR+, MD and Flash with GATT SensorData firmware: m/s2 as float32, stamped in milliseconds.
 
 Sources: movesense.com (esw/gatt_sensordata_protocol, system/hw_variants, best practices),
-EvanKat/movesense_bleak, sensein/movesense-py (docs/movesense-api.md, captures), MariahSabioni/movesense-data-recorder. A command is its
-number, a reference of ours, content; what comes back is its kind, the reference, content. A measurement holds
-the time of its first sample (by convention, as no source says it of this protocol), samples, and no length.
+EvanKat/movesense_bleak, sensein/movesense-py (docs/movesense-api.md, captures), and the data recorder of
+MariahSabioni. A command is its number, a reference of ours, content; what comes back is its kind, the
+reference, content. A measurement holds the time of its first sample (by convention, as no source says it of
+this protocol), samples, and no length.
 """
 
 from __future__ import annotations

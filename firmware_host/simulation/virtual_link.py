@@ -43,7 +43,7 @@ LEGACY_ONLY = ~(
 
 
 def quiet_bumble() -> None:
-    """Spare bumble the text of its log lines, which it makes even where nobody reads them: a third of its time.
+    """Spare bumble the text of log lines that nobody reads, but which it makes: a third of its time.
 
     Warnings go too: of packets for links that have just gone, which is what is played here.
     """

@@ -139,10 +139,10 @@ class VirtualWorld:
                 address=f"D0:5E:00:00:{self._seed % 256:02X}:{number:02X}", seed=self._seed, beside=beside,
                 keep=self._keep,
             )  # fmt: skip
-            if self._fs_hz is not None:
-                played.peripheral.fs_hz = self._fs_hz
             self.sensors[site] = played
             await played.start()
+            if self._fs_hz is not None:
+                played.peripheral.fs_hz = self._fs_hz
         return self
 
     async def __aexit__(
