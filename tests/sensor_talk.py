@@ -88,6 +88,8 @@ class Talk:
             self.seed += 1
             noise = np.random.default_rng(self.seed).normal(0, 300, (n, 3))
             samples = (noise + np.array([0, 0, 1000])).astype(np.int16)
+            if self.peripheral.sample_type == "float32":
+                samples = (samples * 0.01).astype(np.float32)
         for k in range(0, n, 5):
             part = samples[k : k + 5]
             self.now_ns += round(len(part) * 1e9 / (fs_hz * (1 + self.rate_error)))

@@ -21,7 +21,7 @@ from firmware_host.capture.identity import Register
 from firmware_host.capture.radio_errors import is_radio_error, radio_error
 from firmware_host.errors import RadioError, SensorError
 from firmware_host.sensors import models
-from firmware_host.sensors.protocol import BATTERY_SERVICE, DEVICE_SERVICE, Advertisement
+from firmware_host.sensors.protocol import BATTERY_SERVICE, DEVICE_SERVICE, Advertisement, MissingPartError
 
 if TYPE_CHECKING:
     from bleak import BleakClient, BleakScanner
@@ -110,7 +110,7 @@ class Connection:
     def _need(self, uuid: str) -> BleakGATTCharacteristic:
         found = self._find(uuid)
         if found is None:
-            raise SensorError(f"{self._name} lacks a part of its protocol (characteristic {uuid}).")
+            raise MissingPartError(f"{self._name} lacks a part of its protocol (characteristic {uuid}).")
         return found
 
     async def _ask(self, work: Any) -> Any:  # noqa: ANN401 - bleak's own

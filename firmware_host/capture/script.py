@@ -12,6 +12,7 @@ from firmware_host.capture.ble import Connection
 from firmware_host.errors import SensorError
 from firmware_host.sensors.protocol import (
     Await,
+    MissingPartError,
     NoAnswerError,
     Pause,
     Read,
@@ -69,7 +70,7 @@ async def run(script: Script, connection: Connection, inbox: Inbox) -> None:
     """Carry out a script to its end; its subscriptions deliver into `inbox`.
 
     An `Await` is looked at again after each notification that whoever empties the inbox has given to the
-    driver (`inbox.decoded`); in vain, `NoAnswerError` is thrown into the script.
+    driver (`inbox.decoded`); in vain, `NoAnswerError` is thrown into the script, as is `MissingPartError`.
 
     Raises
     ------
@@ -83,7 +84,7 @@ async def run(script: Script, connection: Connection, inbox: Inbox) -> None:
         while True:
             try:
                 answer = await _carry_out(step, connection, inbox)
-            except NoAnswerError as error:
+            except (NoAnswerError, MissingPartError) as error:
                 step = script.throw(error)
             else:
                 step = script.send(answer)

@@ -1,8 +1,8 @@
-"""Running sample numbers from device stamps, for sensors that send a time with each packet but no counter.
+"""Running sample numbers from what a device tells with its packets: a time, or a counter and a time.
 
-A jump of the stamps by more than the packet's samples take is a gap. The device's true rate differs from the
-nominal by up to 6 % and is measured meanwhile, so that also long gaps are numbered right; stamps are rounded
-(often to milliseconds) and jitter.
+Without a counter a jump of the stamps by more than the packet's samples take is a gap. The device's true rate
+differs from the nominal by up to 6 % and is measured meanwhile, so that also long gaps are numbered right;
+stamps are rounded (often to milliseconds) and jitter.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ LEAP_NS = 3_000_000_000
 """A longer jump, or one back, is believed once the next packet goes on from there."""
 LONGEST_NS = 600_000_000_000
 """A longer jump is no gap but a clock that was set."""
+JITTER_S = 0.5
+"""By which the times of packets that carry a counter may err: some devices stamp when they find time to."""
 REMEMBERED = 64
 """Packets among which a repeated or late one finds its place."""
 MARKS = 60
@@ -200,3 +202,77 @@ class Numbering:
         self._recent.clear()
         self._marks.clear()
         return [Restarted(), self._take(counts, stamp_ns, newest.end)]
+
+
+@dataclass(frozen=True)
+class _Counted:
+    counts: Counts
+    index: int
+    device_ns: int
+
+    @property
+    def end(self) -> int:
+        return self.index + len(self.counts)
+
+
+class Counting:
+    """Numbers the packets of one connection that carry a counter of samples and a time.
+
+    The counter says what is missing; the time tells a late packet from a damaged one and from a device that
+    counts anew.
+
+    Parameters
+    ----------
+    fs_hz
+        The nominal rate.
+    wrap
+        Where the counter begins anew at 0; None: it is not bounded.
+    """
+
+    def __init__(self, fs_hz: float, *, wrap: int | None = None) -> None:
+        self._fs_hz = fs_hz
+        self._wrap = wrap
+        self._newest: _Counted | None = None
+        self._offset = 0  # running number less the counter
+        self._waiting: _Counted | None = None
+
+    def put(self, counts: Counts, index: int, device_ns: int) -> list[Batch | Restarted | Garbled]:
+        """Take samples (n, 3), the counter of the first, and the device's time of the last.
+
+        A packet whose counter and time do not belong together is kept back until the next one shows whether
+        it was damaged, or the device counts anew; numbers go on rising then.
+        """
+        if len(counts) == 0:
+            return []
+        newest, waiting, self._waiting = self._newest, self._waiting, None
+        packet = _Counted(counts, self._unwrapped(index), device_ns)
+        bad = [Garbled("a counter from another time")] if waiting else []
+        if newest is None or self._fits(newest, packet):
+            return [*bad, self._take(packet)]
+        if waiting is None or packet.end <= waiting.end or not self._fits(waiting, packet):
+            repeated = waiting is not None and packet.device_ns == waiting.device_ns
+            self._waiting = packet
+            return [] if repeated else [*bad]
+        self._offset += newest.end - waiting.index
+        self._newest = None
+        return [Restarted(), self._take(waiting), self._take(packet)]
+
+    def _unwrapped(self, index: int) -> int:
+        if self._wrap is None or self._newest is None:
+            return index
+        near = self._newest.end
+        half = self._wrap // 2
+        return near + (index - near + half) % self._wrap - half
+
+    def _fits(self, before: _Counted, packet: _Counted) -> bool:
+        """Tell whether counter and time went on, or back, by the same."""
+        step_s = (packet.device_ns - before.device_ns) / 1e9
+        if abs(step_s) > LONGEST_NS / 1e9:
+            return False
+        apart_s = abs(step_s - (packet.end - before.end) / self._fs_hz)
+        return apart_s <= JITTER_S + (RATE_ERROR + 0.01) * abs(step_s)
+
+    def _take(self, packet: _Counted) -> Batch:
+        if self._newest is None or packet.end > self._newest.end:
+            self._newest = packet
+        return Batch(packet.counts, packet.index + self._offset, packet.device_ns)
