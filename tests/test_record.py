@@ -19,7 +19,7 @@ from firmware_host.capture.choice import go_on, is_finished, unfinished_night
 from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.local_zone import local_zone
 from firmware_host.capture.marks import leave_mark, waiting_marks
-from firmware_host.capture.recorder import wanted_sensors
+from firmware_host.capture.asked import order_for, wanted_sensors
 from firmware_host.capture.summary import summarise, text
 from firmware_host.capture.watch import HeldUp, Reading, Slept, Stepped, Watch, read_clocks
 from firmware_host.errors import BadValueError, NightBusyError, NotFoundError, SensorError
@@ -137,9 +137,8 @@ def test_the_time_zone_is_found(tmp_path: Path) -> None:
 def test_sensors_are_named_in_three_ways() -> None:
     """A sensor is named by address, by identifier of macOS, or by name; sites must be known and given once."""
     mac, uuid = "aa:bb:cc:00:11:FF", "12345678-ABCD-ef01-2345-6789abcdef01"
-    wanted = wanted_sensors([("left_calf", mac), ("left_calf.2", uuid), ("right_calf", "WT901")], fs_hz=50)
+    wanted = wanted_sensors([("left_calf", mac), ("left_calf.2", uuid), ("right_calf", "WT901")])
     assert [(one.address, one.name) for one in wanted] == [(mac, None), (uuid, None), (None, "WT901")]
-    assert {one.fs_hz for one in wanted} == {50}
     with pytest.raises(BadValueError, match="given twice"):
         wanted_sensors([("left_calf", mac), ("left_calf", "WT901")])
     with pytest.raises(BadValueError, match="no body site"):
@@ -327,7 +326,7 @@ def test_ten_minutes_in(tmp_path: Path) -> None:
         told.append((stage.told.said, stage.told.rings))
     assert told == [
         (["All 2 sensors stream. Sleep well."], 0),
-        (["Not streaming: right_calf. Nothing was heard of it."], 1),
+        (["Not all sensors stream. right_calf: Nothing was heard of it."], 1),
     ]
 
 

@@ -81,6 +81,7 @@ class NightStatus:
 
 def drawn(view: View, width: int) -> list[str]:
     """Return the lines of a view: the night, one a sensor, and what is amiss."""
+    from firmware_host.capture.told import of_site
     from firmware_host.recording import local_time
 
     lasted = max(0, view.utc_ns - view.start_ns) // 10**9
@@ -90,7 +91,7 @@ def drawn(view: View, width: int) -> list[str]:
     )
     header = ("site", "state", "Hz", "lost", "battery", "dBm", "last data")
     table = aligned(header, [cells(one, view.mono_ns) for one in view.sensors]).splitlines()
-    amiss = [f"{one.site}: {one.trouble}" for one in view.sensors if one.trouble]
+    amiss = [of_site(one.site, one.trouble) for one in view.sensors if one.trouble]
     amiss = [row for text in filter(None, (view.trouble, *amiss)) for row in textwrap.wrap(text, width)]
     return [head[:width], *(row[:width] for row in table), *amiss]
 
