@@ -51,14 +51,21 @@ class LiveDetector:
         self, sensors: Sequence[SensorInfo], lowest_score: float, *, keep_coverage: bool = False
     ) -> None:
         self._lowest_score = lowest_score
-        self.sites = {info.index: LiveSite(info, min(lowest_score, CANDIDATE_SCORE)) for info in sensors}
+        self.sites: dict[int, LiveSite] = {}
+        self._coverage: dict[int, Table] = {}
+        for info in sensors:
+            self.sensor(info)
         own = [(column.name, column.dtype) for column in row_columns()]
         self._rows = np.zeros(0, np.dtype([*own, *PLACE_COLUMNS]))
-        self._coverage = {index: np.zeros(0, COVERAGE_DTYPE) for index in self.sites}
         self._until_s = self._now_s = -np.inf
         self._keep_coverage = keep_coverage
         self.covered: list[tuple[int, Table]] = []
         """Number of the sensor and a part of its coverage (`LIVE_COVERED`)."""
+
+    def sensor(self, info: SensorInfo) -> None:
+        """Take a sensor in, or what is known better of one that has sent nothing yet."""
+        self.sites[info.index] = LiveSite(info, min(self._lowest_score, CANDIDATE_SCORE))
+        self._coverage[info.index] = np.zeros(0, COVERAGE_DTYPE)
 
     def block(self, sensor: int, first: int, counts: Counts, mono_ns: int) -> Table:
         """Take a block as it was logged: counter of its first sample, arrival of its last."""
