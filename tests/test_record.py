@@ -19,7 +19,7 @@ from firmware_host.capture.choice import go_on, is_finished, unfinished_night
 from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.local_zone import local_zone
 from firmware_host.capture.marks import leave_mark, waiting_marks
-from firmware_host.capture.recorder import wanted_sensors
+from firmware_host.capture.asked import order_for, wanted_sensors
 from firmware_host.capture.summary import summarise, text
 from firmware_host.capture.watch import HeldUp, Reading, Slept, Stepped, Watch, read_clocks
 from firmware_host.errors import BadValueError, NightBusyError, NotFoundError, SensorError
@@ -137,9 +137,8 @@ def test_the_time_zone_is_found(tmp_path: Path) -> None:
 def test_sensors_are_named_in_three_ways() -> None:
     """A sensor is named by address, by identifier of macOS, or by name; sites must be known and given once."""
     mac, uuid = "aa:bb:cc:00:11:FF", "12345678-ABCD-ef01-2345-6789abcdef01"
-    wanted = wanted_sensors([("left_calf", mac), ("left_calf.2", uuid), ("right_calf", "WT901")], fs_hz=50)
+    wanted = wanted_sensors([("left_calf", mac), ("left_calf.2", uuid), ("right_calf", "WT901")])
     assert [(one.address, one.name) for one in wanted] == [(mac, None), (uuid, None), (None, "WT901")]
-    assert {one.fs_hz for one in wanted} == {50}
     with pytest.raises(BadValueError, match="given twice"):
         wanted_sensors([("left_calf", mac), ("left_calf", "WT901")])
     with pytest.raises(BadValueError, match="no body site"):
@@ -203,7 +202,9 @@ def test_numbers_that_mean_something_else_are_refused(tmp_path: Path, facts: Fac
         link.connect()
         await stage.stream(1.5)
         link.event("lost", reason="link lost")
-        with pytest.raises(SensorError, match="left_calf are 100 Hz, int16, 0.5 mg a count: they cannot be mixed"):
+        with pytest.raises(
+            SensorError, match="left_calf are 100 Hz, int16, 0.5 mg a count: they cannot be mixed"
+        ):
             link.connect(facts)
         link.connect(Facts(101.0, 0.0005, "int16"))  # what it says of its rate may differ a little
         stage.stop.ask("ended by hand")
@@ -233,7 +234,11 @@ def test_events_stand_where_they_happened(tmp_path: Path) -> None:
     stage.play(script)
     night = open_night(stage.path)
     stretches = night.stretches("left_calf")
-    assert [(one.n, one.cause) for one in stretches] == [(250, "session"), (250, "connected"), (250, "restarted")]
+    assert [(one.n, one.cause) for one in stretches] == [
+        (250, "session"),
+        (250, "connected"),
+        (250, "restarted"),
+    ]
     (gap,) = gaps(night, "left_calf")
     assert gap.cause == "connection lost: link lost"
     assert (gap.end_ns - gap.start_ns) / S == pytest.approx(20.5, abs=0.2)
@@ -321,7 +326,7 @@ def test_ten_minutes_in(tmp_path: Path) -> None:
         told.append((stage.told.said, stage.told.rings))
     assert told == [
         (["All 2 sensors stream. Sleep well."], 0),
-        (["Not streaming: right_calf. Nothing was heard of it."], 1),
+        (["Not all sensors stream. right_calf: Nothing was heard of it."], 1),
     ]
 
 
@@ -416,7 +421,10 @@ def test_marks_from_another_process(tmp_path: Path) -> None:
 def left(directory: Path, words: str, mono_ns: int, utc_ns: int) -> None:
     """Leave a mark as at a time of the hand-set clocks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("firmware_host.capture.marks.time", SimpleNamespace(monotonic_ns=lambda: mono_ns, time_ns=lambda: utc_ns))
+        patch.setattr(
+            "firmware_host.capture.marks.time",
+            SimpleNamespace(monotonic_ns=lambda: mono_ns, time_ns=lambda: utc_ns),
+        )
         leave_mark(directory, words)
 
 

@@ -82,6 +82,7 @@ def detect_night(
     *,
     model: str = DEFAULT_MODEL,
     operating_point: str = DEFAULT_POINT,
+    as_live: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Find the twitches of a whole night and store them as a new run beside it.
@@ -94,6 +95,8 @@ def detect_night(
         Name of a model bundle.
     operating_point
         "specific", "balanced" or "sensitive".
+    as_live
+        Pass 1 alone, as it finds while the night is recorded (`replay_candidates`).
     progress
         Called with the share done, 0 to 1.
 
@@ -115,7 +118,11 @@ def detect_night(
     bundle.threshold(operating_point)
     store = ResultsStore(night.path)
     store.prepare()
-    findings = find_candidates(night, bundle.lowest_score, progress=progress)
+    if as_live:
+        from firmware_host.analysis.replay import replay_candidates as find
+    else:
+        find = find_candidates
+    findings = find(night, bundle.lowest_score, progress=progress)
     rows = judge(findings, bundle, operating_point)
     events = events_of(rows)
     summary = Summary(
@@ -133,7 +140,7 @@ def detect_night(
         model_sha256=model_sha256,
         operating_point=operating_point,
         passes=1,
-        settings=json.dumps(bundle.settings()),
+        settings=json.dumps(bundle.settings() | {"as_live": as_live}),
         summary=msgspec.json.encode(summary).decode(),
         complete=not night.being_written,
     )

@@ -82,7 +82,9 @@ def is_finished(night: Night) -> bool:
 def go_on(night: Night, clock: Clock = system_clock) -> Chosen:
     """Open an unfinished night for another session."""
     marks = (event.details.get("id") for event in night.events() if event.kind == "mark")
-    return Chosen(continue_night(night.path, clock), night.start_ns, frozenset(str(id_) for id_ in marks if id_))
+    return Chosen(
+        continue_night(night.path, clock), night.start_ns, frozenset(str(id_) for id_ in marks if id_)
+    )
 
 
 def begin(

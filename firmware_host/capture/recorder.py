@@ -4,71 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
 
-from firmware_host import body
+from firmware_host.capture.asked import Order, World
+from firmware_host.capture.awake import keep_awake
 from firmware_host.capture.ble import Backend, Radio
 from firmware_host.capture.choice import Chosen, Origin, begin, go_on, unfinished_night
-from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.link import Link, Wanted
 from firmware_host.capture.local_zone import local_zone
 from firmware_host.capture.outlet import expected_info
+from firmware_host.capture.plan import Asked, plan_night
 from firmware_host.capture.session import Session
 from firmware_host.capture.stop import Stop, ended_by_signals
 from firmware_host.capture.told import Told
 from firmware_host.capture.watch import Reading, read_clocks
-from firmware_host.errors import BadValueError
 from firmware_host.recording.night import zone
 from firmware_host.recording.nights import CLOCK_SET_FROM_NS
 from firmware_host.recording.writer import Clock
-from firmware_host.sensors import model_named, models
 
 PROBE_S = 3.0
 """So long is waited for the radio to say that it cannot be used, before a night is made."""
-ADDRESS = re.compile(
-    r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
-)
-"""Of a sensor; on macOS an identifier that the computer gives it."""
-
-
-class World(Protocol):
-    """Virtual sensors that are played."""
-
-    @property
-    def backend(self) -> tuple[type, type]:
-        """Scanner and client class that bleak is told to use."""
-
-    @property
-    def sensors(self) -> Mapping[str, Any]:
-        """By site, each with its `address` and `name`."""
-
-    def clock(self) -> tuple[int, int]:
-        """Return the world's monotonic clock and UTC, ns; those of the computer unless it is sped up."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a user asks `record` for."""
-
-    directory: Path
-    wanted: tuple[Wanted, ...]
-    placements: Mapping[str, str] = field(default_factory=dict)
-    """By site, in the user's words."""
-    plan: PlannedEnd = field(default_factory=PlannedEnd)
-    adapters: tuple[str, ...] = ()
-    new: bool = False
-    """Begin a new night whatever there is."""
-    participant: str = ""
-    label: str = ""
-    time_zone: str | None = None
-    """IANA name; None: the computer's."""
-    virtual: AbstractAsyncContextManager[World] | None = None
-    """What plays the sensors in place of real ones."""
 
 
 @dataclass(frozen=True)
@@ -79,28 +36,6 @@ class Recorded:
     continued: bool
     ended: str
     """Why, in a few words."""
-
-
-def wanted_sensors(sensors: Sequence[tuple[str, str]], *, fs_hz: float | None = None) -> tuple[Wanted, ...]:
-    """Return the sensors that pairs of site and address, name or model stand for.
-
-    Raises
-    ------
-    BadValueError
-        For an unknown site, or one that is given twice.
-    """
-    found: list[Wanted] = []
-    for site, who in sensors:
-        body.site(site)
-        if site in {one.site for one in found}:
-            raise BadValueError(f"{site} is given twice; a second sensor there is {site}.2.")
-        if ADDRESS.fullmatch(who):
-            found.append(Wanted(site, who, None, None, fs_hz))
-        elif who in models():
-            found.append(Wanted(site, None, None, model_named(who), fs_hz))
-        else:
-            found.append(Wanted(site, None, who, None, fs_hz))
-    return tuple(found)
 
 
 def record_night(order: Order, told: Told, stop: Stop) -> Recorded:
@@ -137,9 +72,13 @@ async def record(order: Order, told: Told, stop: Stop) -> Recorded:
             now = clocks()
             return now.mono_ns, now.utc_ns
 
+        wanted = _planned(wanted, order, clock()[1], told)
         radio = Radio(backend, order.adapters)
         chosen = await _choose(order, wanted, radio, told, clock)
         with chosen.writer as writer:
+            proof = await stack.enter_async_context(keep_awake())
+            writer.append_event("awake", None, *reversed(clock()), held=proof.held, how=proof.how)
+            told.say(proof.sentence)
             session = Session(
                 writer,
                 wanted,
@@ -155,9 +94,7 @@ async def record(order: Order, told: Told, stop: Stop) -> Recorded:
         return Recorded(writer.path, chosen.earlier_start_ns is not None, why)
 
 
-async def _choose(
-    order: Order, wanted: Sequence[Wanted], radio: Radio, told: Told, clock: Clock
-) -> Chosen:
+async def _choose(order: Order, wanted: Sequence[Wanted], radio: Radio, told: Told, clock: Clock) -> Chosen:
     """Continue the night that was not finished, or make a new one if there is a radio to record it with."""
     origin: Origin = "recorded" if order.virtual is None else "virtual"
     _, utc_ns = clock()
@@ -187,6 +124,20 @@ async def _choose(
         label=order.label,
         clock=clock,
     )
+
+
+def _planned(wanted: tuple[Wanted, ...], order: Order, utc_ns: int, told: Told) -> tuple[Wanted, ...]:
+    """Spread sensors over several adapters, and say where radio or batteries fall short of the night."""
+    asked = [Asked(one.site, one.model, one.fs_hz, one.adapter) for one in wanted if one.model]
+    time_zone = order.time_zone or local_zone() or "UTC"
+    end_ns = order.plan.utc_ns(utc_ns, time_zone)
+    plan = plan_night(asked, order.adapters, now_ns=utc_ns, end_ns=end_ns, time_zone=time_zone)
+    if not plan.fits:
+        for statement in plan.statements:
+            told.say(statement)
+    if len(order.adapters) < 2:
+        return wanted
+    return tuple(replace(one, adapter=plan.adapter_of(one.site)) if one.model else one for one in wanted)
 
 
 async def _probe(radio: Radio) -> None:

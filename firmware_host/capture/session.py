@@ -12,7 +12,7 @@ from firmware_host.capture.ends import SILENT_NS, PlannedEnd
 from firmware_host.capture.marks import Mark, close_spool, remove_mark, waiting_marks
 from firmware_host.capture.outlet import SiteOutlet
 from firmware_host.capture.stop import Stop
-from firmware_host.capture.told import Sayings, Told, View
+from firmware_host.capture.told import Sayings, Told, View, of_site
 from firmware_host.capture.watch import HeldUp, Reading, Slept, Stepped, Watch, read_clocks
 from firmware_host.recording import NightWriter
 from firmware_host.recording.nights import CLOCK_SET_FROM_NS
@@ -218,8 +218,8 @@ class Session:
             return
         if self._new:
             self._told.ring()
-        why = [self._links[site].status.trouble or f"{site}: not heard of." for site in missing]
-        self._told.say(f"Not streaming: {', '.join(missing)}. {' '.join(why)}")
+        why = [of_site(site, self._links[site].status.trouble or "it does not send.") for site in missing]
+        self._told.say(f"Not all sensors stream. {' '.join(why)}")
 
     def _view(self, now: Reading, end_ns: int | None) -> View:
         statuses = [self._links[one.site].status for one in self._wanted if one.site in self._links]

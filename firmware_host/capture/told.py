@@ -70,13 +70,18 @@ class Sayings:
             elif (site, sentence) in self._said:
                 return
             self._said.add((site, sentence))
-            self._say(f"{site}: {sentence}")
+            self._say(of_site(site, sentence))
 
     def _say_battery(self, site: str, percent: int) -> None:
         step = min((step for step in BATTERY_TOLD if percent <= step), default=101)
         if step < self._battery.get(site, 101):
             self._say(f"{site}: the battery has {percent} % left.")
         self._battery[site] = step if step == 101 else min(step, self._battery.get(site, 101))
+
+
+def of_site(site: str, sentence: str) -> str:
+    """Return a sentence that names its site, once."""
+    return sentence if sentence.startswith(f"{site}: ") else f"{site}: {sentence}"
 
 
 def _nothing(details: Mapping[str, Any]) -> None:  # noqa: ARG001

@@ -7,12 +7,15 @@ import os
 import select
 import shutil
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import click
+
+from firmware_host.cli._terminal import aligned
 
 if TYPE_CHECKING:
     from firmware_host.capture.link import LinkStatus
@@ -41,13 +44,14 @@ class NightStatus:
         """Draw how all sensors are doing; without a terminal write it every ten minutes."""
         self._time_zone = view.time_zone
         if self._terminal:
-            self._write(drawn(view), keep=False)
+            width = shutil.get_terminal_size().columns - 1
+            self._write(drawn(view, max(width, 20)), keep=False)
             return
         if self._logged_ns is None:
             self._logged_ns = view.mono_ns
         if view.mono_ns - self._logged_ns >= LOG_EVERY_NS:
             self._logged_ns = view.mono_ns
-            self.say("; ".join(brief(one, view.mono_ns) for one in view.sensors))
+            self.say("; ".join(map(brief, view.sensors)))
 
     def ring(self) -> None:
         """Ring the terminal's bell once."""
@@ -65,9 +69,8 @@ class NightStatus:
 
     def _write(self, lines: list[str], *, keep: bool) -> None:
         """Write lines over those that are redrawn; a terminal that was closed ends no recording."""
-        width = shutil.get_terminal_size().columns - 1
         up = f"\x1b[{len(self._drawn)}A\x1b[J" if self._drawn else ""
-        below = self._drawn if keep else [line[:width] for line in lines]
+        below = self._drawn if keep else lines
         above = lines if keep else []
         if not self._terminal:
             up, below = "", []
@@ -76,8 +79,9 @@ class NightStatus:
             click.echo(up + "\n".join([*above, *below]), err=True)
 
 
-def drawn(view: View) -> list[str]:
-    """Return the lines of a view: the night, and one a sensor."""
+def drawn(view: View, width: int) -> list[str]:
+    """Return the lines of a view: the night, one a sensor, and what is amiss."""
+    from firmware_host.capture.told import of_site
     from firmware_host.recording import local_time
 
     lasted = max(0, view.utc_ns - view.start_ns) // 10**9
@@ -85,31 +89,36 @@ def drawn(view: View) -> list[str]:
     head = (
         f"Recording for {lasted // 3600}:{lasted // 60 % 60:02}:{lasted % 60:02}{ends}. q and Enter ends it."
     )
-    return [
-        head,
-        *(["! " + view.trouble] if view.trouble else []),
-        *(line(one, view.mono_ns) for one in view.sensors),
-    ]
+    header = ("site", "state", "Hz", "lost", "battery", "dBm", "last data")
+    table = aligned(header, [cells(one, view.mono_ns) for one in view.sensors]).splitlines()
+    amiss = [of_site(one.site, one.trouble) for one in view.sensors if one.trouble]
+    amiss = [row for text in filter(None, (view.trouble, *amiss)) for row in textwrap.wrap(text, width)]
+    return [head[:width], *(row[:width] for row in table), *amiss]
 
 
-def line(status: LinkStatus, mono_ns: int) -> str:
-    """Return one sensor's line: state, rate, loss, battery, signal, last data."""
-    rate = "-" if status.fs_hz is None else f"{status.fs_hz:.1f} Hz"
-    lost = "-" if status.lost_share is None else f"{status.lost_share:.2%} lost"
-    battery = "-" if status.battery_percent is None else f"battery {status.battery_percent} %"
-    signal = "-" if status.rssi is None else f"{status.rssi} dBm"
-    data = "no data yet"
-    if status.last_data_mono_ns is not None:
-        data = f"data {max(0, mono_ns - status.last_data_mono_ns) / 1e9:.1f} s ago"
+def cells(status: LinkStatus, mono_ns: int) -> tuple[str, ...]:
+    """Return one sensor's state, rate, loss, battery, signal and time since its last data."""
+    ago_ns = None if status.last_data_mono_ns is None else max(0, mono_ns - status.last_data_mono_ns)
     return (
-        f"{status.site:<22} {status.state:<10} {rate:>9}  {lost:>11}  {battery:>13}  {signal:>8}  {data}"
-        + (f"  {status.trouble}" if status.trouble else "")
+        status.site,
+        status.state,
+        "-" if status.fs_hz is None else f"{status.fs_hz:.1f}",
+        "-" if status.lost_share is None else f"{status.lost_share:.2%}",
+        "-" if status.battery_percent is None else f"{status.battery_percent} %",
+        "-" if status.rssi is None else str(status.rssi),
+        "none yet" if ago_ns is None else f"{ago_ns / 1e9:.1f} s ago",
     )
 
 
-def brief(status: LinkStatus, mono_ns: int) -> str:
-    """Return a sensor's line for a log, without what is not known."""
-    return " ".join(line(status, mono_ns).replace(" - ", " ").split())
+def brief(status: LinkStatus) -> str:
+    """Return how one sensor is doing in a log."""
+    parts = [
+        status.state,
+        "" if status.fs_hz is None else f"{status.fs_hz:.1f} Hz",
+        "" if status.lost_share is None else f"{status.lost_share:.2%} lost",
+        "" if status.battery_percent is None else f"battery {status.battery_percent} %",
+    ]
+    return f"{status.site} {', '.join(filter(None, parts))}"
 
 
 @contextlib.contextmanager

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="How much has to speak for a twitch.",
 )
+@click.option(
+    "--pass",
+    "passes",
+    type=click.Choice(["1"]),
+    help="Pass 1 alone, as it finds while the night is recorded; whether sensors were worn is not judged.",
+)
 @dir_option
 @json_option
 @click.pass_context
@@ -39,6 +45,7 @@ def command(
     nights: tuple[str, ...],
     model: str | None,
     operating_point: str,
+    passes: str | None,
     directory: Path,
     as_json: bool,
 ) -> None:
@@ -52,7 +59,11 @@ def command(
             night = open_noted(path)
             with Progress(f"detecting {path.name}") as tell:
                 run = detect_night(
-                    night, model=model or DEFAULT_MODEL, operating_point=operating_point, progress=tell
+                    night,
+                    model=model or DEFAULT_MODEL,
+                    operating_point=operating_point,
+                    as_live=passes is not None,
+                    progress=tell,
                 )
         except TwitchmapError as error:
             if len(paths) == 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 def _time_of_day(text: str) -> time:
     """Return a time on the wall clock."""
-    for form in ("%H:%M", "%H:%M:%S"):
-        try:
-            return datetime.strptime(text, form).time()  # noqa: DTZ007 - the night has the time zone
-        except ValueError:
-            continue
-    raise click.BadParameter(f"{text!r} is no time of day; write it as 07:00.")
+    from firmware_host.capture.setups import time_of_day
+    from firmware_host.errors import BadValueError
+
+    try:
+        return time_of_day(text)
+    except BadValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command()
@@ -90,27 +91,28 @@ def command(
 
     A night that was not finished, of the same sites, is continued.
     """
-    from firmware_host.capture.ends import PlannedEnd
-    from firmware_host.capture.recorder import Order, record_night, wanted_sensors
+    from firmware_host.capture.asked import order_for
+    from firmware_host.capture.recorder import record_night
     from firmware_host.capture.stop import Stop
     from firmware_host.capture.summary import summarise, text
     from firmware_host.cli._night_status import NightStatus, q_asks
 
     if virtual and (sensors or config or adapters):
         raise click.UsageError("--virtual plays made-up sensors: leave out --sensor, --config and --adapter.")
-    if not virtual and not sensors:
-        raise click.UsageError("Name sensors with --sensor SITE=NAME_OR_ADDRESS.")
     stop, status = Stop(), NightStatus()
-    order = Order(
-        directory=directory,
-        wanted=wanted_sensors(virtual or sensors, fs_hz=rate),
-        plan=PlannedEnd(until, hours),
+    order = order_for(
+        directory,
+        virtual or sensors,
+        config=config,
+        virtual=_world(virtual, rate) if virtual else None,
+        until=until,
+        hours=hours,
         adapters=adapters,
+        fs_hz=rate,
         new=new,
         participant=participant,
         label=label,
         time_zone=timezone,
-        virtual=_world(virtual, rate) if virtual else None,
     )
     with q_asks(stop.ask):
         recorded = record_night(order, status, stop)

@@ -114,20 +114,34 @@ def _pause(seconds: float) -> CellRows:
 
 def _found(one: Searched, worn: wear.Worn) -> Found:
     """Tile a stretch with what its time was good for, and keep the candidates in valid time."""
-    fs_hz, length, candidates = one.plan.fs_hz, one.length, one.candidates
+    length, candidates = one.length, one.candidates
     valid = one.cells.kind == Kind.VALID
     kind = np.where(worn.not_worn & valid, np.uint8(Kind.NOT_WORN), one.cells.kind)
-    guard, least = round(GAP_GUARD_S * fs_hz), GAP_UNGUARDED_S * fs_hz
-    gaps = [(a, b) for a, b in one.gaps if b - a <= least]
-    long = [(a - guard, b + guard) for a, b in one.gaps if b - a > least]
-    gaps += _joined([(0, guard), *long, (length - guard, length)], round(GAP_ISLAND_S * fs_hz))
     size = one.plan.cell * one.plan.decimation
+    gaps = guarded(one.gaps, one.plan.fs_hz, length)
     coverage = quality.tile(kind, worn.unconfirmed, gaps, size, length)
-    tile = np.searchsorted(coverage["start_index"], candidates["peak_index"], side="right") - 1
-    inside = (candidates["peak_index"] >= 0) & (candidates["peak_index"] < length)
-    if length:
-        inside &= coverage["kind"][np.maximum(tile, 0)] == Kind.VALID
-    return Found(candidates[inside], coverage, one.density)
+    return Found(candidates[in_valid(coverage, candidates["peak_index"])], coverage, one.density)
+
+
+def in_valid(coverage: Table, index: Float64) -> Bool:
+    """Tell which grid indices lie in valid time of a coverage (`quality.COVERED_DTYPE`)."""
+    if not len(coverage):
+        return np.zeros(len(index), bool)
+    tile = np.searchsorted(coverage["start_index"], index, side="right") - 1
+    valid = coverage["kind"][np.maximum(tile, 0)] == Kind.VALID
+    return np.asarray(valid & (tile >= 0) & (index < coverage["stop_index"][-1]))
+
+
+def guarded(gaps: Sequence[tuple[int, int]], fs_hz: float, length: int | None) -> list[tuple[int, int]]:
+    """Return gaps of a stretch with what beside them, and at its ends, is judged from half a burst.
+
+    `length` is that of the stretch, None while it goes on.
+    """
+    guard, least = round(GAP_GUARD_S * fs_hz), GAP_UNGUARDED_S * fs_hz
+    short = [(a, b) for a, b in gaps if b - a <= least]
+    long = [(a - guard, b + guard) for a, b in gaps if b - a > least]
+    end = [] if length is None else [(length - guard, length)]
+    return short + _joined([(0, guard), *long, *end], round(GAP_ISLAND_S * fs_hz))
 
 
 def _joined(gaps: list[tuple[int, int]], island: int) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ stretch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -91,6 +91,7 @@ class SiteDetector:
         self._filter = BlockFilter(self._plan)
         self._ring = Ring(self._plan.cell, REACH + 2 * MARGIN)
         self._picked = 0  # cells whose candidates are final
+        self._taken = 0  # cells that were taken away since
         self._kept: list[CellRows] = []
         self._gaps: list[tuple[int, int]] = []
         self._variances: list[Float64] = []
@@ -118,6 +119,32 @@ class SiteDetector:
         tables, self._tables = self._tables, []
         return np.concatenate([np.empty(0, CANDIDATE_DTYPE), *tables])
 
+    @property
+    def final(self) -> int:
+        """Grid index before which nothing changes any more but by gaps and wear."""
+        return self._picked * self.cell_samples
+
+    @property
+    def cell_samples(self) -> int:
+        """Samples of one cell of the grid."""
+        return self._plan.cell * self._plan.decimation
+
+    @property
+    def gaps(self) -> Sequence[tuple[int, int]]:
+        """Gaps of the grid seen so far; they are known `MARGIN` cells beyond `final`."""
+        return self._gaps
+
+    def take_kinds(self) -> quality.Cells:
+        """Return what the cells were good for that became final since the last call, and let go of them.
+
+        So that a detector can run for days; what `close` returns afterwards begins with the cell after them,
+        which is too little to judge wear.
+        """
+        kept, self._kept = self._kept, []
+        kinds = join_cells(kept).kind if kept else np.zeros(0, np.uint8)
+        self._taken += len(kinds)
+        return kinds
+
     def close(self, n: int | None = None) -> Searched:
         """Close the stretch and return what it holds but for the judgement of wear.
 
@@ -131,8 +158,8 @@ class SiteDetector:
             self._take_block(block)
         self._ring.pad(REACH + MARGIN + GROUP)
         self._advance()
-        count = -(-length // (self._plan.cell * self._plan.decimation))
-        cells = join_cells(self._kept, count)
+        count = -(-length // self.cell_samples)
+        cells = join_cells(self._kept, count - self._taken)
         density = np.full(3, np.nan)
         if self._variances:
             gain = quiet_gain(self._plan.cell_dof[0])

@@ -32,6 +32,10 @@ BOOT_S = 0.5
 TAPS_AFTER_S = (0.2, 0.65, 1.1)
 STARTS_S = 0.25
 """From the command to the first sample, where time counts."""
+SHORTEST_FRAME = 6
+"""Bytes; a notification that is garbled by being cut has less."""
+SHORT = 20
+"""Notifications up to here are cut: in noise of their length protocols without a header would see samples."""
 FAULTS = ("lose", "repeat", "reorder", "garble")
 
 
@@ -42,8 +46,9 @@ class Played:
     first: int
     counts: Counts
     fate: str = ""
-    """Why they were lost, "" where they arrived at the host. Of what was garbled a host may still read a
-    part, where a protocol packs several frames: those before the cut."""
+    """Why they were lost; "" where they arrived at the host."""
+    copies: int = 1
+    """How often they were sent; where 2, each notification twice in a row."""
     missing: int = 0
     """Notifications of it that have not arrived yet."""
 
@@ -173,23 +178,22 @@ class PlayedSensor:
         self._later(seconds, self._release)
 
     def lose(self, share: float) -> None:
-        """Lose a share of the notifications on the air from now on; 0 ends it, as in the next three."""
+        """Lose a share of what is sent from now on; 0 ends it, as in the next three.
+
+        Shares are of what belongs together: the notifications that became complete with one sample.
+        """
         self._shares["lose"] = share
 
     def repeat(self, share: float) -> None:
-        """Send a share of the notifications twice."""
+        """Send a share twice."""
         self._shares["repeat"] = share
 
     def reorder(self, share: float) -> None:
-        """Send a share of what belongs together after what comes next."""
+        """Send a share after what comes next."""
         self._shares["reorder"] = share
 
     def garble(self, share: float) -> None:
-        """Cut a share of the notifications short, or send noise of their length instead.
-
-        Real radios drop what fails its checksum: this is a sensor's firmware gone wrong. Protocols without a
-        header (Thingy:52) take such noise for samples.
-        """
+        """Cut a share so short that no frame is left, or send noise instead."""
         self._shares["garble"] = share
 
     def reboot(self) -> None:
@@ -353,16 +357,18 @@ class PlayedSensor:
             self._hand_over(*swapped)
 
     def _hand_over(self, notes: list[Notify], played: Played) -> None:
-        played.missing = len(notes)
-        for note in notes:
-            if self._hit("lose"):
-                self._lose(played, "lost on the air")
-            elif self._hit("garble"):
-                self._lose(played, "garbled")
+        if self._hit("lose"):
+            self._lose(played, "lost on the air")
+        elif self._hit("garble"):
+            self._lose(played, "garbled")
+            for note in notes:
                 self._notify(Notify(note.characteristic, self._garbled(note.data)), None)
-            else:
+        else:
+            played.missing = len(notes)
+            played.copies += self._hit("repeat")
+            for note in notes:
                 self._notify(note, played)
-                if self._hit("repeat"):
+                if played.copies > 1:
                     self._notify(note, None)
 
     def _hit(self, fault: str) -> bool:
@@ -370,8 +376,8 @@ class PlayedSensor:
         return share > 0 and bool(self._rng.random() < share)
 
     def _garbled(self, data: bytes) -> bytes:
-        if self._rng.random() < 0.5:
-            return data[: int(self._rng.integers(len(data)))]
+        if len(data) <= SHORT or self._rng.random() < 0.5:
+            return data[: int(self._rng.integers(min(len(data), SHORTEST_FRAME)))]
         return bytes([data[0] ^ 0xFF]) + self._rng.bytes(len(data) - 1)
 
     def _notify(self, note: Notify, played: Played | None) -> None:
