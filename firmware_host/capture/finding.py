@@ -9,10 +9,11 @@ from dataclasses import replace
 
 import msgspec
 
+from firmware_host.capture.asked import Virtual
 from firmware_host.capture.ble import Radio
 from firmware_host.capture.hearing import Seen
 from firmware_host.capture.setups import Setup
-from firmware_host.capture.surroundings import Virtual, surroundings
+from firmware_host.capture.surroundings import surroundings
 from firmware_host.sensors import identify
 
 SCAN_S = 8.0

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from firmware_host import body
+from firmware_host.capture.asked import Virtual
 from firmware_host.capture.ble import Radio
 from firmware_host.capture.finding import SCAN_S, hear
 from firmware_host.capture.heard import Heard, Known, listening
@@ -15,7 +16,7 @@ from firmware_host.capture.hearing import Seen
 from firmware_host.capture.identity import Register, Wanted
 from firmware_host.capture.plan import MOST, Asked, plan_night
 from firmware_host.capture.setups import SetupSensor, check_place
-from firmware_host.capture.surroundings import Surroundings, Virtual, surroundings
+from firmware_host.capture.surroundings import Surroundings, surroundings
 from firmware_host.capture.tapping import Taps, Verdict
 from firmware_host.errors import BadValueError, SensorError
 from firmware_host.sensors import identify
@@ -193,7 +194,7 @@ async def _tapped(
     for _ in range(TRIES):
         say(f"Tap the sensor for the {label} now, three times.")
         if here.world is not None:
-            asyncio.get_running_loop().call_later(PLAYED_AFTER_S, here.world.sensors[site].tap)
+            asyncio.get_running_loop().call_later(PLAYED_AFTER_S, here.world.tap, site)
         verdict = await _felt(sensors)
         if verdict is None:
             say("No three taps were felt. Tap with a fingertip, firmly, about twice a second.")

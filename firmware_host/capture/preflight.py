@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 
+from firmware_host.capture.asked import Order
 from firmware_host.capture.computer import computer_said
-from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.examining import OBA, examine
 from firmware_host.capture.heard import Heard, listening
 from firmware_host.capture.link import LinkStatus
@@ -16,8 +14,7 @@ from firmware_host.capture.local_zone import local_zone
 from firmware_host.capture.measures import Part, measure
 from firmware_host.capture.plan import Asked, Plan, Reading, plan_night
 from firmware_host.capture.report import Report, SensorReport, advice_on
-from firmware_host.capture.setups import Setup
-from firmware_host.capture.surroundings import Surroundings, Virtual, surroundings
+from firmware_host.capture.surroundings import Surroundings, surroundings
 from firmware_host.errors import RadioError, SensorError
 from firmware_host.sensors.oba_rules import Finding
 from firmware_host.sensors.protocol import Model
@@ -32,46 +29,28 @@ TICK_S = 0.25
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class CheckOrder:
-    """What is to be checked."""
-
-    directory: Path
-    """Folder of the nights."""
-    setup: Setup
-    adapters: tuple[str, ...] = ()
-    """Empty: those that the set-up names."""
-    plan: PlannedEnd = field(default_factory=PlannedEnd)
-    """The night's end."""
-    seconds: float = SECONDS
-    """Of samples, of each sensor."""
-    virtual: Virtual | None = None
-
-    @property
-    def time_zone(self) -> str:
-        """In which times are told."""
-        return self.setup.time_zone or local_zone() or "UTC"
-
-
-def check(order: CheckOrder, say: Say = lambda _: None) -> Report:
+def check(order: Order, seconds: float = SECONDS, say: Say = lambda _: None) -> Report:
     """Check everything that a night needs; takes about a minute.
 
     Parameters
     ----------
+    order
+        The night that is planned.
+    seconds
+        Of samples, of each sensor.
     say
         Told what goes on.
     """
-    return asyncio.run(check_all(order, say))
+    return asyncio.run(check_all(order, seconds, say))
 
 
-async def check_all(order: CheckOrder, say: Say = lambda _: None) -> Report:
+async def check_all(order: Order, seconds: float = SECONDS, say: Say = lambda _: None) -> Report:
     """Do what `check` does, in an event loop that is there."""
-    enough, computer = await computer_said(order.directory, len(order.setup.sensors), order.plan.hours)
-    adapters = order.adapters or order.setup.adapters()
+    enough, computer = await computer_said(order.directory, len(order.wanted), order.plan.hours)
     try:
-        async with surroundings(order.virtual, adapters) as here:
-            sensors = [Heard(one) for one in here.wanted(order.setup.wanted())]
-            statuses = await _stream(here, sensors, order.seconds, say)
+        async with surroundings(order.virtual, order.adapters) as here:
+            sensors = [Heard(one) for one in here.wanted(order.wanted)]
+            statuses = await _stream(here, sensors, seconds, say)
             findings = {one.site: await _examine(here, one, say) for one in sensors}
             _, now_ns = here.clock()
     except RadioError as error:
@@ -83,7 +62,7 @@ async def check_all(order: CheckOrder, say: Say = lambda _: None) -> Report:
             computer=computer,
             to_do=(str(error), *(() if enough else computer[:1])),
         )
-    plan = _plan(order, adapters, sensors, statuses, now_ns)
+    plan = _plan(order, sensors, statuses, now_ns)
     reports = tuple(_report(one, statuses[one.site], *findings[one.site], plan) for one in sensors)
     missing = [f"{one.site}: {one.trouble}" for one in reports if not one.ready]
     return Report(
@@ -132,8 +111,7 @@ async def _examine(here: Surroundings, one: Heard, say: Say) -> tuple[tuple[Find
 
 
 def _plan(
-    order: CheckOrder,
-    adapters: Sequence[str],
+    order: Order,
     sensors: Sequence[Heard],
     statuses: dict[str, LinkStatus],
     now_ns: int,
@@ -145,8 +123,14 @@ def _plan(
         if model is not None:
             readings = () if percent is None else (Reading(now_ns, percent),)
             asked.append(Asked(one.site, model, one.wanted.fs_hz, one.wanted.adapter, readings))
-    end_ns = order.plan.utc_ns(now_ns, order.time_zone)
-    return plan_night(asked, adapters, now_ns=now_ns, end_ns=end_ns, time_zone=order.time_zone)
+    time_zone = zone_of(order)
+    end_ns = order.plan.utc_ns(now_ns, time_zone)
+    return plan_night(asked, order.adapters, now_ns=now_ns, end_ns=end_ns, time_zone=time_zone)
+
+
+def zone_of(order: Order) -> str:
+    """Return the time zone in which times are told."""
+    return order.time_zone or local_zone() or "UTC"
 
 
 def _report(

@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 
 from firmware_host import __version__
+from firmware_host.capture.asked import Virtual
 from firmware_host.capture.ble import Connection
 from firmware_host.capture.finding import SCAN_S, hear
 from firmware_host.capture.hearing import Seen
-from firmware_host.capture.surroundings import Virtual, surroundings
+from firmware_host.capture.surroundings import surroundings
 from firmware_host.capture.visit import Visit, visiting
 from firmware_host.errors import NotFoundError, RadioError, SensorError, StorageError
 from firmware_host.sensors import identify

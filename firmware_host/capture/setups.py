@@ -29,15 +29,11 @@ from firmware_host.errors import (
     TwitchmapError,
 )
 from firmware_host.recording.night import sync_folder, zone
-from firmware_host.sensors import model_named, models
+from firmware_host.sensors import model_named
 from firmware_host.sensors.protocol import Model
 
 SETUP_FILE = "setup.toml"
 LONGEST_H = 48.0
-ADDRESS = re.compile(
-    r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
-)
-"""Of a sensor; on macOS an identifier that the computer gives it."""
 
 
 class SetupSensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -211,25 +207,6 @@ def known_setup(directory: Path) -> Setup | None:
         return None
 
 
-def named_setup(
-    sensors: Sequence[tuple[str, str]], *, fs_hz: float | None = None, virtual: bool = False
-) -> Setup:
-    """Return a set-up of sensors that pairs of site and address, name or model stand for.
-
-    Raises
-    ------
-    BadValueError
-        If it could not be used: `check_setup`.
-    """
-    found = []
-    for site, who in sensors:
-        key = "address" if ADDRESS.fullmatch(who) else "model" if virtual or who in models() else "name"
-        found.append(SetupSensor(site=site, rate=fs_hz, **{key: who}))
-    setup = Setup(sensors=tuple(found), virtual=virtual)
-    check_setup(setup)
-    return setup
-
-
 def placed(sensors: Sequence[SetupSensor], placements: Mapping[str, str]) -> tuple[SetupSensor, ...]:
     """Return sensors with how they sit, in the user's words.
 
@@ -245,13 +222,6 @@ def placed(sensors: Sequence[SetupSensor], placements: Mapping[str, str]) -> tup
     return tuple(
         msgspec.structs.replace(one, placement=placements.get(one.site, one.placement)) for one in sensors
     )
-
-
-def planned_end(setup: Setup, until: str | None, hours: float | None) -> PlannedEnd:
-    """Return when a night ends: as it is asked for, else as the set-up has it; raises as `time_of_day`."""
-    if until is None and hours is None:
-        return setup.plan()
-    return PlannedEnd(None if until is None else time_of_day(until), hours)
 
 
 def renew_setup(

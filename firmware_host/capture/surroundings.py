@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
+from firmware_host.capture.asked import Virtual, World
 from firmware_host.capture.ble import Backend, Radio
 from firmware_host.capture.identity import Wanted
 from firmware_host.capture.permissions import radio_trouble
 from firmware_host.errors import RadioError
 from firmware_host.recording.writer import Clock, system_clock
-
-
-class World(Protocol):
-    """Virtual sensors that are played."""
-
-    @property
-    def backend(self) -> tuple[type, type]:
-        """Scanner and client class that bleak is told to use."""
-
-    @property
-    def sensors(self) -> Mapping[str, Any]:
-        """By site, each with its `address`, its `name`, and a `tap()`."""
-
-    def clock(self) -> tuple[int, int]:
-        """Return the world's monotonic clock and UTC, ns; those of the computer unless it is sped up."""
-
-
-Virtual = AbstractAsyncContextManager[World]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,18 @@ from firmware_host.cli._values import pair
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from firmware_host.capture.setups import Setup
     from firmware_host.simulation.virtual_radio import VirtualWorld
+
+
+def _time_of_day(text: str) -> time:
+    from firmware_host.capture.setups import time_of_day
+    from firmware_host.errors import BadValueError
+
+    try:
+        return time_of_day(text)
+    except BadValueError as error:
+        raise click.BadParameter(str(error)) from None
+
 
 sensor_option = click.option(
     "--sensor",
@@ -45,38 +56,16 @@ config_option = click.option(
     metavar="FILE.toml",
     help="A set-up kept in a file.",
 )
-until_option = click.option("--until", metavar="HH:MM", help="The night's planned end.")
+until_option = click.option(
+    "--until", type=_time_of_day, metavar="HH:MM", help="The night's planned end on the wall clock."
+)
 hours_option = click.option(
     "--hours", type=click.FloatRange(0, 48, min_open=True), metavar="H", help="The night's planned length."
 )
 
 
-def world_of(pairs: Sequence[tuple[str, str]], fs_hz: float | None = None) -> VirtualWorld | None:
-    """Return the world in which made-up sensors are played, None where there are none."""
-    if not pairs:
-        return None
+def world_of(pairs: Sequence[tuple[str, str]]) -> VirtualWorld:
+    """Return the world in which made-up sensors are played."""
     from firmware_host.simulation.virtual_radio import VirtualSensor, VirtualWorld
 
-    return VirtualWorld([VirtualSensor(site, model) for site, model in pairs], fs_hz=fs_hz)
-
-
-def setup_of(
-    directory: Path,
-    config: Path | None,
-    sensors: Sequence[tuple[str, str]],
-    virtual: Sequence[tuple[str, str]],
-    fs_hz: float | None,
-) -> Setup:
-    """Return the set-up that a command is about: what is named, else the file, else the folder's own."""
-    from firmware_host.capture.setups import load_setup, named_setup, read_setup
-
-    if sum(map(bool, (sensors, config, virtual))) > 1:
-        raise click.UsageError("Give one of --sensor, --config and --virtual.")
-    if sensors or virtual:
-        return named_setup(virtual or sensors, fs_hz=fs_hz, virtual=bool(virtual))
-    return read_setup(config) if config else load_setup(directory)
-
-
-def played(setup: Setup) -> VirtualWorld | None:
-    """Return the world in which a set-up's sensors are played, None where they are real."""
-    return world_of([(one.site, one.model) for one in setup.sensors] if setup.virtual else [])
+    return VirtualWorld([VirtualSensor(site, model) for site, model in pairs])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import time
 from pathlib import Path
 
 import click
@@ -12,12 +13,11 @@ from firmware_host.cli._sensors import (
     adapter_option,
     config_option,
     hours_option,
-    played,
     rate_option,
     sensor_option,
-    setup_of,
     until_option,
     virtual_option,
+    world_of,
 )
 from firmware_host.cli._terminal import json_option, note, show
 
@@ -30,6 +30,7 @@ from firmware_host.cli._terminal import json_option, note, show
 @rate_option
 @until_option
 @hours_option
+@click.option("--timezone", metavar="TZ", help="Time zone in which times are told; else the computer's.")
 @click.option(
     "--seconds",
     type=click.FloatRange(3, 600),
@@ -45,8 +46,9 @@ def command(
     virtual: tuple[tuple[str, str], ...],
     adapters: tuple[str, ...],
     rate: float | None,
-    until: str | None,
+    until: time | None,
     hours: float | None,
+    timezone: str | None,
     seconds: float,
     directory: Path,
     as_json: bool,
@@ -55,20 +57,25 @@ def command(
 
     Without options the sensors of the last set-up are checked. Exit code 0: all can start.
     """
-    from firmware_host.capture.preflight import CheckOrder, check
+    from firmware_host.capture.asked import order_for
+    from firmware_host.capture.preflight import check, zone_of
     from firmware_host.capture.report import report_text
-    from firmware_host.capture.setups import planned_end
 
-    setup = setup_of(directory, config, sensors, virtual, rate)
-    order = CheckOrder(
-        directory=directory,
-        setup=setup,
+    if sum(map(bool, (sensors, config, virtual))) > 1:
+        raise click.UsageError("Give one of --sensor, --config and --virtual.")
+    order = order_for(
+        directory,
+        virtual or sensors,
+        config=config,
+        virtual=world_of(virtual) if virtual else None,
+        play=world_of,
+        until=until,
+        hours=hours,
         adapters=adapters,
-        plan=planned_end(setup, until, hours),
-        seconds=seconds,
-        virtual=played(setup),
+        fs_hz=rate,
+        time_zone=timezone,
     )
-    report = check(order, note)
-    show(report, lambda: report_text(report, order.time_zone), as_json=as_json)
+    report = check(order, seconds, note)
+    show(report, lambda: report_text(report, zone_of(order)), as_json=as_json)
     if not report.ready:
         sys.exit(1)

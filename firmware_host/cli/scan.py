@@ -49,7 +49,7 @@ def command(
 
     if (raw is None) != (out is None):
         raise click.UsageError("--raw ADDRESS and --out FILE.json go together.")
-    world = world_of(virtual)
+    world = world_of(virtual) if virtual else None
     if raw is not None and out is not None:
         vectors = save_raw(raw, out, seconds=seconds, adapters=adapters, virtual=world)
         n = sum(vector.direction == "notify" for vector in vectors)

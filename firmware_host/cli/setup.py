@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import time
 from pathlib import Path
 
 import click
@@ -43,7 +44,7 @@ def command(
     placement: tuple[tuple[str, str], ...],
     participant: str | None,
     timezone: str | None,
-    until: str | None,
+    until: time | None,
     hours: float | None,
     adapters: tuple[str, ...],
     rate: float | None,
@@ -54,8 +55,9 @@ def command(
 
     Without any SITE they are asked for. A sensor that is named with --sensor needs no tap.
     """
+    from firmware_host.capture.asked import wanted_sensors
     from firmware_host.capture.placing import PlacingOrder, place_sensors
-    from firmware_host.capture.setups import named_setup, placed, renew_setup
+    from firmware_host.capture.setups import placed, renew_setup
 
     if virtual and (sites or sensors or adapters):
         raise click.UsageError("--virtual plays made-up sensors: leave out SITE, --sensor and --adapter.")
@@ -65,10 +67,10 @@ def command(
         sites = tuple(click.prompt("Places, as left_calf right_calf", err=True).split())
     order = PlacingOrder(
         sites=sites or tuple(site for site, _ in virtual),
-        named=named_setup(sensors).wanted() if sensors else (),
+        named=wanted_sensors(sensors),
         adapters=adapters,
         fs_hz=rate,
-        virtual=world_of(virtual),
+        virtual=world_of(virtual) if virtual else None,
     )
     found = place_sensors(order, note)
     texts = once(placement)
@@ -79,7 +81,7 @@ def command(
         placed(found, texts),
         participant=participant,
         time_zone=timezone,
-        until=until,
+        until=None if until is None else f"{until:%H:%M}",
         hours=hours,
         virtual=bool(virtual),
     )

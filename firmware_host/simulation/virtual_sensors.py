@@ -29,7 +29,6 @@ STAMPS_ERROR = (-50e-6, 50e-6)
 BUFFER = 256
 """Notifications that wait in a sensor; what comes then is lost."""
 BOOT_S = 0.5
-TAPS_AFTER_S = (0.2, 0.65, 1.1)
 STARTS_S = 0.25
 """From the command to the first sample, where time counts."""
 SHORTEST_FRAME = 6
@@ -142,11 +141,6 @@ class PlayedSensor:
     def truth(self) -> Table:
         """Return every twitch under it (`TRUTH_COLUMNS`), in seconds since the world began."""
         return self.chip.truth()
-
-    def tap(self) -> None:
-        """Be tapped three times with a fingertip, as `setup` asks for."""
-        now_s = self._clock.now_s()
-        self.chip.taps_s += [now_s + after_s for after_s in TAPS_AFTER_S]
 
     # Faults.
 
