@@ -16,6 +16,8 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from firmware_host.errors import SensorError
+
 Counts = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 
 BATTERY_SERVICE = "0000180f-0000-1000-8000-00805f9b34fb"
@@ -88,6 +90,10 @@ Script = Generator[Step, bytes, None]
 
 class NoAnswerError(Exception):
     """Thrown into a script whose `Await` did not come true in time; a driver may catch it."""
+
+
+class MissingPartError(SensorError):
+    """Thrown into a script that subscribes to or writes what the sensor has not; a driver may catch it."""
 
 
 # What a sensor's notifications say.

@@ -110,8 +110,10 @@ def log_uniform(rng: np.random.Generator, limits: Range, n: int) -> Floats:
 
 def add_pulses(acc_g: Signal, at: Floats, gain: Floats, shape: Floats, along: Floats) -> None:
     """Add a shape (at `PHASES` times the sampling rate) along a direction at fractional sample numbers."""
-    first, phase = np.divmod(-np.rint(at * PHASES).astype(np.int64), PHASES)
     table = np.pad(shape, (0, -len(shape) % PHASES)).reshape(-1, PHASES).T.astype(np.float32)
+    near = (at > -table.shape[1] - 1) & (at < len(acc_g) + 1)  # of a whole night, where only a minute is made
+    at, gain = at[near], gain[near]
+    first, phase = np.divmod(-np.rint(at * PHASES).astype(np.int64), PHASES)
     for start in range(0, len(at), 1 << 13):
         some = slice(start, start + (1 << 13))
         index = -first[some, None] + np.arange(table.shape[1])
@@ -138,6 +140,8 @@ def add_twitches(acc_g: Signal, grid: Grid, firings: Firings, units: tuple[Unit,
     """Add every firing of a site's units to its signal."""
     for number, unit in enumerate(units):
         own = firings.unit == number
+        if not own.any():
+            continue
         at = grid.index(firings.start_s[own])
         add_pulses(acc_g, at, firings.gain[own], as_sampled(unit.shape_g, grid.fs_hz), unit.direction)
 

@@ -5,7 +5,7 @@ Densities are those of science papers' and makers' tables; they differ between t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -179,6 +179,14 @@ def grid_of(specimen: Specimen, start_s: float, end_s: float) -> DriftingGrid:
     knot_s = np.concatenate([[start_s - 3600], knot_s, [knot_s[-1] + 3600]])
     knot_index = np.concatenate([[-3600 * at_hz[0]], knot_index, [knot_index[-1] + 3600 * at_hz[-1]]])
     return DriftingGrid(start_s, fs_hz, n, knot_s, knot_index)
+
+
+def part_of(grid: Grid, window: slice) -> Grid:
+    """Return the grid of some of the samples."""
+    start_s, n = float(grid.time_s(float(window.start))), window.stop - window.start
+    if isinstance(grid, DriftingGrid):
+        return replace(grid, start_s=start_s, n=n, knot_index=grid.knot_index - window.start)
+    return replace(grid, start_s=start_s, n=n)
 
 
 def add_noise_of(rng: np.random.Generator, acc_g: Signal, grid: Grid, specimen: Specimen) -> None:

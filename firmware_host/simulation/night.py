@@ -154,14 +154,14 @@ def _draw_sensor(
     spec: NightSpec, night: Draft, events: Sequence[Happening], index: int, rate_per_min: float
 ) -> _Sensor:
     site = spec.sites[index]
-    for_chip, for_link, _, _, for_gravity, for_noise, _ = _streams(spec, site)
+    for_chip, for_link, _, _, for_gravity, for_noise, _ = streams(spec, site)
     chip = chip_named(spec.chips[index] if spec.chips else str(for_chip.choice(list(CHIPS))))
     specimen = draw_specimen(for_chip, chip, spec.fs_hz, spec.hours)
     own = [event for event in events if event.size_mg[index] > 0]
     fate = _fate(for_link, spec, own, index)
     grid = grid_of(specimen, fate.connections[0].start_s, spec.hours * 3600)
     off_s = [(event.start_s, event.end_s) for event in own if event.wear != "worn"]
-    units, firings = _twitching(spec, site, rate_per_min)
+    units, firings = twitching(spec, site, rate_per_min)
     for span in off_s:
         firings = without(firings, span)
     turns = [(event.start_s, event.end_s, event.turn_degrees) for event in own if event.turn_degrees]
@@ -184,20 +184,20 @@ def _draw_sensor(
     return _Sensor(info, counts_of(canvas.acc_g, specimen), fate, truth, arrived)
 
 
-def _streams(spec: NightSpec, site: str) -> list[np.random.Generator]:
+def streams(spec: NightSpec, site: str) -> list[np.random.Generator]:
     """Return a generator for each thing drawn, so that none depends on the rate or on another's count."""
     seeds = np.random.SeedSequence([spec.seed, 3, zlib.crc32(site.encode())]).spawn(7)
     return [np.random.default_rng(seed) for seed in seeds]
 
 
-def _twitching(spec: NightSpec, site: str, rate_per_min: float) -> tuple[tuple[Unit, ...], Firings]:
+def twitching(spec: NightSpec, site: str, rate_per_min: float) -> tuple[tuple[Unit, ...], Firings]:
     """Return the units under a sensor and when they fire: a share with those of its muscle's first sensor."""
-    _, _, for_units, for_firings, _, _, for_shared = _streams(spec, site)
+    _, _, for_units, for_firings, _, _, for_shared = streams(spec, site)
     units = draw_units(for_units, spec.parameters, spec.shapes or tuple(SHAPES))
     firings = draw_firings(for_firings, spec.parameters, units, rate_per_min, spec.hours)
     muscle = body.site(site).base
     if site != muscle:
-        _, others = _twitching(spec, muscle, rate_per_min)
+        _, others = twitching(spec, muscle, rate_per_min)
         firings = with_shared(for_shared, spec.parameters, firings, others, units)
     return units, firings
 

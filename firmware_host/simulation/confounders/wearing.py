@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from firmware_host.simulation.bodies import Grid, gravity, log_uniform
-from firmware_host.simulation.chips import DriftingGrid
+from firmware_host.simulation.bodies import gravity, log_uniform
+from firmware_host.simulation.chips import part_of
 from firmware_host.simulation.happenings import (
     LARGE_MOVES,
     Canvas,
@@ -163,16 +163,9 @@ def _lay_aside(canvas: Canvas, event: Happening, size_mg: float, elsewhere: Canv
     here += elsewhere.acc_g * share[:, None]
 
 
-def _part_of(grid: Grid, window: slice) -> Grid:
-    start_s, n = float(grid.time_s(float(window.start))), window.stop - window.start
-    if isinstance(grid, DriftingGrid):
-        return replace(grid, start_s=start_s, n=n, knot_index=grid.knot_index - window.start)
-    return replace(grid, start_s=start_s, n=n)
-
-
 def _place(canvas: Canvas, event: Happening, at_rest: Floats) -> Canvas:
     """Return an empty canvas for the time of an event, with gravity along a vector (3,)."""
-    grid = _part_of(canvas.grid, canvas.grid.window(event.start_s, event.end_s))
+    grid = part_of(canvas.grid, canvas.grid.window(event.start_s, event.end_s))
     acc_g = np.repeat(at_rest[None].astype(np.float32), grid.n, axis=0)
     return replace(canvas, acc_g=acc_g, grid=grid)
 

@@ -1,0 +1,114 @@
+"""A driver and a peripheral that talk without a radio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from firmware_host.sensors import model_named
+from firmware_host.sensors.protocol import (
+    Await,
+    Batch,
+    Counts,
+    Driver,
+    NoAnswerError,
+    Notify,
+    Pause,
+    Peripheral,
+    Read,
+    Received,
+    Script,
+    Subscribe,
+    Write,
+)
+
+
+@dataclass
+class Talk:
+    """One connection: scripts are run, samples played, and everything written and received is kept."""
+
+    driver: Driver
+    peripheral: Peripheral
+    written: list[bytes] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
+    sent: list[Counts] = field(default_factory=list)
+    subscribed: set[str] = field(default_factory=set)
+    now_ns: int = 1_000_000_000
+    seed: int = 1
+    rate_error: float = 0.0
+    """Of the sensor's true rate."""
+
+    def deliver(self, notes: list[Notify]) -> None:
+        """Hand over what is subscribed to."""
+        for note in notes:
+            assert len(note.data) <= self.peripheral.payload
+            if note.characteristic in self.subscribed:
+                self.received.extend(self.driver.receive(note.characteristic, note.data))
+
+    def run(self, script: Script) -> None:
+        """Carry out a script; while it waits, the sensor streams if it is to."""
+        try:
+            step = next(script)
+            while True:
+                answer = b""
+                try:
+                    match step:
+                        case Subscribe(characteristic):
+                            self.subscribed.add(characteristic)
+                        case Read(characteristic):
+                            answer = self.peripheral.read(characteristic)
+                        case Write(characteristic, data):
+                            self.written.append(data)
+                            self.deliver(self.peripheral.written(characteristic, data))
+                        case Pause(seconds):
+                            self.stream(seconds)
+                        case Await():
+                            self._await(step)
+                except NoAnswerError as error:
+                    step = script.throw(error)
+                else:
+                    step = script.send(answer)
+        except StopIteration:
+            return
+
+    def _await(self, step: Await) -> None:
+        for _ in range(20):
+            if step.done():
+                return
+            self.stream(step.within_s / 20)
+        if not step.done():
+            raise NoAnswerError(step.what)
+
+    def stream(self, seconds: float, samples: Counts | None = None) -> None:
+        """Play seconds of samples, five at a time."""
+        fs_hz = self.peripheral.fs_hz
+        n = round(seconds * fs_hz) if samples is None else len(samples)
+        if samples is None:
+            self.seed += 1
+            noise = np.random.default_rng(self.seed).normal(0, 300, (n, 3))
+            samples = (noise + np.array([0, 0, 1000])).astype(np.int16)
+            if self.peripheral.sample_type == "float32":
+                samples = (samples * 0.01).astype(np.float32)
+        for k in range(0, n, 5):
+            part = samples[k : k + 5]
+            self.now_ns += round(len(part) * 1e9 / (fs_hz * (1 + self.rate_error)))
+            if self.peripheral.streaming:
+                self.sent.append(part)
+                self.deliver(self.peripheral.send(part, self.now_ns))
+
+    @property
+    def batches(self) -> list[Batch]:
+        """The batches received."""
+        return [item for item in self.received if isinstance(item, Batch)]
+
+    @property
+    def counts(self) -> Counts:
+        """All samples received."""
+        return np.concatenate([batch.counts for batch in self.batches])
+
+
+def connect(name: str, fs_hz: float | None = None, peripheral: Peripheral | None = None) -> Talk:
+    """Return a connection to a sensor of a model, not yet started."""
+    model = model_named(name)
+    return Talk(model.driver(model, fs_hz), peripheral or model.peripheral(model))
