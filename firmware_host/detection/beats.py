@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import sub
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft, ndimage
 
 from firmware_host.detection.candidates import cell_means, norm_squared
-from firmware_host.detection.signals import Bool, Float32, Float64
+from firmware_host.detection.signals import Bool, Float32, Float64, largest_within, spectra
 
 PERIOD_S = (0.45, 1.7)
 """35 to 133 beats a minute."""
@@ -110,7 +109,7 @@ def follow(band_mg: Float32, period: Float64, fs_hz: float) -> Beats:
         return none
     lags = np.arange(-before, after)
     size = fft.next_fast_len(band_mg.shape[1] + len(lags), real=True)
-    spectrum = fft.rfft(band_mg, size)
+    spectrum = spectra(band_mg, size)
     energy = ndimage.uniform_filter1d(power, len(lags), mode="constant") * len(lags)
     energy = np.roll(energy, before - len(lags) // 2)
     for step in range(PASSES):
@@ -152,6 +151,8 @@ def _seed(
         own = total[at + after] - total[at - before]
         likes = []
         for middle in (at - t, at + t):
+            if likes and likes[0] + 1.001 <= best:  # no correlation exceeds 1 but for rounding
+                break
             search = round(SEARCH * t)
             low, high = middle - search - before, middle + search - before + 1
             part = band_mg[:, low : high + size - 1]
@@ -172,7 +173,7 @@ def _likeness(
     the band-pass over `size` samples, `energy` that of what the template would cover.
     """
     n, length = len(energy), template.shape[1]
-    product = np.einsum("af,af->f", spectrum, fft.rfft(template, size).conj())
+    product = np.einsum("af,af->f", spectrum, spectra(template, size).conj())
     dot = np.zeros(n, np.float32)
     dot[before : n - length + before] = fft.irfft(product, size)[: n - length]
     total = float(np.vdot(template, template))
@@ -181,39 +182,35 @@ def _likeness(
 
 def _chain(like: Float32, period: Float64, fs_hz: float) -> Int64:
     """Return the likeliest beats: maxima of likeness whose distances fit the period (dynamic programming)."""
-    reach = round(APART_S * fs_hz)
-    top = (like == ndimage.maximum_filter1d(like, 2 * reach + 1)) & (like > LIKE)
-    at = np.flatnonzero(top)
+    at = np.flatnonzero((like == largest_within(like, round(APART_S * fs_hz))) & (like > LIKE))
     if len(at) < 2:
         return at
     first = np.searchsorted(at, at - SKIP_S * fs_hz)
     each = np.arange(len(at))
     # All pairs of a maximum and one not long before it.
-    later = np.repeat(each, each - first)
-    start = np.concatenate([[0], np.cumsum(each - first)])
-    earlier = np.arange(len(later)) - start[later] + first[later]
+    count = each - first
+    stop = np.cumsum(count)
+    earlier = np.arange(stop[-1]) + np.repeat(each - stop, count)
     # One sample more each, so that no lag is without a logarithm.
-    stray = np.log((at[later] - at[earlier] + 1) / (np.round(period[at]) + 1)[later])
+    stray = np.log((np.repeat(at + 1, count) - at[earlier]) / np.repeat(np.round(period[at]) + 1, count))
     price = STRAY * stray * stray
-    price[stray > 0.0] = np.minimum(price[stray > 0.0], SKIP)
+    np.minimum(price, SKIP, out=price, where=stray > 0.0)
     # A few predecessors each: plain numbers are quicker here than arrays.
-    place, score, link = at.tolist(), like[at].tolist(), [-1] * len(at)
-    costs, begin, oldest = price.tolist(), start.tolist(), first.tolist()
+    score, link, costs = like[at].tolist(), [-1] * len(at), iter(price.tolist())
     far, far_score, done = -1, AGAIN, 0
-    for j, i in enumerate(oldest):
-        for long_ago in range(done, i):
-            if score[long_ago] > far_score:
-                far, far_score = long_ago, score[long_ago]
-        done = max(done, i)
+    for j, i in enumerate(first.tolist()):
+        while done < i:
+            if score[done] > far_score:
+                far, far_score = done, score[done]
+            done += 1
         best, chosen = far_score - AGAIN, far
-        if i < j:
-            gains = list(map(sub, score[i:j], costs[begin[j] : begin[j + 1]]))
-            most = max(gains)
-            if most > best:
-                best, chosen = most, i + gains.index(most)
+        for k in range(i, j):
+            gain = score[k] - next(costs)
+            if gain > best:
+                best, chosen = gain, k
         score[j], link[j] = score[j] + best, chosen
     j, chain = int(np.argmax(score)), []
     while j >= 0:
-        chain.append(place[j])
+        chain.append(j)
         j = link[j]
-    return np.array(chain[::-1], np.int64)
+    return np.asarray(at[chain[::-1]])

@@ -300,6 +300,28 @@ class BlockFilter:
         return block
 
 
+def spectra(rows: Float32, size: int) -> npt.NDArray[np.complex64]:
+    """Return the transforms of (k, n) real rows, filled up with zeros to `size` samples.
+
+    Transforms run four at a time: empty rows to the next four cost less than the odd ones alone.
+    """
+    filled = np.zeros((-(-len(rows) // 4) * 4, rows.shape[1]), np.float32)
+    filled[: len(rows)] = rows
+    return np.asarray(fft.rfft(filled, size)[: len(rows)])
+
+
+def largest_within(values: Float32, reach: int) -> Float32:
+    """Return (n,) the largest value up to `reach` samples before and after each."""
+    count, size, span = len(values), 2 * reach + 1, 1
+    out = np.full(count + 2 * reach, -np.inf, np.float32)
+    out[reach : reach + count] = values
+    # Windows of twice the length are made of two that overlap or touch: far fewer steps than samples.
+    while 2 * span <= size:
+        out = np.maximum(out[:-span], out[span:])
+        span *= 2
+    return np.asarray(np.maximum(out[:count], out[size - span :]))
+
+
 def _low_spectrum(samples: Float32, turn: npt.NDArray[np.complex64]) -> npt.NDArray[np.complex64]:
     """Return the transform of (3, n) real samples up to the Nyquist rate of every k-th of them.
 
