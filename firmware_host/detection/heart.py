@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from firmware_host.detection.beats import LEAST_BEATS, NEIGHBOURS, Beats, Int64, follow, local_period
 from firmware_host.detection.candidates import norm_squared
-from firmware_host.detection.signals import CELL_S, Bool, Float32, Float64
+from firmware_host.detection.signals import CELL_S, Bool, Float32, Float64, windows_at
 from firmware_host.twitches import Column, Table, dtype_of
 
 HEART_COLUMNS: tuple[Column, ...] = (
@@ -88,10 +88,9 @@ def measure(
     """
     rows = np.zeros(len(at), HEART_DTYPE)
     core = round(CORE_S * fs_hz)
-    offset = np.arange(-core, core + 1)
-    near = np.clip(at[:, None] + offset, 0, band_mg.shape[1] - 1)
-    energy = norm_squared(band_mg[:, near].transpose(1, 0, 2)).sum(axis=1)
-    noise = 3 * floor * len(offset)
+    size = 2 * core + 1
+    energy = norm_squared(windows_at(band_mg, at - core, size).transpose(1, 0, 2)).sum(axis=1)
+    noise = 3 * floor * size
     rows["heart_left"] = rows["heart_twin_left"] = 1.0
     rows["heart_left_d"] = _d(energy - noise, density, fs_hz)
     rows["heart_stand"] = rows["heart_stand_high"] = rows["heart_swerve"] = np.sqrt(energy / noise)

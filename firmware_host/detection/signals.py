@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
 from scipy import fft, signal
 
 from firmware_host.errors import BadValueError
@@ -298,6 +299,17 @@ class BlockFilter:
         self._filled = keep
         self._start += plan.hop * q
         return block
+
+
+def windows_at(rows: Float32, first: npt.NDArray[np.int64], size: int) -> Float32:
+    """Return (axes, k, size): `size` samples of (axes, n) from some places on; those at the ends go on."""
+    last = rows.shape[1] - size
+    if last < 0 or np.any((first < 0) | (first > last)):
+        return np.asarray(rows[:, np.clip(first[:, None] + np.arange(size), 0, rows.shape[1] - 1)])
+    # Rows of neighbours are copied much faster than single samples.
+    return np.asarray(
+        as_strided(rows, (len(rows), last + 1, size), (*rows.strides, rows.strides[1]))[:, first]
+    )
 
 
 def spectra(rows: Float32, size: int) -> npt.NDArray[np.complex64]:
