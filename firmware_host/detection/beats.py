@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft, ndimage
 
 from firmware_host.detection.candidates import cell_means, norm_squared
-from firmware_host.detection.signals import Bool, Float32, Float64, largest_within, spectra
+from firmware_host.detection.signals import Bool, Float32, Float64, largest_within, spectra, windows_at
 
 PERIOD_S = (0.45, 1.7)
 """35 to 133 beats a minute."""
@@ -107,11 +107,11 @@ def follow(band_mg: Float32, period: Float64, fs_hz: float) -> Beats:
     none = Beats(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
     if template is None:
         return none
-    lags = np.arange(-before, after)
-    size = fft.next_fast_len(band_mg.shape[1] + len(lags), real=True)
+    length = before + after
+    size = fft.next_fast_len(band_mg.shape[1] + length, real=True)
     spectrum = spectra(band_mg, size)
-    energy = ndimage.uniform_filter1d(power, len(lags), mode="constant") * len(lags)
-    energy = np.roll(energy, before - len(lags) // 2)
+    energy = ndimage.uniform_filter1d(power, length, mode="constant") * length
+    energy = np.roll(energy, before - length // 2)
     for step in range(PASSES):
         like = _likeness(spectrum, energy, size, template, before)
         at = _chain(like, period, fs_hz)
@@ -125,7 +125,7 @@ def follow(band_mg: Float32, period: Float64, fs_hz: float) -> Beats:
             break
         period = np.interp(np.arange(len(period)), at[1:] - every / 2, smooth)
         good = at[like[at] >= np.median(like[at])]
-        template = band_mg[:, good[:, None] + lags].mean(axis=1)
+        template = windows_at(band_mg, good - before, length).mean(axis=1)
     stray = np.abs(np.diff(at, prepend=at[0] - every[0]) / period[at] - 1.0)
     steady = np.exp(-((ndimage.median_filter(stray, NEIGHBOURS, mode="nearest") / UNSTEADY) ** 2))
     typical = ndimage.median_filter(like[at], NEIGHBOURS, mode="nearest")

@@ -293,6 +293,7 @@ def _one_a_burst(
     for i in np.argsort(-score, kind="stable").tolist():
         if not free[i]:
             continue
+        free[i] = False
         kept.append(i)
         members = [i]
         for m in members:
@@ -305,8 +306,7 @@ def _one_a_burst(
                     free[j] = False
                 elif abs(at[j] - at[i]) < merge:
                     free[j] = False
-                    if j != i:
-                        members.append(j)
+                    members.append(j)
         # The swings of a slow burst are themselves so far apart and so high.
         if len(members) > 1 and not swings_on[i]:
             high = COMPLEX_SHARE * height[i]
@@ -336,5 +336,5 @@ def _hidden(
     x, y, z = (axis[own[maybe]] * axis[other[maybe]] for axis in swing.T.astype(float))
     lobe[maybe] = x + y + z < OPPOSED_COSINE
     # Two that a third takes in are no farther apart than this.
-    asked = np.flatnonzero(lobe | (np.abs(lag) < near))
+    asked = np.flatnonzero((lobe | (np.abs(lag) < near)) & (own != other))
     return np.searchsorted(own[asked], np.arange(len(place) + 1)), other[asked], lobe[asked]

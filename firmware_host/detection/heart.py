@@ -8,8 +8,12 @@ the beat, and beats as large as twitches do not. A unit that fires often, but at
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
 from scipy import ndimage
 
 from firmware_host.detection.beats import LEAST_BEATS, NEIGHBOURS, Beats, Int64, follow, local_period
@@ -125,10 +129,9 @@ def _compare(
     every = float(np.median(np.diff(beats.at)))
     after = round(min(1.4 * every, 1.9 * fs_hz)) - before + 2 * edge
     place, trust, like = beats.at, beats.trust, beats.like
-    padded = np.pad(band_mg, ((0, 0), (before, after)))
-    windows = sliding_window_view(padded, before + after, axis=1)
-    cycles = np.stack([axis[place] for axis in windows], axis=1)
-    gone = np.concatenate([[0], np.cumsum(np.pad(~there, (before, after), constant_values=True))])
+    padded = _widened(band_mg, before, after)
+    cycles = np.ascontiguousarray(windows_at(padded, place, before + after).transpose(1, 0, 2))
+    gone = np.concatenate([[0], np.cumsum(~_widened(there, before, after))])
     whole = gone[place + before + after] - gone[place] < edge
     if whole.sum() < LEAST_BEATS:
         return
@@ -189,7 +192,7 @@ def _twins(padded: Float32, place: Int64, beat: Int64, at: Int64, fs_hz: float) 
     fs_hz : float
     """
     reach, size = round(TWINS_REACH_S * fs_hz), TWINS // 2
-    padded = np.pad(padded, ((0, 0), (reach, reach)))
+    padded = _widened(padded, reach, reach)
     offset = np.round(TWIN_AT_S * fs_hz).astype(int)
     lags = np.unique(np.round(TWIN_LAGS_S * fs_hz).astype(int))
     own = padded[:, at[:, None] + reach + offset].transpose(1, 2, 0)
@@ -207,10 +210,11 @@ def _twins(padded: Float32, place: Int64, beat: Int64, at: Int64, fs_hz: float) 
         count[..., lag][columns] = 1.0
     dot = cut @ laid.reshape(len(at), -1, len(lags))
     energy = np.maximum(np.einsum("koa,koa->k", own, own), 1e-9)[:, None, None]
-    power = np.maximum((cut * cut) @ count.reshape(-1, len(lags)), 1e-6 * energy)
-    like = np.where(known, (dot / np.sqrt(power * energy)).max(axis=2), -1.0)
+    cut *= cut
+    power = np.maximum(cut @ count.reshape(-1, len(lags)), 1e-6 * energy)
+    like = np.where(known, _of_lags(np.maximum, dot / np.sqrt(power * energy)), -1.0)
     gain = np.clip(dot / power, *TWIN_GAIN)
-    left = (1.0 - (2 * gain * dot - gain * gain * power) / energy).min(axis=2)
+    left = _of_lags(np.minimum, 1.0 - (2 * gain * dot - gain * gain * power) / energy)
     left = np.where(known, np.minimum(left, 3.0), 3.0)
     like, left = np.sort(like, axis=1), np.sort(left, axis=1)
     middle = 2 * size - (known.sum(axis=1) + 1) // 2
@@ -224,18 +228,39 @@ def _twins(padded: Float32, place: Int64, beat: Int64, at: Int64, fs_hz: float) 
 def _samples_at(band_mg: Float32, first: Int64, count: int) -> Float32:
     """Return (..., count * 3): the samples from some places on, axis by axis of each."""
     # Rows of neighbours are copied much faster than single samples.
-    windows = sliding_window_view(np.ascontiguousarray(band_mg.T).reshape(-1), 3 * count)
-    return np.asarray(windows[3 * first])
+    flat = np.ascontiguousarray(band_mg.T).reshape(-1)
+    return np.asarray(as_strided(flat, (len(flat) - 3 * count + 1, 3 * count), 2 * flat.strides)[3 * first])
+
+
+def _of_lags(choose: np.ufunc, values: Float32) -> Float32:
+    """Return the largest or smallest over the last axis, too short for numpy to be quick along it."""
+    out = values[..., 0]
+    for lag in range(1, values.shape[-1]):
+        out = choose(out, values[..., lag])
+    return out
+
+
+def _widened(values: npt.NDArray[Any], before: int, after: int) -> npt.NDArray[Any]:
+    """Return (..., before + samples + after): zeros, or False, around what there is."""
+    count = values.shape[-1]
+    out = np.zeros((*values.shape[:-1], before + count + after), values.dtype)
+    out[..., before : before + count] = values
+    return out
 
 
 def _largest(gram: Float32, count: int) -> tuple[Float64, Float64]:
     """Return the largest eigenvalues and their vectors, near enough, in a small share of the time of all."""
     exact = gram.astype(float)
-    basis = np.random.default_rng(1).standard_normal((len(gram), count))
+    basis = _any_basis(len(gram), count)
     for _ in range(4):
         basis, _triangle = np.linalg.qr(exact @ basis)
     values, turn = np.linalg.eigh(basis.T @ exact @ basis)
     return values, basis @ turn
+
+
+@lru_cache(maxsize=256)
+def _any_basis(size: int, count: int) -> Float64:
+    return np.random.default_rng(1).standard_normal((size, count))
 
 
 def _predict(cycles: Float32, time_s: Float64, like: Float64) -> tuple[Float32, Float32]:
