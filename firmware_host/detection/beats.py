@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft, ndimage
 
 from firmware_host.detection.candidates import cell_means, norm_squared
@@ -66,7 +65,7 @@ def local_period(band_mg: Float32, usable: Bool, cell: int, fs_hz: float) -> tup
     there = usable.repeat(cell)[: count * q : q].astype(np.float32)
     length, step = min(round(WINDOW_S * rate), count), round(STEP_S * rate)
     starts = np.arange(0, count - length + 1, step)
-    values, mask = (sliding_window_view(x, length)[::step] for x in (envelope, there))
+    values, mask = windows_at(np.stack([envelope, there]), starts, length)
     limit = CLIP * np.partition(values, length // 2, axis=1)[:, length // 2, None]
     values = np.minimum(values, limit)
     known = np.maximum(mask.sum(axis=1, keepdims=True), 1.0)
@@ -74,7 +73,7 @@ def local_period(band_mg: Float32, usable: Bool, cell: int, fs_hz: float) -> tup
     first, last = round(PERIOD_S[0] * rate), round(PERIOD_S[1] * rate)
     both = np.float32(length) - np.arange(first, last + 1, dtype=np.float32)
     if not usable.all():
-        both = np.maximum(_lagged(mask, last)[:, first : last + 1], 0.3 * length)
+        both = np.maximum(_overlaps(mask, last)[:, first : last + 1], 0.3 * length)
     product = _lagged(values, last)
     like = product[:, first : last + 1] / (both * np.maximum(product[:, :1] / known, 1e-12))
     each = np.arange(len(starts))
@@ -94,6 +93,16 @@ def _lagged(values: Float32, last: int) -> Float32:
     """Return the sums of products of each row with itself a lag later, up to the last one asked for."""
     size = fft.next_fast_len(values.shape[1] + last, real=True)
     return np.asarray(fft.irfft(np.abs(fft.rfft(values, size, axis=1)) ** 2, size, axis=1))
+
+
+def _overlaps(mask: Float32, last: int) -> Float32:
+    """Return `_lagged` of windows of ones and zeros; nearly all of them are whole, and those are alike."""
+    part = np.flatnonzero(~mask.all(axis=1))
+    whole = _lagged(np.ones((1, mask.shape[1]), np.float32), last)
+    out = whole.repeat(len(mask), axis=0)
+    if len(part):
+        out[part] = _lagged(mask[part], last)
+    return out
 
 
 def follow(band_mg: Float32, period: Float64, fs_hz: float) -> Beats:

@@ -210,7 +210,8 @@ class SiteDetector:
             )
         )
         wide = ring.cells(start - MARGIN, stop + MARGIN)
-        asked = np.pad(kind[here] == Kind.VALID, MARGIN)
+        asked = np.zeros(wide.stop - wide.start, bool)
+        asked[MARGIN:-MARGIN] = kind[here] == Kind.VALID
         if not asked.any():
             return
         samples = slice(wide.start * plan.cell, wide.stop * plan.cell)

@@ -304,7 +304,8 @@ class BlockFilter:
 def windows_at(rows: Float32, first: npt.NDArray[np.int64], size: int) -> Float32:
     """Return (axes, k, size): `size` samples of (axes, n) from some places on; those at the ends go on."""
     last = rows.shape[1] - size
-    if last < 0 or np.any((first < 0) | (first > last)):
+    # One alone is laid out by axis last: products of a single row would else be rounded in another way.
+    if len(first) < 2 or last < 0 or np.any((first < 0) | (first > last)):
         return np.asarray(rows[:, np.clip(first[:, None] + np.arange(size), 0, rows.shape[1] - 1)])
     # Rows of neighbours are copied much faster than single samples.
     return np.asarray(
@@ -366,5 +367,8 @@ def _bridge(samples: Float32, missing: Bool, held_from: float) -> None:
     one, two = there[np.maximum(after - 1, 0)], there[np.minimum(after, len(there) - 1)]
     nearest = np.where(gone - one < two - gone, one, two)
     held = two - one >= held_from
+    length, since = np.maximum(two - one, 1), gone - one
     for axis in samples:
-        axis[gone] = np.where(held, axis[nearest], np.interp(gone, there, axis[there]))
+        start = axis[one].astype(float)
+        line = (axis[two] - start) / length * since + start
+        axis[gone] = np.where(held, axis[nearest], line)
