@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
 from scipy import fft, ndimage
 
 from firmware_host.detection.candidates import cell_means, norm_squared
@@ -92,7 +94,7 @@ def local_period(band_mg: Float32, usable: Bool, cell: int, fs_hz: float) -> tup
 def _lagged(values: Float32, last: int) -> Float32:
     """Return the sums of products of each row with itself a lag later, up to the last one asked for."""
     size = fft.next_fast_len(values.shape[1] + last, real=True)
-    return np.asarray(fft.irfft(np.abs(fft.rfft(values, size, axis=1)) ** 2, size, axis=1))
+    return np.asarray(fft.irfft(np.abs(spectra(values, size)) ** 2, size, axis=1))
 
 
 def _overlaps(mask: Float32, last: int) -> Float32:
@@ -129,16 +131,24 @@ def follow(band_mg: Float32, period: Float64, fs_hz: float) -> Beats:
         every, here = np.diff(at).astype(float), period[at[1:]]
         # A missing beat, or a gap, says nothing of the period.
         every = np.where(np.abs(np.log(every / here)) < STRAYED, every, here)
-        smooth = ndimage.median_filter(every, 5, mode="nearest")
+        smooth = middle_near(every, 5)
         if step == PASSES - 1:
             break
         period = np.interp(np.arange(len(period)), at[1:] - every / 2, smooth)
         good = at[like[at] >= np.median(like[at])]
         template = windows_at(band_mg, good - before, length).mean(axis=1)
     stray = np.abs(np.diff(at, prepend=at[0] - every[0]) / period[at] - 1.0)
-    steady = np.exp(-((ndimage.median_filter(stray, NEIGHBOURS, mode="nearest") / UNSTEADY) ** 2))
-    typical = ndimage.median_filter(like[at], NEIGHBOURS, mode="nearest")
+    steady = np.exp(-((middle_near(stray, NEIGHBOURS) / UNSTEADY) ** 2))
+    typical = middle_near(like[at], NEIGHBOURS)
     return Beats(at, like[at].astype(float), steady * np.maximum(typical, 0.0))
+
+
+def middle_near(values: npt.NDArray[np.floating[Any]], count: int) -> npt.NDArray[np.floating[Any]]:
+    """Return the median of each value and its neighbours, `count` (odd) in all; those at the ends go on."""
+    half = count // 2
+    longer = np.concatenate([values[:1].repeat(half), values, values[-1:].repeat(half)])
+    near = as_strided(longer, (len(values), count), 2 * longer.strides)
+    return np.asarray(np.sort(near, axis=1)[:, half])
 
 
 def _seed(
@@ -158,7 +168,7 @@ def _seed(
             continue
         burst = band_mg[:, at - before : at + after]
         own = total[at + after] - total[at - before]
-        likes = []
+        likes: list[float] = []
         for middle in (at - t, at + t):
             if likes and likes[0] + 1.001 <= best:  # no correlation exceeds 1 but for rounding
                 break

@@ -16,7 +16,15 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import as_strided
 from scipy import ndimage
 
-from firmware_host.detection.beats import LEAST_BEATS, NEIGHBOURS, Beats, Int64, follow, local_period
+from firmware_host.detection.beats import (
+    LEAST_BEATS,
+    NEIGHBOURS,
+    Beats,
+    Int64,
+    follow,
+    local_period,
+    middle_near,
+)
 from firmware_host.detection.candidates import norm_squared
 from firmware_host.detection.signals import CELL_S, Bool, Float32, Float64, windows_at
 from firmware_host.twitches import Column, Table, dtype_of
@@ -155,7 +163,7 @@ def _compare(
     least = 0.5 * noise[good]
     strays, _high = _ranked(swerve[whole][:, j])
     here, noise = left[i, j], noise[good]
-    explains = 1.0 - ndimage.median_filter(share, NEIGHBOURS, mode="nearest")[i]
+    explains = 1.0 - middle_near(share, NEIGHBOURS)[i]
     values = {
         "heart_trust": trust[i],
         "heart_explains": np.maximum(explains, 0.0),

@@ -318,9 +318,9 @@ def spectra(rows: Float32, size: int) -> npt.NDArray[np.complex64]:
 
     Transforms run four at a time: empty rows to the next four cost less than the odd ones alone.
     """
-    filled = np.zeros((-(-len(rows) // 4) * 4, rows.shape[1]), np.float32)
-    filled[: len(rows)] = rows
-    return np.asarray(fft.rfft(filled, size)[: len(rows)])
+    filled = np.zeros((-(-len(rows) // 4) * 4, size), np.float32)
+    filled[: len(rows), : rows.shape[1]] = rows
+    return np.asarray(fft.rfft(filled)[: len(rows)])
 
 
 def largest_within(values: Float32, reach: int) -> Float32:

@@ -284,7 +284,9 @@ def _windows(
     middle = np.arange(look_hz[0] + HALF_HZ[0], look_hz[1], 0.02)
     apart = np.abs(f_hz - np.tile(middle, len(HALF_HZ))[:, None])
     half = np.repeat(HALF_HZ, len(middle))[:, None]
-    inside, without = (((apart <= width) & (f_hz >= look_hz[0])) * 1.0 for width in (half, half + MARGIN_HZ))
+    inside, without = (
+        ((apart <= width) & (f_hz >= look_hz[0])).astype(float) for width in (half, half + MARGIN_HZ)
+    )
     return use, np.stack([np.ones_like(f_hz), 0.1 / f_hz, 0.01 / f_hz**2]), inside, without
 
 
