@@ -68,7 +68,7 @@ def local_period(band_mg: Float32, usable: Bool, cell: int, fs_hz: float) -> tup
     length, step = min(round(WINDOW_S * rate), count), round(STEP_S * rate)
     starts = np.arange(0, count - length + 1, step)
     values, mask = windows_at(np.stack([envelope, there]), starts, length)
-    limit = CLIP * np.partition(values, length // 2, axis=1)[:, length // 2, None]
+    limit = CLIP * np.sort(values, axis=1)[:, length // 2, None]
     values = np.minimum(values, limit)
     known = np.maximum(mask.sum(axis=1, keepdims=True), 1.0)
     values = (values - (values * mask).sum(axis=1, keepdims=True) / known) * mask

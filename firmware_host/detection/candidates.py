@@ -129,9 +129,10 @@ class Whitener:
 
 def norm_squared(vectors: Float32) -> Float32:
     """Return the squared norm over the second last axis of (..., 3, samples)."""
-    out = vectors[..., 0, :] * vectors[..., 0, :]
-    out += vectors[..., 1, :] * vectors[..., 1, :]
-    out += vectors[..., 2, :] * vectors[..., 2, :]
+    out, other = np.square(vectors[..., 0, :]), np.square(vectors[..., 1, :])
+    out += other
+    np.square(vectors[..., 2, :], out=other)
+    out += other
     return np.asarray(out)
 
 

@@ -280,7 +280,7 @@ def _predict(cycles: Float32, time_s: Float64, like: Float64) -> tuple[Float32, 
     count = len(cycles)
     size = np.sqrt(norm_squared(cycles))
     rank = int(0.75 * count)
-    limit = 1.5 * np.partition(np.ascontiguousarray(size.T), rank, axis=1)[:, rank]
+    limit = 1.5 * np.sort(size.T, axis=1)[:, rank]
     limit = ndimage.maximum_filter1d(limit, 5)
     tame = (cycles * np.minimum(1.0, limit / np.maximum(size, 1e-9))[:, None, :]).reshape(count, -1)
     weight = np.exp(-np.abs(time_s[:, None] - time_s) / NEIGHBOUR_S) * np.maximum(like, 0.0)
