@@ -87,6 +87,7 @@ class Air:
         self.sensors = {sensor.address: sensor for sensor in sensors}
         self.trouble: Exception | None = None
         """What scanning and connecting fail with."""
+        self.dead_adapters: set[str] = set()
         self.hang = False
         """Whether disconnecting never ends."""
         self.scanning = self.connecting = self.most_connecting = 0
@@ -116,13 +117,18 @@ class FakeScanner(BaseBleakScanner):
 
     air: ClassVar[Air]
 
-    def __init__(self, detection_callback: Any, service_uuids: Any, scanning_mode: str, **_: Any) -> None:
+    def __init__(
+        self, detection_callback: Any, service_uuids: Any, scanning_mode: str, **options: Any
+    ) -> None:
         super().__init__(detection_callback, service_uuids)
+        self._adapter = options["bluez"].get("adapter")
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         if self.air.trouble is not None:
             raise self.air.trouble
+        if self._adapter in self.air.dead_adapters:
+            raise BleakError(f"adapter '{self._adapter}' not found")
         self.air.scanning += 1
         self.air.scanned_while_connecting |= self.air.connecting > 0
         self._task = asyncio.create_task(self._advertise())

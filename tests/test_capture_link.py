@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -98,10 +99,10 @@ def wanted(sensor: FakeSensor, site: str = "left_calf", **named: Any) -> Wanted:
 
 @contextlib.asynccontextmanager
 async def streaming(
-    air: Air, *wants: Wanted, **options: Any
+    air: Air, *wants: Wanted, adapters: Sequence[str] = (), **options: Any
 ) -> AsyncIterator[tuple[list[Link], list[Night]]]:
     """Run links in the air."""
-    radio = Radio(air.backend)
+    radio = Radio(air.backend, adapters)
     nights = [Night() for _ in wants]
     links = [Link(radio, want, night, clock, **options) for want, night in zip(wants, nights, strict=True)]
     async with air:
@@ -296,6 +297,8 @@ def test_it_waits_for_a_sensor_that_is_gone() -> None:
             sensor.vanish()
             await asyncio.sleep(600)
             assert one.status.state == "looking"
+            assert one.status.trouble is not None
+            assert one.status.trouble.startswith("left_calf: C0:00:00:00:00:01 is not heard")
             sensor.present = True
             await until(more(night))
             assert [kind for kind in night.kinds if kind != "battery"].count("lost") == 1
@@ -627,5 +630,45 @@ def test_a_slow_sensor_is_told_once() -> None:
             [told] = night.all("slow")
             assert told["fs_hz"] < 300 < told["expected_hz"]
             assert one.status.fs_hz == pytest.approx(told["fs_hz"], rel=0.5)
+
+    play(go())
+
+
+def test_an_adapter_that_is_gone_costs_only_its_own_sensors() -> None:
+    """Of two adapters, one that goes away is told to the links that use it; the other's stream on."""
+
+    async def go() -> None:
+        left, right, any_ = tiny(1), tiny(2), tiny(3)
+        air = Air(left, right, any_)
+        wants = [
+            replace(wanted(left), adapter="hci0"),
+            replace(wanted(right, "right_calf"), adapter="hci1"),
+            wanted(any_, "chest"),
+        ]
+        async with streaming(air, *wants, adapters=["hci0", "hci1"]) as (_, nights):
+            for night in nights:
+                await until(more(night))
+            air.dead_adapters.add("hci1")
+            for sensor in (left, right, any_):
+                sensor.drop()
+            for night in (nights[0], nights[2]):
+                await until(more(night))
+            await until(lambda: bool(nights[1].all("radio_gone")))
+            assert [len(night.all("radio_gone")) for night in nights] == [0, 1, 0]
+            air.dead_adapters.clear()
+            await until(more(nights[1]))
+
+    play(go())
+
+
+def test_samples_of_an_earlier_session_count() -> None:
+    """A night that is continued refuses another scale than its own from the first connection on."""
+
+    async def go() -> None:
+        sensor = tiny()
+        facts = Facts(400.0, 0.002, "int16")
+        async with streaming(Air(sensor), wanted(sensor), facts=facts) as (_, [night]):
+            await until(lambda: bool(night.all("trouble")))
+            assert not night.all("samples")
 
     play(go())

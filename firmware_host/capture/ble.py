@@ -33,8 +33,8 @@ __all__ = ["Backend", "Connection", "Radio", "Seen"]
 
 LOCK_S = 6.0
 """The longest that one connection keeps the others of an adapter waiting."""
-CONNECT_S = 20.0 if sys.platform == "win32" else LOCK_S
-"""Windows takes about ten seconds to discover services, and does so beside others."""
+CONNECT_S = 20.0 if sys.platform == "win32" else 5.0
+"""With the discovery of services: a second on BlueZ; ten on Windows, which does it beside others."""
 STALE_S = 20.0
 """An advertisement older than this is not connected to: BlueZ may have forgotten the sensor."""
 ANSWER_S = 5.0
@@ -136,6 +136,7 @@ class Radio:
         self.adapters: tuple[str | None, ...] = tuple(adapters) or (None,)
         self._ears = {adapter: Ear(self._scanner_of(adapter)) for adapter in self.adapters}
         self._open: set[str] = set()
+        self._tried: set[str] = set()
         self.register = Register()
 
     @contextlib.asynccontextmanager
@@ -209,9 +210,9 @@ class Radio:
         async with self._ear(seen.adapter).silence():
             if asyncio.get_running_loop().time() - seen.at_s > STALE_S:
                 raise SensorError("It has not been heard for a while.")
-            work = asyncio.ensure_future(bounded(client.connect(), CONNECT_S))
+            work = asyncio.ensure_future(bounded(client.connect(), CONNECT_S + 1.0))
             try:
-                await asyncio.wait({work}, timeout=LOCK_S + 1.0)
+                await asyncio.wait({work}, timeout=LOCK_S)
             except asyncio.CancelledError:
                 work.cancel()
                 await asyncio.wait({work}, timeout=1.0)
@@ -224,7 +225,7 @@ class Radio:
         return self._ears[adapter]
 
     def _scanner_of(self, adapter: str | None) -> Callable[[Callable[[Seen], None]], Scanner]:
-        return lambda heard: _Scan(self._backend, adapter, heard, self._open)
+        return lambda heard: _Scan(self._backend, adapter, heard, self._open, self._tried)
 
 
 async def _unless_all_fail(heard: Listener, ears: int) -> AsyncGenerator[Seen | None, None]:
@@ -255,9 +256,20 @@ class _Scan:
     """bleak's scanner, as an ear uses it."""
 
     def __init__(
-        self, backend: Backend | None, adapter: str | None, heard: Callable[[Seen], None], own: set[str]
+        self,
+        backend: Backend | None,
+        adapter: str | None,
+        heard: Callable[[Seen], None],
+        own: set[str],
+        tried: set[str],
     ) -> None:
-        self._backend, self._adapter, self._heard, self._own = backend, adapter, heard, own
+        self._backend, self._adapter, self._heard, self._own, self._tried = (
+            backend,
+            adapter,
+            heard,
+            own,
+            tried,
+        )
         self._is_bluez = backend is None and sys.platform == "linux"
         self._bleak: BleakScanner | None = None
 
@@ -283,7 +295,8 @@ class _Scan:
 
     async def connected(self) -> list[Seen]:
         """Return sensors that a recorder that was killed left connected: BlueZ keeps the link, and a sensor
-        that is connected does not advertise.
+        that is connected does not advertise. Each once until it is heard: what a dead bluetoothd had
+        connected stays so in bleak's memory.
         """
         if not self._is_bluez:
             return []
@@ -298,7 +311,9 @@ class _Scan:
         except Exception as error:  # noqa: BLE001 - only a help: the scan goes on without
             _log.info("connected devices are not known: %r", error, exc_info=True)
             return []
-        return [self._left_over(device) for device in devices if device.address not in self._own]
+        found = [device for device in devices if device.address not in self._own | self._tried]
+        self._tried |= {device.address for device in found}
+        return [self._left_over(device) for device in found]
 
     def _left_over(self, device: BLEDevice) -> Seen:
         properties = device.details["props"]
@@ -308,6 +323,7 @@ class _Scan:
     def _detected(self, device: BLEDevice, data: AdvertisementData) -> None:
         if self._is_bluez and "RSSI" not in data.platform_data[1]:
             return  # some other property changed, as when a link is lost: it was not heard
+        self._tried.discard(device.address)
         services = tuple(uuid.lower() for uuid in data.service_uuids)
         name = data.local_name or device.name or ""
         self._heard(self._seen(device, Advertisement(name, services, data.manufacturer_data), data.rssi))

@@ -13,7 +13,7 @@ GRACE_S = 1.0
 """What work that is given up gets to clean up behind itself."""
 
 _log = logging.getLogger(__name__)
-_given_up: set[asyncio.Task[Any]] = set()  # keeps a reference until they end
+_working: set[asyncio.Task[Any]] = set()  # also what was given up keeps a reference until it ends
 
 
 async def bounded(work: Coroutine[Any, Any, T], within_s: float) -> T:
@@ -25,6 +25,8 @@ async def bounded(work: Coroutine[Any, Any, T], within_s: float) -> T:
         If it took longer, or cancelled itself, as some stacks do when a link is lost.
     """
     task = asyncio.ensure_future(work)
+    _working.add(task)
+    task.add_done_callback(_ended)
     try:
         await asyncio.wait({task}, timeout=within_s)
         if not task.done():
@@ -35,12 +37,10 @@ async def bounded(work: Coroutine[Any, Any, T], within_s: float) -> T:
     finally:
         if not task.done():
             task.cancel()
-            _given_up.add(task)
-            task.add_done_callback(_ended)
             await asyncio.wait({task}, timeout=GRACE_S)
 
 
 def _ended(task: asyncio.Task[Any]) -> None:
-    _given_up.discard(task)
+    _working.discard(task)
     if not task.cancelled() and (error := task.exception()) is not None:
-        _log.debug("what was given up ended with %r", error)
+        _log.debug("%s ended with %r", task.get_coro(), error)

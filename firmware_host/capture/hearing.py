@@ -21,6 +21,8 @@ WINDOW_S = 5.0
 """The longest scan: the next one finds out that the adapter is gone, and hears the same sensor again."""
 YOUNG_S = 1.0
 """A scan that is younger serves somebody who begins to listen as it is."""
+SETTLED_S = 1.5
+"""What advertises has been heard by now; what is connected already comes next."""
 START_S = 8.0
 STOP_S = 3.0
 LONG_S, REST_S = 120.0, 3.0
@@ -147,10 +149,13 @@ class Ear:
             start.result()
             try:
                 self._tell(None)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._interrupt.wait(), SETTLED_S)
+                    return
                 for seen in await scanner.connected():
                     self._tell(seen)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._interrupt.wait(), WINDOW_S)
+                    await asyncio.wait_for(self._interrupt.wait(), WINDOW_S - SETTLED_S)
             finally:
                 try:
                     await bounded(scanner.stop(), STOP_S)

@@ -38,6 +38,8 @@ TELL_EVERY_S = 10.0
 POLL_EVERY_S = 600.0
 UNNAMED_S = 3.0
 """A sensor's name may come a little later than its first advertisement (in the scan response)."""
+UNHEARD_S = 20.0
+"""A sensor that has not been heard for so long is told of in the status."""
 START_S = 30.0
 """The longest that a driver may take to start its sensor."""
 STOP_S = 1.5
@@ -109,6 +111,7 @@ class Link:
         self._told: str | None = None
         self._warned: set[str] = set()
         self._tries = 0
+        self._looking_since_ns = clock()[0]
         self.state: State = "looking"
         radio.register.enter(wanted)
 
@@ -127,7 +130,7 @@ class Link:
             lost_share=sorter.lost / sent if sorter and sent else None,
             battery_percent=_first(stream.battery_percent if stream else None, self._battery),
             last_data_mono_ns=_first(stream.last_data_mono_ns if stream else None, self._last_data),
-            trouble=self._trouble,
+            trouble=self._trouble or self._unheard(),
         )
 
     async def run(self) -> None:
@@ -155,6 +158,7 @@ class Link:
 
     async def _look(self) -> tuple[Seen, Model]:
         """Wait until the sensor advertises, and claim it."""
+        self._looking_since_ns = self._clock()[0]
         unnamed_until_s: float | None = None
         async with self._radio.scan(self._wanted.adapter) as heard:
             self._note_radio_back()
@@ -320,6 +324,13 @@ class Link:
             )
         if facts.serial and known.serial and facts.serial != known.serial:
             raise SensorError(f"It is another sensor ({facts.serial}) than before ({known.serial}).")
+
+    def _unheard(self) -> str | None:
+        if self.state != "looking" or self._clock()[0] - self._looking_since_ns < UNHEARD_S * 1e9:
+            return None
+        wanted = self._wanted
+        called = wanted.name or wanted.address or (self._model.label if self._model else "its sensor")
+        return f"{wanted.site}: {called} is not heard; it may be off, empty or too far away."
 
     def _note_trouble(self, sentence: str) -> None:
         self._trouble = sentence

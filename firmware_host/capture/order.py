@@ -52,7 +52,7 @@ class Sorter:
             return []
         self._behind = 0
         self._held[first] = stamped
-        return self._due(HELD if first > self._next or len(self._held) > 1 else 0)
+        return self._due(HELD)
 
     def flush(self) -> list[Stamped]:
         """Return what still waits for something that is missing."""

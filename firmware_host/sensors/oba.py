@@ -59,7 +59,7 @@ REFUSALS = {
     CHIP: "its motion chip does not answer; switch it off and on",
     SHORT: "the connection allows only packets that are too short for it",
 }
-ACCELERATION = 0x11
+ACCELERATION, RESENT = 0x11, 0x91
 HEAD = struct.Struct("<BBHIQ")
 FLAGS = ("fifo_timestamps", "gyro", "backfill", "temperature")
 CHIPS = {
@@ -176,7 +176,7 @@ class Oba(Driver):
     def __init__(self, model: Model, fs_hz: float | None = None) -> None:
         super().__init__(model, fs_hz)
         self._token = 0
-        self._answer: tuple[int, bytes] | None = None  # status and content
+        self._answers: list[tuple[int, bytes]] = []  # status and content
         self._awaited = b""
         self._counting: Counting | None = None
         self._heard = False
@@ -218,11 +218,11 @@ class Oba(Driver):
 
     def _ask(self, request: bytes) -> Generator[Step, bytes, tuple[int, bytes]]:
         """Send a request; return status and content of its answer."""
-        self._answer, self._awaited = None, bytes([request[0] | ANSWER, request[1]])
+        self._answers.clear()
+        self._awaited = bytes([request[0] | ANSWER, request[1]])
         yield Write(CONTROL, request)
-        yield Await(lambda: self._answer is not None, "an answer to a request")
-        assert self._answer is not None
-        return self._answer
+        yield Await(lambda: bool(self._answers), "an answer to a request")
+        return self._answers[0]
 
     def stop(self) -> Script:
         """End the stream."""
@@ -245,7 +245,7 @@ class Oba(Driver):
         """Decode an answer or a packet."""
         received, self._read = self._read, []
         if characteristic == CONTROL and len(data) >= 3 and data[:2] == self._awaited:
-            self._answer = data[2], data[3:]
+            self._answers.append((data[2], data[3:]))
         elif characteristic == DATA and self._counting is not None:
             try:
                 packet = Packet.of(data)

@@ -1,4 +1,4 @@
-"""An event loop in which hours pass in seconds, in order and the same way each time: for tests and benchmarks.
+"""An event loop in which hours pass in seconds, the same way each time, and the clock of a virtual world.
 
     with asyncio.Runner(loop_factory=TimeLapseLoop) as runner:
         runner.run(main())
@@ -35,7 +35,7 @@ _SHORTEST_WAIT_S = 1e-3
 
 
 class _Lapse(selectors.DefaultSelector):
-    """A selector that waits a `speed`-th of what it is told and then sets its loop's clock on by the whole."""
+    """A selector that waits a `speed`-th of what it is told and sets its loop's clock on by the whole."""
 
     def __init__(self, loop: TimeLapseLoop, speed: float) -> None:
         super().__init__()

@@ -1,18 +1,18 @@
-"""bleak's scanner and client on bumble's host instead of the system's Bluetooth: classes that bleak is handed.
+"""bleak's scanner and client on bumble's host instead of the system's Bluetooth: classes that bleak takes.
 
     BleakScanner(backend=central.scanner); BleakClient(device, backend=central.client)
 
 They behave as bleak on BlueZ does where that differs: `mtu_size` says 23 (only
-`max_write_without_response_size` is true), and a client that lost its link and was never disconnected keeps its
-subscriptions, so that the next client's callbacks get every packet once more (bleak issue 2002).
+`max_write_without_response_size` is true), and a client that lost its link and was never disconnected keeps
+its subscriptions, so that the next client's callbacks get every packet once more (bleak issue 2002).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Collection
+from typing import TypeVar
 
 from bleak.args import SizedBuffer
 from bleak.assigned_numbers import gatt_char_props_to_strs
@@ -159,9 +159,11 @@ class VirtualClient(BaseBleakClient):
         *,
         disconnected_callback: Callable[[], None] | None = None,
         timeout: float = 30.0,
+        services: Collection[str] | None = None,
         **_: object,
     ) -> None:
         super().__init__(address_or_ble_device, disconnected_callback=disconnected_callback, timeout=timeout)
+        self._wanted = services
         self._device = address_or_ble_device if isinstance(address_or_ble_device, BLEDevice) else None
         self._connection: device.Connection | None = None
         self._gone: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -224,6 +226,8 @@ class VirtualClient(BaseBleakClient):
         table = BleakGATTServiceCollection()
         for service in await peer.discover_services():
             its = BleakGATTService(service, service.handle, uuid_text(service.uuid))
+            if self._wanted and its.uuid not in self._wanted:
+                continue
             table.add_service(its)
             for one in await service.discover_characteristics():
                 names = list(gatt_char_props_to_strs(int(one.properties)))

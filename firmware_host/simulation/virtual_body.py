@@ -1,4 +1,4 @@
-"""A simulated body that is felt piece by piece, while it is recorded: eight hours need no memory of eight hours."""
+"""A simulated body that is felt piece by piece while it is recorded: a night needs no memory of a night."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class VirtualBody:
         return [(event.start_s, event.end_s, event.turn_degrees) for event in reached]
 
     def edge_s(self, site: str, after_s: float) -> float:
-        """Return the first time from `after_s` on at which a site is not being turned: a piece may end there."""
+        """Return the first time from `after_s` on at which a site is not being turned; pieces end there."""
         for start_s, end_s, _ in self._turns(site):
             if start_s < after_s < end_s:
                 after_s = end_s

@@ -1,4 +1,4 @@
-"""The chip in a virtual sensor: a body's signal at the chip's own rate, with its noise, its steps and its clock."""
+"""The chip in a virtual sensor: a body's signal at the chip's own rate, with its noise, steps and clock."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import zlib
 from collections import deque
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -127,7 +128,7 @@ class VirtualChip:
         if self._beside and self._ahead is None and self._end() - stop < AHEAD_S * self.rate_hz:
             self._ahead = asyncio.ensure_future(self._made(self._end()))
         parts = [counts[max(0, first - at) : stop - at] for at, counts in self._pieces if at < stop]
-        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+        return join(parts)
 
     def _end(self) -> int:
         first, counts = self._pieces[-1]
@@ -160,3 +161,8 @@ class VirtualChip:
         chip = self._chip(model.g_per_count, floats=model.sample_type == "float32")
         steps_ug = chip.quantisation_ug_per_sqrt_hz(model.fs_hz)
         return self._body.truth(self._site, float(np.hypot(chip.noise_ug_per_sqrt_hz, steps_ug)) / 1000)
+
+
+def join(parts: list[Counts]) -> Counts:
+    """Return samples that follow each other as one array, of their own type."""
+    return parts[0] if len(parts) == 1 else cast(Counts, np.concatenate(parts))

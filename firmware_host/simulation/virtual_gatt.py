@@ -29,7 +29,7 @@ class GattSide:
     controller
         Its radio.
     written
-        Called with the characteristic and the data of every write; what it raises is an ATT error to the host.
+        Called with characteristic and data of every write; what it raises is an ATT error to the host.
     changed
         Called with True when a host has connected, with False when it is gone.
     spawn
@@ -56,15 +56,14 @@ class GattSide:
         for service in self._peripheral.services():
             members = []
             for one in service.characteristics:
-                value: gatt.CharacteristicValue[bytes] = gatt.CharacteristicValue(
+                value = gatt.CharacteristicValue(
                     read=lambda _, uuid=one.uuid: self._read(uuid),
                     write=lambda _, data, uuid=one.uuid: self._written(uuid, data),
                 )
                 access = gatt.Characteristic.READABLE | gatt.Characteristic.WRITEABLE
-                names = (word.upper().replace("-", "_") for word in one.properties)
-                properties = _PROPERTIES(sum(_PROPERTIES[name] for name in names))
+                words = ",".join(one.properties).upper().replace("-", "_")
                 self.characteristics[one.uuid] = gatt.Characteristic(
-                    _uuid(one.uuid), properties, access, value
+                    _uuid(one.uuid), _PROPERTIES.from_string(words), access, value
                 )
                 members.append(self.characteristics[one.uuid])
             self._server.add_service(gatt.Service(_uuid(service.uuid), members))
@@ -158,7 +157,10 @@ def _told(advertisement: Advertisement) -> list[tuple[int, bytes]]:
         16: kinds.COMPLETE_LIST_OF_128_BIT_SERVICE_CLASS_UUIDS,
     }
     told: list[tuple[int, bytes]] = [(kinds.FLAGS, b"\x06")]
-    told += [(lists[len(raw)], raw) for raw in (bytes(_uuid(text)) for text in advertisement.services)]
+    services = [bytes(_uuid(text)) for text in advertisement.services]
+    for size, kind in lists.items():
+        if some := b"".join(raw for raw in services if len(raw) == size):
+            told.append((kind, some))
     for company, data in advertisement.manufacturer.items():
         told.append((kinds.MANUFACTURER_SPECIFIC_DATA, company.to_bytes(2, "little") + data))
     if advertisement.name:

@@ -1,10 +1,10 @@
-"""A radio in software: Bluetooth controllers and the air between them, with what a host notices of a real one.
+"""A radio in software: Bluetooth controllers and the air between them, with what a host notices of one.
 
-The host's stack and every sensor are bumble devices: L2CAP, ATT and GATT are real protocol code, and each talks
-HCI to a controller of its own. bumble's controllers and link know neither distance nor time; these add scan
+The host and every sensor are bumble devices: L2CAP, ATT and GATT are real protocol code, and each talks HCI
+to a controller of its own. bumble's controllers and link know neither distance nor time; these add scan
 responses, connect attempts that can be given up, links that die of silence, and connection events: packets
-come in bursts, late, after missed events later, now and then much later, but never early (figures: two logs of
-real wearables, 99 % of arrivals within 70 ms, the largest gaps 0.07-0.5 s).
+come in bursts, late, after missed events later, now and then much later, but never early (figures: two logs
+of real wearables, 99 % of arrivals within 70 ms, the largest gaps 0.07-0.5 s).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LEGACY_ONLY = ~(
 
 
 def quiet_bumble() -> None:
-    """Spare bumble the text of its log lines, which it makes even where nobody reads them: half of its time.
+    """Spare bumble the text of log lines that nobody reads, but which it makes: a third of its time.
 
     Warnings go too: of packets for links that have just gone, which is what is played here.
     """
@@ -124,7 +124,7 @@ class RadioController(controller.Controller):
 
 @dataclass
 class _Way:
-    """One direction of a connection: packets that wait for a connection event or for the other to be heard."""
+    """One direction of a connection, with the packets that wait for an event or for the other to be heard."""
 
     sender: RadioController
     receiver: RadioController
@@ -199,7 +199,7 @@ class RadioLink(link.LocalLink):
         self,
         sender_controller: controller.Controller,
         destination_address: hci.Address,
-        transport: PhysicalTransport,
+        transport: PhysicalTransport,  # noqa: ARG002 - there is only one
         data: bytes,
     ) -> None:
         """Carry a packet: at once, at the next connection event, or when the other is in range again."""

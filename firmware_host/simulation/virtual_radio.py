@@ -22,8 +22,6 @@ from firmware_host.errors import BadValueError, MissingExtraError
 from firmware_host.sensors import model_named
 
 if TYPE_CHECKING:
-    from firmware_host.simulation.virtual_link import RadioController, RadioLink
-    from firmware_host.simulation.virtual_backend import Central
     from firmware_host.simulation.virtual_sensors import PlayedSensor
 
 HOST_ADDRESS = "C0:FF:EE:00:00:01"
@@ -67,8 +65,8 @@ class VirtualWorld:
         Packets come in connection events, late and in bursts, as on a real radio; else at once, for tests of
         logic: discovery takes milliseconds, links die after a fifth of a second.
     speed
-        Seconds of this world that pass in one of the event loop. In a `TimeLapseLoop` leave it at 1: there all
-        waiting is quick already, and what comes when is the same each time.
+        Seconds of this world that pass in one of the event loop. In a `TimeLapseLoop` leave it at 1: there
+        all waiting is quick already, and what comes when is the same each time.
     fs_hz
         The rate that the sensors are set to before a host sets one.
     hours
@@ -102,7 +100,8 @@ class VirtualWorld:
             import bumble  # noqa: F401
         except ModuleNotFoundError as error:
             raise MissingExtraError(
-                "Virtual sensors are played with bumble, which is not installed: pip install 'twitchmap[virtual]'"
+                "Virtual sensors are played with bumble, which is not installed: "
+                "pip install 'twitchmap[virtual]'"
             ) from error
         from firmware_host.simulation.virtual_body import VirtualBody
 
@@ -140,10 +139,10 @@ class VirtualWorld:
                 address=f"D0:5E:00:00:{self._seed % 256:02X}:{number:02X}", seed=self._seed, beside=beside,
                 keep=self._keep,
             )  # fmt: skip
-            if self._fs_hz is not None:
-                played.peripheral.fs_hz = self._fs_hz
             self.sensors[site] = played
             await played.start()
+            if self._fs_hz is not None:
+                played.peripheral.fs_hz = self._fs_hz
         return self
 
     async def __aexit__(

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from firmware_host.sensors.protocol import BATTERY_LEVEL, Counts, Model, Notify, Peripheral
 from firmware_host.simulation.time_lapse import VirtualClock
 from firmware_host.simulation.virtual_body import VirtualBody
-from firmware_host.simulation.virtual_chip import VirtualChip
+from firmware_host.simulation.virtual_chip import VirtualChip, join
 from firmware_host.simulation.virtual_gatt import GattSide, is_notification
 from firmware_host.simulation.virtual_link import RadioController, RadioLink
 from firmware_host.twitches import Table
@@ -41,7 +41,8 @@ class Played:
     first: int
     counts: Counts
     fate: str = ""
-    """Why they were lost; empty where they arrived at the host."""
+    """Why they were lost, "" where they arrived at the host. Of what was garbled a host may still read a part,
+    where a protocol packs several frames: those before the cut."""
     missing: int = 0
     """Notifications of it that have not arrived yet."""
 
@@ -129,7 +130,7 @@ class PlayedSensor:
         return self.chip.rate_hz
 
     def times_ns(self, numbers: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """Return when samples were taken on the monotonic clock of `VirtualWorld.clock`, by running number."""
+        """Return when samples were taken, by running number, on the monotonic clock of the world, ns."""
         return np.rint(self.chip.times_s(numbers) * 1e9).astype(np.int64) + self._clock.mono_ns(0.0)
 
     def truth(self) -> Table:
@@ -157,7 +158,7 @@ class PlayedSensor:
         self._later(self._air.supervision_s, self._supervise, self._away)
 
     def silence(self, on: bool = True) -> None:
-        """Send nothing more while the link stays, as a hung firmware does; what is taken meanwhile is lost."""
+        """Send nothing more while the link stays, as a hung firmware does; what it takes is lost."""
         self._silent = on
 
     def stall(self, seconds: float) -> None:
@@ -178,7 +179,11 @@ class PlayedSensor:
         self._shares["reorder"] = share
 
     def garble(self, share: float) -> None:
-        """Cut a share of the notifications short, or send noise instead."""
+        """Cut a share of the notifications short, or send noise of their length instead.
+
+        Real radios drop what fails its checksum: this is a sensor's firmware gone wrong. Protocols without a
+        header (Thingy:52) take such noise for samples.
+        """
         self._shares["garble"] = share
 
     def reboot(self) -> None:
@@ -303,8 +308,7 @@ class PlayedSensor:
             notes = sensor.send(parts[-1], round((last_s - self._booted_s) * self._stamp_rate * 1e9))
             start = stop
             if notes:
-                counts = np.concatenate(parts, dtype=parts[0].dtype)
-                self._send(notes, Played(first, counts))
+                self._send(notes, Played(first, join(parts)))
                 size = (stop - first, len(notes))
                 step, before = (size[0] if size == before else 1), size
                 first, parts = stop, []
@@ -356,7 +360,7 @@ class PlayedSensor:
     def _garbled(self, data: bytes) -> bytes:
         if self._rng.random() < 0.5:
             return data[: int(self._rng.integers(len(data)))]
-        return self._rng.bytes(len(data))
+        return bytes([data[0] ^ 0xFF]) + self._rng.bytes(len(data) - 1)
 
     def _notify(self, note: Notify, played: Played | None) -> None:
         """Send a notification; `played` are the samples of which it carries a part."""
