@@ -124,7 +124,7 @@ def test_what_a_model_says_of_itself(name: str) -> None:
 
 def test_every_vector_is_tested() -> None:
     """Each vector has a source, a provenance, as many bytes as it says, and a test that names it."""
-    tests = "".join(path.read_text(encoding="utf-8") for path in HERE.glob("test_sensors*.py"))
+    tests = "".join(path.read_text(encoding="utf-8") for path in HERE.glob("test_sensor*.py"))
     assert len(VECTORS) == len({vector["id"] for vector in VECTORS}) > 80
     for vector in VECTORS:
         assert vector["source"]
