@@ -94,6 +94,7 @@ class FakeBluez:
         self._address = address
         self.links = {link.path: link for link in map(Link, sensors)}
         self.powered = self.plugged = True
+        self.hung = False
         self.discovering: set[str] = set()
         self.called: list[str] = []
         self._bus: MessageBus | None = None
@@ -187,6 +188,8 @@ class FakeBluez:
             beat += 1
             for link in self.links.values():
                 first = next(link._number)
+                if self.hung:
+                    continue
                 if link.connected and link.peripheral.streaming and not link.silent and self._bus is not None:
                     self._values(link, link.peripheral.send(numbered(first, 8), first))
                     link.delivered += range(first, first + 8)
@@ -223,6 +226,8 @@ class FakeBluez:
         if message.message_type is not MessageType.METHOD_CALL:
             return None
         self.called.append(str(message.member))
+        if self.hung:
+            return True  # no answer, ever
         path = message.path or ""
         link = next((one for at, one in self.links.items() if path.startswith(at)), None)
         if message.member == "GetManagedObjects":

@@ -18,7 +18,7 @@ from fake_bluez import FakeBluez, start_bus
 from test_capture_link import Night, more, tiny, until, wanted
 from tiny_sensor import BARE, COUNTED
 
-from firmware_host.capture import hearing, link
+from firmware_host.capture import ble, hearing, link
 from firmware_host.capture.ble import Radio
 from firmware_host.capture.link import Link
 from firmware_host.sensors.protocol import Model
@@ -29,10 +29,15 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the waits: a real bus needs real time."""
     for module, name, value in (
         (link, "BACK_OFF_S", (0.01, 0.02, 0.05)),
-        (link, "QUIET_S", 0.5),
+        (link, "QUIET_S", 1.0),
         (link, "TICK_S", 0.05),
         (hearing, "WINDOW_S", 0.5),
         (hearing, "SETTLED_S", 0.2),
+        (hearing, "START_S", 0.5),
+        (hearing, "HUNG_S", 1.5),
+        (hearing, "STOP_S", 0.5),
+        (ble, "CLOSE_S", 0.5),
+        (link, "LOST_CLOSE_S", 0.5),
         (hearing, "YOUNG_S", 0.1),
     ):
         monkeypatch.setattr(module, name, value)
@@ -207,5 +212,21 @@ def test_a_change_is_no_advertisement(bus: str) -> None:
                 bluez.drop(away)
                 got = {(await anext(heard)).address for _ in range(20)}
             assert got == {here.address}
+
+    asyncio.run(go())
+
+
+def test_bluetoothd_hangs(bus: str) -> None:
+    """A daemon that hangs, and never answers what it was asked meanwhile, costs the time it hangs."""
+
+    async def go() -> None:
+        async with FakeBluez(bus, tiny()) as bluez, night_on(bluez) as [night]:
+            await until(more(night))
+            bluez.hung = True
+            await until(lambda: bool(night.all("radio_gone")))
+            assert "does not answer" in night.all("radio_gone")[0]["sentence"]
+            bluez.hung = False
+            await until(more(night))
+            once_each(night, bluez)
 
     asyncio.run(go())

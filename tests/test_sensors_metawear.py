@@ -250,3 +250,23 @@ def test_a_thingy_that_does_not_take_its_rate() -> None:
     talk.peripheral.read = lambda characteristic: b""  # type: ignore[method-assign]
     with pytest.raises(SensorError, match="firmware"):
         talk.run(talk.driver.start())
+
+
+def test_single_samples_are_subscribed_by_the_vendors_bytes() -> None:
+    """The vendor's subscription, enable and start make the sensor's side send each sample by itself."""
+    peripheral = board()
+    for vector in ("metawear-cmd-sub", "metawear-cmd-enable", "metawear-cmd-start"):
+        peripheral.written(COMMAND, bytes_of(vector))
+    assert peripheral.streaming
+    samples = np.array([[-32768, 32767, -1]], np.int16)
+    assert [note.data for note in peripheral.send(samples, 1)] == [b"\x03\x04" + samples.tobytes()]
+
+
+def test_commands_that_are_not_for_us() -> None:
+    """The vendor's slow connection is laid out as our fast one; neither it nor a goodbye is ever written."""
+    slow, fast = bytes_of("metawear-cmd-conn"), bytes_of("metawear-cmd-conn-fast")
+    assert (len(slow), slow[:2]) == (len(fast), fast[:2])
+    assert int.from_bytes(slow[2:4], "little") > int.from_bytes(fast[2:4], "little")
+    talk = started("metamotion_r")
+    talk.run(talk.driver.stop())
+    assert not {slow, bytes_of("metawear-cmd-gap-disconnect")} & set(talk.written)

@@ -24,6 +24,8 @@ YOUNG_S = 1.0
 SETTLED_S = 1.5
 """What advertises has been heard by now; what is connected already comes next."""
 START_S = 8.0
+HUNG_S = 60.0
+"""A start that has not been answered for so long never will be."""
 STOP_S = 3.0
 LONG_S, REST_S = 120.0, 3.0
 """Who has listened so long in vain lets the streams of others have the air to themselves in between."""
@@ -57,6 +59,7 @@ class Scanner(Protocol):
 
     async def connected(self) -> list[Seen]:
         """Return what is connected to the computer already, by nobody of this process."""
+        ...
 
     async def stop(self) -> None:
         """End."""
@@ -77,7 +80,7 @@ class Ear:
         self._task: asyncio.Task[None] | None = None
         self._starting: tuple[Scanner, asyncio.Task[None]] | None = None
         self._interrupt = asyncio.Event()
-        self._began_s = self._newest_s = 0.0
+        self._began_s = self._newest_s = self._starting_s = 0.0
         self._quiet = asyncio.Event()
         self._quiet.set()
 
@@ -132,28 +135,34 @@ class Ear:
         """Scan once.
 
         A start that takes too long is not cancelled, as bluetoothd would go on scanning for nobody and refuse
-        the next (InProgress): the next window waits for the same one.
+        the next (InProgress): the next windows wait for the same one, for a minute.
         """
         self._interrupt.clear()
         self._began_s = asyncio.get_running_loop().time()
         if self._starting is None:
             scanner = self._scanner(self._tell)
             self._starting = scanner, asyncio.create_task(scanner.start(), name="scan start")
+            self._starting_s = self._began_s
         scanner, start = self._starting
         self._quiet.clear()
         try:
             await asyncio.wait({start}, timeout=START_S)
             if not start.done():
+                if asyncio.get_running_loop().time() - self._starting_s > HUNG_S:
+                    start.cancel()
                 raise RadioError("Bluetooth does not answer: switch it off and on again.")
             self._starting = None
+            if start.cancelled():
+                raise RadioError("Bluetooth does not answer: switch it off and on again.")
             start.result()
             try:
                 self._tell(None)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._interrupt.wait(), SETTLED_S)
                     return
-                for seen in await scanner.connected():
-                    self._tell(seen)
+                with contextlib.suppress(TimeoutError):
+                    for seen in await bounded(scanner.connected(), STOP_S):
+                        self._tell(seen)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._interrupt.wait(), WINDOW_S - SETTLED_S)
             finally:

@@ -25,7 +25,10 @@ BLOCKED = {
     "soft": "Bluetooth is blocked by the system: run `rfkill unblock bluetooth`.",
     "hard": "Bluetooth is switched off by a switch or key of this computer: switch it on there.",
 }
-GONE = ("ServiceUnknown", "NameHasNoOwner", "NoReply", "Disconnected", "NoSuchUnit", "Spawn.")
+GONE = (
+    "ServiceUnknown", "NameHasNoOwner", "NoReply", "NoServer", "Disconnected", "TimedOut", "Timeout",
+    "Spawn.", "systemd1.",
+)  # fmt: skip
 """Parts of D-Bus error names that say that nobody answers in bluetoothd's name."""
 RFKILL = Path("/sys/class/rfkill")
 

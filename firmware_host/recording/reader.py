@@ -102,10 +102,13 @@ class Night:
 
     @cached_property
     def end_ns(self) -> int:
-        """UTC end of the last stretch of any site; the start where there is none."""
-        return max(
-            (stretch.end_ns for site in self.sites for stretch in self.stretches(site)), default=self.start_ns
-        )
+        """UTC end of the last stretch of any site, or when the recorder was ended, if that is later.
+
+        The start where there is neither.
+        """
+        stretches = [stretch.end_ns for site in self.sites for stretch in self.stretches(site)]
+        ended = [event.utc_ns for event in self._events if event.kind == "ended"]
+        return max([self.start_ns, *stretches, *ended])
 
     @property
     def duration_s(self) -> float:

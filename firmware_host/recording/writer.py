@@ -28,6 +28,7 @@ from firmware_host.recording.night import (
     NightMeta,
     SensorInfo,
     check_meta,
+    read_meta,
     set_meta_aside,
     sync_folder,
     write_meta,
@@ -58,7 +59,15 @@ class NightWriter:
     """
 
     def __init__(
-        self, folder: Path, meta: NightMeta, lock: FileLock, clock: Clock, *, session: int, sequence: int
+        self,
+        folder: Path,
+        meta: NightMeta,
+        lock: FileLock,
+        clock: Clock,
+        *,
+        session: int,
+        sequence: int,
+        heard: frozenset[int] = frozenset(),
     ) -> None:
         self.path = folder
         self._clock = clock
@@ -67,6 +76,8 @@ class NightWriter:
         self._session = session
         self._sequence = sequence
         self._sensors: dict[int, SensorInfo] = {info.index: info for info in meta.sensors}
+        self._heard = set(heard)
+        self._meta_trouble: StorageError | None = None
         self._lost: dict[int, _Loss] = {}
         self._log: AppendLog[tuple[int, int, int]] = AppendLog(folder / LOG_FILE, self._note_loss)
         self._header_due = 0.0
@@ -93,7 +104,42 @@ class NightWriter:
     @property
     def trouble(self) -> str | None:
         """The sentence to show while the disk refuses; None when all is on disk."""
-        return self._log.trouble
+        return self._log.trouble or (None if self._meta_trouble is None else str(self._meta_trouble))
+
+    def has_samples(self, sensor: int) -> bool:
+        """Tell whether the night holds samples of a sensor, of this session or of an earlier one."""
+        return sensor in self._heard
+
+    def set_sensor(self, info: SensorInfo) -> None:
+        """Replace what is known of a sensor that has no samples yet; the log's next header says so too.
+
+        Site and placement stay as they are in `night.toml`, where somebody may have corrected them
+        meanwhile. A disk that refuses the new `night.toml` is asked again with every `poll`; in the log the
+        header stands in front of the sensor's samples in any case.
+
+        Raises
+        ------
+        ValueError
+            If the sensor is none of the night, or the night holds samples of it, which it would misread.
+        """
+        if info.index not in self._sensors or info.index in self._heard:
+            raise ValueError(f"sensor {info.index} is none of the night, or has samples in it")
+        known = self.meta
+        with contextlib.suppress(OSError, BadFileError):
+            known = read_meta(self.path)
+        sensors = tuple(
+            msgspec.structs.replace(info, site=one.site, placement=one.placement)
+            if one.index == info.index
+            else one
+            for one in known.sensors
+        )
+        if sensors == self.meta.sensors:
+            return
+        meta = msgspec.structs.replace(known, sensors=sensors)
+        check_meta(meta)
+        self.meta, self._sensors = meta, {one.index: one for one in sensors}
+        self._write_header()
+        self._write_meta()
 
     def append_samples(
         self,
@@ -130,6 +176,7 @@ class NightWriter:
             If the sensor, the shape or the dtype is not what the metadata say.
         """
         self._check(sensor, counts, stamps_ns)
+        self._heard.add(sensor)
         coding, payload = encode_samples(counts, first, arrival_mono_ns, arrival_utc_ns, device_ns, stamps_ns)
         self._append(BlockKind.SAMPLES, payload, coding, sensor, (sensor, len(counts), arrival_utc_ns))
 
@@ -147,6 +194,8 @@ class NightWriter:
 
     def poll(self) -> None:
         """Offer what waits to the disk again; to be called about once a second, every append does it too."""
+        if self._meta_trouble is not None:
+            self._write_meta()
         if self._log.flush():
             self._report_losses()
 
@@ -195,6 +244,14 @@ class NightWriter:
         mono_ns, utc_ns = self._clock()
         header = {"night": self.meta, "session": self._session, "utc_ns": utc_ns, "mono_ns": mono_ns}
         self._append(BlockKind.HEADER, msgspec.json.encode(header), 0, None, None)
+
+    def _write_meta(self) -> None:
+        try:
+            write_meta(self.path, self.meta)
+        except StorageError as error:
+            self._meta_trouble = error
+        else:
+            self._meta_trouble = None
 
     def _note_loss(self, tag: tuple[int, int, int]) -> None:
         sensor, n, utc_ns = tag
@@ -305,9 +362,10 @@ def continue_night(folder: Path, clock: Clock = system_clock) -> NightWriter:
             set_meta_aside(folder)
             write_meta(folder, meta)
         rows = found.index
+        heard = frozenset(rows["sensor"][rows["kind"] == BlockKind.SAMPLES].tolist())
         session = int(rows["session"].max()) + 1 if len(rows) else 1
         sequence = int(rows["sequence"][-1]) + 1 if len(rows) else 0
-        return NightWriter(folder, meta, lock, clock, session=session, sequence=sequence)
+        return NightWriter(folder, meta, lock, clock, session=session, sequence=sequence, heard=heard)
     except BaseException:
         lock.release()
         raise

@@ -31,6 +31,10 @@ BUFFER = 256
 BOOT_S = 0.5
 STARTS_S = 0.25
 """From the command to the first sample, where time counts."""
+SHORTEST_FRAME = 6
+"""Bytes; a notification that is garbled by being cut has less."""
+SHORT = 20
+"""Notifications up to here are cut: in noise of their length protocols without a header would see samples."""
 FAULTS = ("lose", "repeat", "reorder", "garble")
 
 
@@ -41,8 +45,9 @@ class Played:
     first: int
     counts: Counts
     fate: str = ""
-    """Why they were lost, "" where they arrived at the host. Of what was garbled a host may still read a part,
-    where a protocol packs several frames: those before the cut."""
+    """Why they were lost; "" where they arrived at the host."""
+    copies: int = 1
+    """How often they were sent; where 2, each notification twice in a row."""
     missing: int = 0
     """Notifications of it that have not arrived yet."""
 
@@ -101,7 +106,7 @@ class PlayedSensor:
         self._changed = asyncio.Event()
         self._in_air: deque[Played | None] = deque()
         self._held: list[tuple[list[Notify], Played]] = []
-        self._swapped: tuple[Notify, Played] | None = None
+        self._swapped: tuple[list[Notify], Played] | None = None
         self._stalled_until_s = 0.0
         self._silent = False
         self._away = 0
@@ -167,23 +172,22 @@ class PlayedSensor:
         self._later(seconds, self._release)
 
     def lose(self, share: float) -> None:
-        """Lose a share of the notifications on the air from now on; 0 ends it, as in the next three."""
+        """Lose a share of what is sent from now on; 0 ends it, as in the next three.
+
+        Shares are of what belongs together: the notifications that became complete with one sample.
+        """
         self._shares["lose"] = share
 
     def repeat(self, share: float) -> None:
-        """Send a share of the notifications twice."""
+        """Send a share twice."""
         self._shares["repeat"] = share
 
     def reorder(self, share: float) -> None:
-        """Send a share of the notifications after the next one."""
+        """Send a share after what comes next."""
         self._shares["reorder"] = share
 
     def garble(self, share: float) -> None:
-        """Cut a share of the notifications short, or send noise of their length instead.
-
-        Real radios drop what fails its checksum: this is a sensor's firmware gone wrong. Protocols without a
-        header (Thingy:52) take such noise for samples.
-        """
+        """Cut a share so short that no frame is left, or send noise instead."""
         self._shares["garble"] = share
 
     def reboot(self) -> None:
@@ -337,29 +341,37 @@ class PlayedSensor:
             self._emit(notes, played)
 
     def _emit(self, notes: list[Notify], played: Played) -> None:
-        """Hand over what belongs together, each notification with a fate of its own."""
-        played.missing = len(notes)
-        for note in notes:
-            hit = {fault: self._rng.random() < share for fault, share in self._shares.items() if share}
-            if hit.get("lose"):
-                self._lose(played, "lost on the air")
-            elif hit.get("garble"):
-                self._lose(played, "garbled")
+        """Hand over what belongs together, or keep it until what comes next has gone."""
+        if self._swapped is None and self._hit("reorder"):
+            self._swapped = (notes, played)
+            return
+        self._hand_over(notes, played)
+        if self._swapped is not None:
+            swapped, self._swapped = self._swapped, None
+            self._hand_over(*swapped)
+
+    def _hand_over(self, notes: list[Notify], played: Played) -> None:
+        if self._hit("lose"):
+            self._lose(played, "lost on the air")
+        elif self._hit("garble"):
+            self._lose(played, "garbled")
+            for note in notes:
                 self._notify(Notify(note.characteristic, self._garbled(note.data)), None)
-            elif hit.get("reorder") and self._swapped is None:
-                self._swapped = (note, played)
-                continue
-            else:
+        else:
+            played.missing = len(notes)
+            played.copies += self._hit("repeat")
+            for note in notes:
                 self._notify(note, played)
-                if hit.get("repeat"):
+                if played.copies > 1:
                     self._notify(note, None)
-            if self._swapped is not None:
-                self._notify(*self._swapped)
-                self._swapped = None
+
+    def _hit(self, fault: str) -> bool:
+        share = self._shares[fault]
+        return share > 0 and bool(self._rng.random() < share)
 
     def _garbled(self, data: bytes) -> bytes:
-        if self._rng.random() < 0.5:
-            return data[: int(self._rng.integers(len(data)))]
+        if len(data) <= SHORT or self._rng.random() < 0.5:
+            return data[: int(self._rng.integers(min(len(data), SHORTEST_FRAME)))]
         return bytes([data[0] ^ 0xFF]) + self._rng.bytes(len(data) - 1)
 
     def _notify(self, note: Notify, played: Played | None) -> None:

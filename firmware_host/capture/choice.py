@@ -1,0 +1,109 @@
+"""Which night a recorder writes: the unfinished one that it continues, or a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from firmware_host import __version__
+from firmware_host.errors import NightBusyError, TwitchmapError
+from firmware_host.recording import (
+    Night,
+    NightMeta,
+    NightWriter,
+    SensorInfo,
+    continue_night,
+    create_night,
+    known_meta,
+    list_nights,
+    night_folder_name,
+    open_night,
+)
+from firmware_host.recording.nights import CLOCK_SET_FROM_NS
+from firmware_host.recording.reader import is_being_written
+from firmware_host.recording.writer import Clock, system_clock
+
+CONTINUED_NS = 12 * 3600 * 10**9
+"""An unfinished night that started longer ago is left as it is."""
+
+Origin = Literal["recorded", "virtual"]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A night that is open for writing."""
+
+    writer: NightWriter
+    earlier_start_ns: int | None = None
+    """UTC start of a night that is continued; None: it is new."""
+    marks: frozenset[str] = frozenset()
+    """Ids of the marks that it holds."""
+
+
+def unfinished_night(directory: Path, sites: Sequence[str], origin: Origin, utc_ns: int) -> Night | None:
+    """Return the newest unfinished night that started less than 12 h ago with the same sites.
+
+    A computer without a clock chip may have been put back behind the night's start when it started anew, or
+    not know the time at all; the night before a power cut is the one to continue then, too.
+
+    Raises
+    ------
+    NightBusyError
+        If another process is recording such a night.
+    """
+    for path in reversed(list_nights(directory)):
+        try:
+            meta = known_meta(path)
+            if meta.origin != origin or {info.site for info in meta.sensors} != set(sites):
+                continue
+            if is_being_written(path):
+                raise NightBusyError(f"Another twitchmap is recording {path.name}; end it first.")
+            night = open_night(path)
+        except NightBusyError:
+            raise
+        except (OSError, TwitchmapError):  # a night that cannot be read is not the one
+            continue
+        recent = utc_ns < CLOCK_SET_FROM_NS or abs(utc_ns - night.start_ns) < CONTINUED_NS
+        return night if recent and not is_finished(night) else None
+    return None
+
+
+def is_finished(night: Night) -> bool:
+    """Tell whether the last session of a night came to its end."""
+    if not night.notes:
+        return False
+    session = night.scan.index["session"]
+    last = session[night.notes[-1][0]]
+    return any(content.get("kind") == "ended" and session[row] == last for row, _, content in night.notes)
+
+
+def go_on(night: Night, clock: Clock = system_clock) -> Chosen:
+    """Open an unfinished night for another session."""
+    marks = (event.details.get("id") for event in night.events() if event.kind == "mark")
+    return Chosen(continue_night(night.path, clock), night.start_ns, frozenset(str(id_) for id_ in marks if id_))
+
+
+def begin(
+    directory: Path,
+    sensors: tuple[SensorInfo, ...],
+    origin: Origin,
+    utc_ns: int,
+    *,
+    time_zone: str,
+    participant: str,
+    label: str,
+    clock: Clock = system_clock,
+) -> Chosen:
+    """Make a new night in a folder of nights."""
+    meta = NightMeta(
+        participant=participant,
+        label=label,
+        origin=origin,
+        time_zone=time_zone,
+        start_ns=utc_ns,
+        sensors=sensors,
+        twitchmap=__version__,
+    )
+    return Chosen(create_night(directory / night_folder_name(utc_ns, time_zone, label), meta, clock))

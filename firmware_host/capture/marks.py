@@ -1,0 +1,88 @@
+"""Marks that another process adds to a night while it is recorded.
+
+The log has one writer. So a mark is a small file in the night's folder, whole from the moment it has its
+name; the recorder takes it into the log, has the disk confirm it, and only then removes it. What a recorder
+that was killed left behind is taken by the session that continues the night, once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+from pathlib import Path
+
+import msgspec
+
+from firmware_host.errors import NotFoundError, StorageError
+from firmware_host.recording import list_nights
+from firmware_host.recording.night import sync_folder
+from firmware_host.recording.reader import is_being_written
+
+FOLDER = "marks"
+SUFFIX = ".mark"
+LONGEST_TEXT = 500
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """One mark: when it was made, on both clocks of the computer, and what it says."""
+
+    id: str
+    mono_ns: int
+    utc_ns: int
+    text: str = ""
+
+
+def leave_mark(directory: Path, text: str = "") -> Path:
+    """Leave a mark, made now, for the night that is being recorded in a folder; return that night.
+
+    Raises
+    ------
+    NotFoundError
+        If no night is being recorded there.
+    StorageError
+        If the disk refuses.
+    """
+    mono_ns, utc_ns = time.monotonic_ns(), time.time_ns()
+    night = next((path for path in reversed(list_nights(directory)) if is_being_written(path)), None)
+    if night is None:
+        raise NotFoundError(
+            f"No night is being recorded in {directory}: start one with `twitchmap record`, or name its "
+            "folder with --dir."
+        )
+    mark = Mark(id=secrets.token_hex(8), mono_ns=mono_ns, utc_ns=utc_ns, text=text[:LONGEST_TEXT])
+    folder = night / FOLDER
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        unfinished = folder / mark.id
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(msgspec.json.encode(mark))
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(folder / f"{mark.id}{SUFFIX}")
+        sync_folder(folder)
+    except OSError as error:
+        raise StorageError(f"The mark could not be kept in {night} ({error.strerror or error}).") from error
+    return night
+
+
+def waiting_marks(night: Path) -> list[Mark]:
+    """Return the marks that wait to be taken into a night's log, oldest first."""
+    found = []
+    for path in (night / FOLDER).glob(f"*{SUFFIX}"):
+        with contextlib.suppress(OSError, msgspec.DecodeError):  # a file that is no mark stays where it is
+            found.append(msgspec.json.decode(path.read_bytes(), type=Mark))
+    return sorted(found, key=lambda mark: mark.utc_ns)
+
+
+def close_spool(night: Path) -> None:
+    """Remove the folder of marks, if none waits."""
+    with contextlib.suppress(OSError):
+        (night / FOLDER).rmdir()
+
+
+def remove_mark(night: Path, mark: Mark) -> None:
+    """Remove a mark that is in the log; one that cannot be removed is passed over by its id later."""
+    with contextlib.suppress(OSError):
+        (night / FOLDER / f"{mark.id}{SUFFIX}").unlink(missing_ok=True)

@@ -1,0 +1,166 @@
+"""`twitchmap record`: records a night from its sensors."""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from firmware_host.cli._nights import dir_option
+from firmware_host.cli._terminal import Progress, json_option, note, show
+from firmware_host.cli._values import pair
+
+if TYPE_CHECKING:
+    from firmware_host.analysis import Run
+    from firmware_host.recording import Night
+    from firmware_host.simulation.virtual_radio import VirtualWorld
+
+
+def _time_of_day(text: str) -> time:
+    """Return a time on the wall clock."""
+    for form in ("%H:%M", "%H:%M:%S"):
+        try:
+            return datetime.strptime(text, form).time()  # noqa: DTZ007 - the night has the time zone
+        except ValueError:
+            continue
+    raise click.BadParameter(f"{text!r} is no time of day; write it as 07:00.")
+
+
+@click.command()
+@click.option(
+    "--sensor",
+    "sensors",
+    type=pair,
+    multiple=True,
+    metavar="SITE=NAME_OR_ADDRESS",
+    help="A sensor and where it sits; repeat it. Without any, those of the last set-up.",
+)
+@click.option("--until", type=_time_of_day, metavar="HH:MM", help="End the night at this time.")
+@click.option(
+    "--hours",
+    type=click.FloatRange(0, 48, min_open=True),
+    metavar="H",
+    help="End the night so long after it began.",
+)
+@click.option(
+    "--config", type=click.Path(path_type=Path), metavar="FILE.toml", help="A set-up kept in a file."
+)
+@click.option(
+    "--adapter", "adapters", multiple=True, metavar="NAME", help="Bluetooth adapter, as hci1; repeat it."
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    metavar="HZ",
+    help="Sampling rate; else each model's usual one.",
+)
+@click.option("--new", is_flag=True, help="Begin a new night though one is not finished.")
+@click.option(
+    "--virtual",
+    type=pair,
+    multiple=True,
+    metavar="SITE=MODEL",
+    help="A made-up sensor that speaks the protocol of a model; repeat it. Needs no hardware.",
+)
+@click.option("--participant", default="", metavar="NAME", help="Pseudonym of the person.")
+@click.option("--label", default="", metavar="TEXT", help="Ends the night's name.")
+@click.option("--timezone", metavar="TZ", help="Time zone of the night; else the computer's.")
+@click.option("--no-detect", is_flag=True, help="Do not look for twitches at the end.")
+@dir_option
+@json_option
+def command(
+    sensors: tuple[tuple[str, str], ...],
+    until: time | None,
+    hours: float | None,
+    config: Path | None,
+    adapters: tuple[str, ...],
+    rate: float | None,
+    new: bool,
+    virtual: tuple[tuple[str, str], ...],
+    participant: str,
+    label: str,
+    timezone: str | None,
+    no_detect: bool,
+    directory: Path,
+    as_json: bool,
+) -> None:
+    """Record a night; it goes on by itself until the time given, q and Enter, or Ctrl-C.
+
+    A night that was not finished, of the same sites, is continued.
+    """
+    from firmware_host.capture.ends import PlannedEnd
+    from firmware_host.capture.recorder import Order, record_night, wanted_sensors
+    from firmware_host.capture.stop import Stop
+    from firmware_host.capture.summary import summarise, text
+    from firmware_host.cli._night_status import NightStatus, q_asks
+
+    if virtual and (sensors or config or adapters):
+        raise click.UsageError("--virtual plays made-up sensors: leave out --sensor, --config and --adapter.")
+    if not virtual and not sensors:
+        raise click.UsageError("Name sensors with --sensor SITE=NAME_OR_ADDRESS.")
+    stop, status = Stop(), NightStatus()
+    order = Order(
+        directory=directory,
+        wanted=wanted_sensors(virtual or sensors, fs_hz=rate),
+        plan=PlannedEnd(until, hours),
+        adapters=adapters,
+        new=new,
+        participant=participant,
+        label=label,
+        time_zone=timezone,
+        virtual=_world(virtual, rate) if virtual else None,
+    )
+    with q_asks(stop.ask):
+        recorded = record_night(order, status, stop)
+    status.close()
+    summary = summarise(recorded.path)
+    found = None if no_detect else _detect(recorded.path)
+    document = {
+        "night": recorded.path,
+        "continued": recorded.continued,
+        "ended": recorded.ended,
+        "summary": summary,
+        "run": found and found[1].info,
+        "detection": found and found[1].summary,
+    }
+    show(document, lambda: f"{text(summary)}\n\n{_found(recorded.path, found)}", as_json=as_json)
+
+
+def _world(sensors: tuple[tuple[str, str], ...], fs_hz: float | None) -> VirtualWorld:
+    from firmware_host.simulation.virtual_radio import VirtualSensor, VirtualWorld
+
+    return VirtualWorld([VirtualSensor(site, model) for site, model in sensors], fs_hz=fs_hz)
+
+
+def _detect(path: Path) -> tuple[Night, Run] | None:
+    """Find the night's twitches; whoever wants to wait no longer ends that, and the night is whole anyhow."""
+    from firmware_host.analysis import detect_night
+    from firmware_host.cli import TerminatedError
+    from firmware_host.errors import TwitchmapError
+    from firmware_host.recording import open_night
+
+    later = f"`twitchmap detect {path}` looks for twitches later."
+    note("The night is on disk. Looking for twitches; Ctrl-C leaves that for later.")
+    try:
+        night = open_night(path)
+        with Progress(f"detecting {path.name}") as tell:
+            run = detect_night(night, progress=tell)
+    except (KeyboardInterrupt, TerminatedError):
+        note(f"Detection was broken off; {later}")
+        return None
+    except TwitchmapError as error:
+        note(f"{error} {later}")
+        return None
+    for warning in run.summary.warnings:
+        note(warning)
+    return night, run
+
+
+def _found(path: Path, found: tuple[Night, Run] | None) -> str:
+    from firmware_host.cli.detect import described
+
+    if found is None:
+        return f"The night is in {path}."
+    return f"{described(*found)}\n\n`twitchmap map {path}` shows the map of the night."
