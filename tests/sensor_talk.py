@@ -38,11 +38,20 @@ class Talk:
     seed: int = 1
     rate_error: float = 0.0
     """Of the sensor's true rate."""
+    kept: list[Notify] | None = None
+    """Notifications that are kept back, once it is a list."""
 
     def deliver(self, notes: list[Notify]) -> None:
-        """Hand over what is subscribed to."""
+        """Hand over what is subscribed to, or keep it."""
+        assert all(len(note.data) <= self.peripheral.payload for note in notes)
+        if self.kept is None:
+            self.hand_over(notes)
+        else:
+            self.kept.extend(notes)
+
+    def hand_over(self, notes: list[Notify]) -> None:
+        """Have the driver receive notifications."""
         for note in notes:
-            assert len(note.data) <= self.peripheral.payload
             if note.characteristic in self.subscribed:
                 self.received.extend(self.driver.receive(note.characteristic, note.data))
 
@@ -60,7 +69,8 @@ class Talk:
                             answer = self.peripheral.read(characteristic)
                         case Write(characteristic, data):
                             self.written.append(data)
-                            self.deliver(self.peripheral.written(characteristic, data))
+                            answers = self.peripheral.written(characteristic, data)
+                            self.deliver([self._cut(note) for note in answers])
                         case Pause(seconds):
                             self.stream(seconds)
                         case Await():
@@ -71,6 +81,10 @@ class Talk:
                     step = script.send(answer)
         except StopIteration:
             return
+
+    def _cut(self, note: Notify) -> Notify:
+        """Return an answer as it arrives: what is longer than the MTU allows is lost."""
+        return Notify(note.characteristic, note.data[: self.peripheral.payload])
 
     def _await(self, step: Await) -> None:
         for _ in range(20):

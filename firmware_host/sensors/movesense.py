@@ -59,7 +59,7 @@ PATH = "/Meas/Acc/"
 SAMPLES = {52.0: 4, 104.0: 8, 208.0: 16}
 """Of a measurement, by rate; that of 208 Hz follows the pattern of the others."""
 SMALLEST = 61
-"""Bytes of a notification at an MTU of 64: with less a measurement has no room in its three parts."""
+"""Bytes of a notification at an MTU of 64, the least that is worth it."""
 HIGHEST = 250.0
 """m/s2; no range goes beyond 16 g per axis, 157 m/s2."""
 G_PER_COUNT = 1 / 9.80665
@@ -80,6 +80,7 @@ class Movesense(Driver):
         self._usual = 4 + 12 * SAMPLES.get(self.fs_hz, 1)
         self._whole = self._usual
         """Bytes of a measurement."""
+        self._seen = 0
         self._parts = b""
         self._last = 0  # kind of the last part; 0: none is waited for
         self._greeted = self._refused = False
@@ -107,7 +108,8 @@ class Movesense(Driver):
         yield Await(lambda: self._longest > 0 or self._refused, "acceleration", within_s=5.0)
         if not self._longest:
             raise SensorError(f"This Movesense refused to send acceleration at {self.fs_hz:g} Hz.")
-        if self._longest < min(SMALLEST, 2 + self._usual):
+        smallest = max(SMALLEST, 2 - -self._usual // 3)  # there are three kinds of parts
+        if self._longest < min(smallest, 2 + self._usual):
             raise SensorError(
                 "The connection to this Movesense allows only packets that are too short for it; update the "
                 "system's Bluetooth or take another adapter."
@@ -148,12 +150,19 @@ class Movesense(Driver):
         ended: Sequence[Received] = ()
         if kind == DATA:
             self._longest = max(self._longest, len(content) + 2)
-            if self._last:
-                self._whole = len(self._parts)
-                ended = self._measurement()
+            ended = self._unusual() if self._last else ()
             self._parts = b""
         self._parts, self._last = self._parts + content, kind
-        return ended if len(self._parts) < self._whole else [*ended, *self._measurement()]
+        return [*ended, *self._measurement()] if len(self._parts) == self._whole else ended
+
+    def _unusual(self) -> Sequence[Received]:
+        """Take what did not have the usual length; in parts it may be torn, so only when it recurs."""
+        length, seen = len(self._parts), self._seen
+        self._seen = length
+        if self._last != DATA and length != seen:
+            return [Garbled("a part of a measurement is missing")]
+        self._whole = length
+        return self._measurement()
 
     def _measurement(self) -> Sequence[Received]:
         content, self._parts, self._last = self._parts, b"", 0

@@ -119,9 +119,9 @@ class Numbering:
     def _place(self, size: int, stamp_ns: int) -> int | None:
         """Return the number of a packet's first sample; None: its stamp leaps."""
         newest = self._recent[-1]
+        if abs(stamp_ns - newest.stamp_ns) > LEAP_NS:
+            return None
         if stamp_ns > newest.stamp_ns:
-            if stamp_ns - newest.stamp_ns > LEAP_NS:
-                return None
             return newest.end + self._missing(newest, size, stamp_ns - self._last_ns)
         after = next(i for i, placed in enumerate(self._recent) if placed.stamp_ns >= stamp_ns)
         later = self._recent[after]
