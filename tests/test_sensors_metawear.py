@@ -21,6 +21,7 @@ from firmware_host.sensors.metawear import (
     SILENCE,
     MetaWearPeripheral,
     configure,
+    connection,
 )
 from firmware_host.sensors.protocol import Batch, Battery, Garbled, Notify
 
@@ -123,6 +124,33 @@ def test_the_chip_tells_the_model(name: str, chip: object) -> None:
     assert talk.driver.model.name == name
     talk.stream(0.1)
     assert np.array_equal(talk.counts, np.concatenate(talk.sent)[: len(talk.counts)])
+
+
+def test_connection_parameters() -> None:
+    """Intervals, latency and timeout are in the vendor's units."""
+    assert connection(750, 1000, 128, 16384) == bytes_of("metawear-cmd-conn")
+    assert connection(7.5, 7.5, 0, 6000) == bytes_of("metawear-cmd-conn-fast")
+
+
+def test_single_samples() -> None:
+    """A board that another program subscribed to single samples sends each as the vendor's message."""
+    peripheral = board()
+    peripheral.written(COMMAND, bytes_of("metawear-cmd-sub"))
+    peripheral.written(COMMAND, bytes_of("metawear-cmd-start"))
+    assert peripheral.streaming
+    message = bytes_of("metawear-acc-single-4g")
+    [note] = peripheral.send(np.frombuffer(message, "<i2", offset=2).reshape(1, 3), 1)
+    assert note.data == message
+
+
+def test_leaving_is_no_reset() -> None:
+    """Asking the board to end the link forgets nothing; a reset forgets all."""
+    peripheral = board()
+    peripheral.written(COMMAND, bytes_of("metawear-cmd-accounter-create"))
+    assert not peripheral.written(COMMAND, bytes_of("metawear-cmd-gap-disconnect"))
+    assert peripheral.processors
+    peripheral.written(COMMAND, bytes_of("metawear-cmd-reset"))
+    assert not peripheral.processors
 
 
 def test_an_unknown_chip_is_refused() -> None:
