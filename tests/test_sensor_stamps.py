@@ -100,7 +100,7 @@ def test_long_gaps_are_numbered_by_the_measured_rate(gap_s: float) -> None:
 
 
 def test_a_rate_that_drifts_is_followed() -> None:
-    """A chip that warms up by 3 % within minutes, stamps that jitter by 2 ms and lost packets: numbers hold."""
+    """A chip that warms up by 3 % within minutes, stamps that jitter, lost packets: the numbers hold."""
     rng = np.random.default_rng(2)
     first = np.arange(0, 20 * 60 * 208, 8)
     fs_hz = 208 * (1.04 - 0.03 * np.exp(-first / 208 / 300))
