@@ -99,6 +99,18 @@ def test_long_gaps_are_numbered_by_the_measured_rate(gap_s: float) -> None:
     assert got[-1][1] - got[-2][1] == 16
 
 
+def test_a_rate_that_drifts_is_followed() -> None:
+    """A chip that warms up by 3 % within minutes, stamps that jitter, lost packets: the numbers hold."""
+    rng = np.random.default_rng(2)
+    first = np.arange(0, 20 * 60 * 208, 8)
+    fs_hz = 208 * (1.04 - 0.03 * np.exp(-first / 208 / 300))
+    stamps = np.cumsum(8 / fs_hz) * 1e9 + rng.uniform(-2 * MS, 2 * MS, len(first)) + 1e12
+    sent = [(int(k), 8, int(at) // MS * MS) for k, at in zip(first, stamps, strict=True)]
+    received = [sent[0], *(packet for packet in sent[1:] if rng.random() >= 0.02)]
+    got = feed(Numbering(208.0, stamp_of="first", resolution_ns=5 * MS), received)
+    assert all(true == given for true, given in got)
+
+
 def test_jitter_is_no_loss() -> None:
     """Stamps that jitter by 2 ms, more than a quarter sample, do not make a stream of single samples jump."""
     sent = packets(104.3, [1] * 12_000, jitter_ns=2 * MS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 from sensor_talk import Talk, connect
 
+from firmware_host.capture.ble import Connection
+from firmware_host.capture.script import Inbox, run
 from firmware_host.errors import SensorError
 from firmware_host.sensors.movesense import (
     ACC,
@@ -124,6 +127,23 @@ def test_firmware_without_the_service() -> None:
     assert next(script) == Subscribe(NOTIFICATION)
     with pytest.raises(SensorError, match="install one with GATT SensorData"):
         script.throw(MissingPartError("lacks a part of its protocol"))
+
+
+def test_a_missing_service_reaches_the_script() -> None:
+    """Over a connection without the characteristic the start ends with the same sentence."""
+
+    class Bare(Connection):
+        def __init__(self) -> None:
+            self.asked: list[str] = []
+
+        async def subscribe(self, characteristic: str, callback: Any) -> None:
+            self.asked.append(characteristic)
+            raise MissingPartError("It lacks a part of its protocol.")
+
+    bare = Bare()
+    with pytest.raises(SensorError, match="install one with GATT SensorData"):
+        asyncio.run(run(driver().start(), bare, Inbox(lambda: (0, 0))))
+    assert bare.asked == [NOTIFICATION]
 
 
 def test_a_connection_with_short_packets() -> None:
