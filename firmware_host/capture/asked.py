@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import time
@@ -37,6 +37,14 @@ class World(Protocol):
     def clock(self) -> tuple[int, int]:
         """Return the world's monotonic clock and UTC, ns; those of the computer unless it is sped up."""
 
+    def tap(self, site: str) -> None:
+        """Tap a sensor three times."""
+
+
+Virtual = AbstractAsyncContextManager[World]
+Play = Callable[[Sequence[tuple[str, str]]], Virtual]
+"""Makes a world of pairs of site and model."""
+
 
 @dataclass(frozen=True)
 class Order:
@@ -54,7 +62,7 @@ class Order:
     label: str = ""
     time_zone: str | None = None
     """IANA name; None: the computer's."""
-    virtual: AbstractAsyncContextManager[World] | None = None
+    virtual: Virtual | None = None
     """What plays the sensors in place of real ones."""
 
 
@@ -63,7 +71,8 @@ def order_for(
     sensors: Sequence[tuple[str, str]] = (),
     *,
     config: Path | None = None,
-    virtual: AbstractAsyncContextManager[World] | None = None,
+    virtual: Virtual | None = None,
+    play: Play | None = None,
     until: time | None = None,
     hours: float | None = None,
     adapters: Sequence[str] = (),
@@ -85,6 +94,8 @@ def order_for(
         File of a set-up; None: the one kept in `directory`, if there are no sensors.
     virtual
         What plays the sensors, by their models.
+    play
+        Makes what plays the sensors of a set-up of made-up ones.
     until, hours
         The planned end; none of both: that of the set-up.
     fs_hz
@@ -101,6 +112,8 @@ def order_for(
     elif not sensors:
         setup = load_setup(directory)
     wanted = wanted_sensors(sensors) if sensors else setup.wanted()
+    if setup.virtual and play is not None:
+        virtual = play([(one.site, one.model) for one in setup.sensors])
     given = (until, hours) != (None, None)
     return Order(
         directory=directory,

@@ -65,6 +65,12 @@ class Connection:
         sizes = [one.max_write_without_response_size for one in self._characteristics()]
         return max(sizes, default=20)
 
+    @property
+    def table(self) -> list[tuple[str, str, tuple[str, ...]]]:
+        """Its GATT table: service, characteristic and the characteristic's properties."""
+        found = self._characteristics()
+        return [(one.service_uuid.lower(), one.uuid.lower(), tuple(one.properties)) for one in found]
+
     async def subscribe(self, characteristic: str, callback: Callable[[bytes], None]) -> None:
         """Have notifications (or indications) of a characteristic delivered, in the event loop.
 
@@ -137,6 +143,7 @@ class Radio:
         self._ears = {adapter: Ear(self._scanner_of(adapter)) for adapter in self.adapters}
         self._open: set[str] = set()
         self._tried: set[str] = set()
+        self.is_systems = backend is None
         self.register = Register()
 
     @contextlib.asynccontextmanager

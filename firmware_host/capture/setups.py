@@ -10,6 +10,7 @@ import os
 import re
 import tempfile
 import tomllib
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time
 from pathlib import Path
 
@@ -18,7 +19,15 @@ import msgspec
 from firmware_host import body
 from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.identity import Wanted
-from firmware_host.errors import BadFileError, BadValueError, NotFoundError, StorageError
+from firmware_host.capture.local_zone import local_zone
+from firmware_host.errors import (
+    BadFileError,
+    BadValueError,
+    NotEmptyError,
+    NotFoundError,
+    StorageError,
+    TwitchmapError,
+)
 from firmware_host.recording.night import sync_folder, zone
 from firmware_host.sensors import model_named
 from firmware_host.sensors.protocol import Model
@@ -69,6 +78,8 @@ class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """The night's planned end on the wall clock, "07:00"."""
     hours: float | None = None
     """The night's planned length; the earlier of the two ends it."""
+    virtual: bool = False
+    """Made-up sensors: they are played, at their sites, by their models."""
 
     def wanted(self) -> tuple[Wanted, ...]:
         """Return the sensors as links look for them."""
@@ -186,6 +197,69 @@ def save_setup(directory: Path, setup: Setup) -> Path:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink(missing_ok=True)
     return path
+
+
+def known_setup(directory: Path) -> Setup | None:
+    """Return the set-up of a folder of nights if there is one that can be read."""
+    try:
+        return load_setup(directory)
+    except TwitchmapError:
+        return None
+
+
+def placed(sensors: Sequence[SetupSensor], placements: Mapping[str, str]) -> tuple[SetupSensor, ...]:
+    """Return sensors with how they sit, in the user's words.
+
+    Raises
+    ------
+    BadValueError
+        If no sensor sits at a site that is named.
+    """
+    sites = [one.site for one in sensors]
+    for site in placements:
+        if site not in sites:
+            raise BadValueError(f"No sensor sits at {site}; sites are {', '.join(sites)}.")
+    return tuple(
+        msgspec.structs.replace(one, placement=placements.get(one.site, one.placement)) for one in sensors
+    )
+
+
+def renew_setup(
+    directory: Path,
+    sensors: Sequence[SetupSensor],
+    *,
+    participant: str | None = None,
+    time_zone: str | None = None,
+    until: str | None = None,
+    hours: float | None = None,
+    virtual: bool = False,
+) -> Setup:
+    """Keep a set-up of these sensors; what else is not given stays as it was. Return it.
+
+    Raises
+    ------
+    NotEmptyError
+        If made-up sensors would take the place of real ones.
+    BadValueError, BadFileError, StorageError
+        If it could not be used or written, or the one that is there cannot be read.
+    """
+    old = read_setup(path) if (path := setup_path(directory)).exists() else Setup()
+    if virtual and old.sensors and not old.virtual:
+        raise NotEmptyError(
+            f"{path} holds a set-up of real sensors, which made-up ones do not replace: choose another "
+            "folder with --dir."
+        )
+    end = (old.until, old.hours) if until is None and hours is None else (until or "", hours)
+    setup = Setup(
+        sensors=tuple(sensors),
+        participant=old.participant if participant is None else participant,
+        time_zone=(old.time_zone or local_zone() or "") if time_zone is None else time_zone,
+        until=end[0],
+        hours=end[1],
+        virtual=virtual,
+    )
+    save_setup(directory, setup)
+    return setup
 
 
 def check_setup(setup: Setup) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,6 +106,7 @@ def command(
         virtual or sensors,
         config=config,
         virtual=_world(virtual, rate) if virtual else None,
+        play=lambda played: _world(played, rate),
         until=until,
         hours=hours,
         adapters=adapters,
@@ -130,7 +132,7 @@ def command(
     show(document, lambda: f"{text(summary)}\n\n{_found(recorded.path, found)}", as_json=as_json)
 
 
-def _world(sensors: tuple[tuple[str, str], ...], fs_hz: float | None) -> VirtualWorld:
+def _world(sensors: Sequence[tuple[str, str]], fs_hz: float | None) -> VirtualWorld:
     from firmware_host.simulation.virtual_radio import VirtualSensor, VirtualWorld
 
     return VirtualWorld([VirtualSensor(site, model) for site, model in sensors], fs_hz=fs_hz)

@@ -30,6 +30,9 @@ AHEAD_S = 20.0
 """... and so long before it is needed, where it is made beside the event loop."""
 UNPUBLISHED_UG = 150.0
 """Noise density of models whose makers tell none, ug per root Hz (assumption)."""
+TAP_G, TAP_HZ, TAP_DECAY_S = 2.0, 20.0, 0.03
+"""A fingertip's tap on a sensor in its strap: it swings back and forth a few times (assumption)."""
+TAPS_AFTER_S = (0.2, 0.65, 1.1)
 STEPS = 32768
 """Of half the range, as 16-bit chips have."""
 
@@ -67,6 +70,7 @@ class VirtualChip:
         self._tracks: list[_Track] = []
         self._pieces: deque[tuple[int, Counts]] = deque()
         self._ahead: asyncio.Task[Counts] | None = None
+        self._taps_s: list[float] = []
 
     @property
     def rate_hz(self) -> float:
@@ -95,6 +99,10 @@ class VirtualChip:
         mg_per_count = 1000 * (range_g / STEPS if floats else g_per_count)
         noise_ug = model.noise_ug or UNPUBLISHED_UG
         return Chip(model.name, noise_ug, mg_per_count, range_g, model.rates_hz, "rc", True, "its model")
+
+    def tap(self, now_s: float) -> None:
+        """Be tapped three times with a fingertip, from a time on."""
+        self._taps_s = [now_s + after_s for after_s in TAPS_AFTER_S]
 
     def next_number(self, now_s: float) -> int:
         """Return the running number of the first sample that is not taken yet at a time."""
@@ -128,7 +136,19 @@ class VirtualChip:
         if self._beside and self._ahead is None and self._end() - stop < AHEAD_S * self.rate_hz:
             self._ahead = asyncio.ensure_future(self._made(self._end()))
         parts = [counts[max(0, first - at) : stop - at] for at, counts in self._pieces if at < stop]
-        return join(parts)
+        return self._tapped(join(parts), first) if self._taps_s else join(parts)
+
+    def _tapped(self, counts: Counts, first: int) -> Counts:
+        """Return samples from a number on with the taps in them."""
+        track = self._tracks[-1]
+        after_s = self.times_s(np.arange(first, first + len(counts)))[:, None] - np.array(self._taps_s)
+        felt = np.where(after_s >= 0, np.exp(-np.maximum(after_s, 0) / TAP_DECAY_S), 0)
+        felt = (felt * np.cos(2 * np.pi * TAP_HZ * after_s)).sum(axis=1)
+        tapped = counts.astype(np.float64)
+        tapped[:, 2] += felt * TAP_G / track.g_per_count
+        if track.floats:
+            return tapped.astype(np.float32)
+        return np.clip(np.rint(tapped), -32768, 32767).astype(np.int16)
 
     def _end(self) -> int:
         first, counts = self._pieces[-1]

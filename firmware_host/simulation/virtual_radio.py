@@ -164,6 +164,10 @@ class VirtualWorld:
         """Return this world's monotonic clock and UTC, ns; at speed 1 those of the computer."""
         return self._clock.stamp()
 
+    def tap(self, site: str) -> None:
+        """Tap a sensor three times with a fingertip, as `setup` asks for."""
+        self.sensors[site].chip.tap(self._clock.now_s())
+
     def power(self, on: bool) -> None:
         """Switch the host's radio off or on, as when an adapter is pulled out or bluetoothd dies."""
         self._central.powered = on
