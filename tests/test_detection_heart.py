@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from made_signals import Samples, Signal, detect, plain_model
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from firmware_host.detection import detect_stretch
-from firmware_host.detection.beats import follow, local_period
+from firmware_host.detection.beats import follow, local_period, middle_near
 from firmware_host.detection.heart import HEART_COLUMNS
 from firmware_host.twitches import Table
 
@@ -160,3 +161,12 @@ def test_the_rate_hardly_matters_to_the_heart(fs_hz: float) -> None:
         assert stands_out(rows)[~twitch].mean() < 0.05
     np.testing.assert_allclose(medians[0], medians[1], atol=0.12)
     assert min(shares) > 0.8
+
+
+@pytest.mark.parametrize("count", [1, 5, 9])
+def test_middle_of_neighbours(count: int) -> None:
+    """The running median is scipy's, also where there are fewer values than neighbours."""
+    for length in (1, 3, 40):
+        values = np.random.default_rng(length).normal(size=length)
+        expected = ndimage.median_filter(values, count, mode="nearest")
+        np.testing.assert_array_equal(middle_near(values, count), expected)

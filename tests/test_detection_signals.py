@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import signal
+from scipy import fft, ndimage, signal
 
 from firmware_host.detection.signals import (
     SERIES,
     TEMPLATE_RISE_S,
     BlockFilter,
     check_rate,
+    largest_within,
     make_plan,
+    spectra,
     twitch_acceleration,
+    windows_at,
 )
 from firmware_host.errors import BadValueError
 
@@ -141,3 +144,26 @@ def test_too_slow_a_rate_is_refused_with_a_sentence() -> None:
         make_plan(30.0)
     assert check_rate(50.0)
     assert not check_rate(100.0)
+
+
+@pytest.mark.parametrize("first", [[5], [0, 17, 60], [-3, 40, 75], [0, 3]])
+def test_windows_are_the_samples_from_each_place_on(first: list[int]) -> None:
+    """Windows hold what single samples would, and beyond the ends the last samples go on."""
+    rows = np.random.default_rng(1).normal(size=(7, 200)).astype(np.float32)[:3, 20:100]
+    for size in (20, 90):
+        at = np.clip(np.array(first)[:, None] + np.arange(size), 0, 79)
+        np.testing.assert_array_equal(windows_at(rows, np.array(first), size), rows[:, at])
+
+
+def test_transforms_of_three_rows_at_once_are_those_of_each() -> None:
+    """Rows that are added to fill the processor's registers change no bit of the others."""
+    rows = np.random.default_rng(2).normal(size=(3, 45)).astype(np.float32)
+    np.testing.assert_array_equal(spectra(rows, 1000), [fft.rfft(row, 1000) for row in rows])
+
+
+@pytest.mark.parametrize("reach", [0, 1, 6, 12, 90])
+def test_largest_within_reach(reach: int) -> None:
+    """The largest value near each is that of all samples up to the reach on both sides."""
+    values = np.random.default_rng(3).normal(size=80).astype(np.float32)
+    expected = ndimage.maximum_filter1d(values, 2 * reach + 1, mode="constant", cval=-np.inf)
+    np.testing.assert_array_equal(largest_within(values, reach), expected)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_host.sensors.protocol import Batch, Garbled, Restarted
-from firmware_host.sensors.stamps import Numbering
+from firmware_host.sensors.stamps import Counting, Numbering
 
 MS = 1_000_000
 Packet = tuple[int, int, int]
@@ -97,6 +99,18 @@ def test_long_gaps_are_numbered_by_the_measured_rate(gap_s: float) -> None:
     assert got[-1][1] - got[-2][1] == 16
 
 
+def test_a_rate_that_drifts_is_followed() -> None:
+    """A chip that warms up by 3 % within minutes, stamps that jitter, lost packets: the numbers hold."""
+    rng = np.random.default_rng(2)
+    first = np.arange(0, 20 * 60 * 208, 8)
+    fs_hz = 208 * (1.04 - 0.03 * np.exp(-first / 208 / 300))
+    stamps = np.cumsum(8 / fs_hz) * 1e9 + rng.uniform(-2 * MS, 2 * MS, len(first)) + 1e12
+    sent = [(int(k), 8, int(at) // MS * MS) for k, at in zip(first, stamps, strict=True)]
+    received = [sent[0], *(packet for packet in sent[1:] if rng.random() >= 0.02)]
+    got = feed(Numbering(208.0, stamp_of="first", resolution_ns=5 * MS), received)
+    assert all(true == given for true, given in got)
+
+
 def test_jitter_is_no_loss() -> None:
     """Stamps that jitter by 2 ms, more than a quarter sample, do not make a stream of single samples jump."""
     sent = packets(104.3, [1] * 12_000, jitter_ns=2 * MS)
@@ -177,3 +191,60 @@ def test_any_stamps_are_taken(sent: list[tuple[int, int]]) -> None:
         for item in numbering.put(np.zeros((size, 3), np.int16), stamp_ns):
             out += len(item.counts) if isinstance(item, Batch) else 0
     assert out <= sum(size for size, _ in sent)
+
+
+def test_samples_lie_evenly_between_the_stamps_of_their_frames() -> None:
+    """By the maker's rule for Polar: number and stamp of each last sample give all times, evenly spread."""
+    vectors = json.loads((Path(__file__).parent / "sensor_vectors.json").read_text(encoding="utf-8"))
+    [rule] = [one["expected"] for one in vectors if one["id"] == "polar-time-rule-2"]
+    faster = 100  # the rule's samples are a second apart, its gaps would be long ones
+    numbering = Numbering(faster, stamp_of="last")
+    batches: list[Batch] = []
+    for n, stamp_ns in ((5, rule["previous_ns"]), (rule["n"], rule["frame_ns"])):
+        items = numbering.put(np.zeros((n, 3), np.int16), stamp_ns // faster)
+        batches += [item for item in items if isinstance(item, Batch)]
+    last = [batch.first + len(batch.counts) - 1 for batch in batches]
+    numbers = batches[1].first + np.arange(rule["n"])
+    times_ns = np.interp(numbers, last, [batch.device_ns or 0 for batch in batches]) * faster
+    assert times_ns == pytest.approx(np.array(rule["sample_ns"]))
+
+
+@pytest.mark.parametrize("wrap", [None, 2**32])
+def test_a_counter_with_a_time(wrap: int | None) -> None:
+    """Gaps are what the counter says, late and repeated packets keep their number, wraps go on."""
+    start = 2**32 - 1000
+    counting = Counting(208.0, wrap=wrap)
+    sent = list(range(0, 4000, 36))
+    order = [k for k in sent if k % 5] + sent[10:14] + sent[20:22]
+    for k in [sent[0], *order]:
+        index = (start + k) % 2**32 if wrap else start + k
+        [batch] = counting.put(np.full((36, 3), 1, np.int16), index, round(k / 200 * 1e9))
+        assert isinstance(batch, Batch)
+        assert batch.first == start + k
+
+
+def test_a_counter_that_begins_anew() -> None:
+    """Counter and time from another start are told once the second packet confirms it; numbers rise."""
+    counting = Counting(208.0, wrap=2**32)
+    counts = np.zeros((36, 3), np.int16)
+    for k in range(20):
+        counting.put(counts, 36 * k, round((100 + 36 * k / 208) * 1e9))
+    assert counting.put(counts, 0, 2_000_000_000) == []
+    assert counting.put(counts, 0, 2_000_000_000) == []
+    told = counting.put(counts, 36, round(2e9 + 36 / 208 * 1e9))
+    assert isinstance(told[0], Restarted)
+    assert [item.first for item in told if isinstance(item, Batch)] == [720, 756]
+
+
+@pytest.mark.parametrize(("index", "at_s"), [(10**6, 104.0), (760, 900.0), (760, 2.0), (760, 1e6)])
+def test_a_counter_that_is_damaged(index: int, at_s: float) -> None:
+    """A packet whose counter and time do not belong together gives no samples and disturbs no others."""
+    counting = Counting(208.0, wrap=2**32)
+    counts = np.zeros((36, 3), np.int16)
+    items = []
+    for k in range(40):
+        if k == 21:
+            items += counting.put(counts, index, round(at_s * 1e9))
+        items += counting.put(counts, 36 * k, round((100 + 36 * k / 208) * 1e9))
+    assert [item.first for item in items if isinstance(item, Batch)] == [36 * k for k in range(40)]
+    assert [type(item) for item in items if not isinstance(item, Batch)] == [Garbled]

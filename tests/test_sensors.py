@@ -6,6 +6,7 @@ sensor_vectors.json.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from functools import cache
@@ -123,7 +124,7 @@ def test_what_a_model_says_of_itself(name: str) -> None:
 
 def test_every_vector_is_tested() -> None:
     """Each vector has a source, a provenance, as many bytes as it says, and a test that names it."""
-    tests = "".join(path.read_text(encoding="utf-8") for path in HERE.glob("test_sensors*.py"))
+    tests = "".join(path.read_text(encoding="utf-8") for path in HERE.glob("test_sensor*.py"))
     assert len(VECTORS) == len({vector["id"] for vector in VECTORS}) > 80
     for vector in VECTORS:
         assert vector["source"]
@@ -144,7 +145,7 @@ def test_a_model_knows_its_own_advertisement_alone(name: str) -> None:
 
 @pytest.mark.parametrize("told", FOREIGN, ids=lambda told: told.name or "nothing")
 def test_foreign_devices_match_no_model(told: Advertisement) -> None:
-    """Remote controls, solar monitors, watches and others that share a service or half a name are left alone."""
+    """Remote controls, solar monitors and watches that share a service or half a name are left alone."""
     assert identify(told) is None
 
 
@@ -153,7 +154,7 @@ def test_foreign_devices_match_no_model(told: Advertisement) -> None:
 
 @pytest.mark.parametrize(("name", "fs_hz"), RATES)
 def test_the_start_script_runs_to_its_end(name: str, fs_hz: float) -> None:
-    """At every listed rate the sensor streams at it, and the facts are what it sends; all arrives in order."""
+    """At every listed rate the sensor streams, the facts are what it sends, and all arrives in order."""
     talk = connect(name, fs_hz)
     talk.run(talk.driver.start())
     facts, sensor = talk.driver.facts, talk.peripheral
@@ -178,13 +179,13 @@ def test_any_length_of_packets_works_or_is_refused(name: str, payload: int) -> N
     """Over a connection of any MTU a sensor streams within it, or the start ends with a sentence."""
     talk = connect(name)
     talk.peripheral.payload = min(payload, talk.peripheral.mtu - 3)
-    try:
+    with contextlib.suppress(SensorError):
         talk.run(talk.driver.start())
-    except SensorError as error:
-        assert payload < 229, error
-        return
     talk.stream(2.0)
-    assert len(talk.counts) > 60
+    if talk.driver.facts is not None:
+        assert len(talk.counts) > 60
+    else:
+        assert payload < 229
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -333,7 +334,9 @@ def test_a_device_that_counts_anew_is_noticed(name: str) -> None:
 
 
 @given(
-    name=st.sampled_from(NAMES), data=st.lists(st.binary(max_size=260), min_size=1, max_size=8), fresh=st.booleans()
+    name=st.sampled_from(NAMES),
+    data=st.lists(st.binary(max_size=260), min_size=1, max_size=8),
+    fresh=st.booleans(),
 )
 @settings(max_examples=300, deadline=None)
 def test_random_bytes_never_raise(name: str, data: list[bytes], fresh: bool) -> None:
@@ -350,7 +353,11 @@ def test_random_bytes_never_raise(name: str, data: list[bytes], fresh: bool) -> 
                     assert len(item.counts) > 0
 
 
-@given(name=st.sampled_from(NAMES), seed=st.integers(0, 2**32 - 1), kind=st.sampled_from(["flip", "cut", "noise"]))
+@given(
+    name=st.sampled_from(NAMES),
+    seed=st.integers(0, 2**32 - 1),
+    kind=st.sampled_from(["flip", "cut", "noise"]),
+)
 @settings(max_examples=150, deadline=None)
 def test_a_damaged_packet_does_not_last(name: str, seed: int, kind: str) -> None:
     """After damaged packets the stream is decoded again: nearly all later samples arrive, in order."""

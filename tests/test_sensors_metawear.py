@@ -21,6 +21,7 @@ from firmware_host.sensors.metawear import (
     SILENCE,
     MetaWearPeripheral,
     configure,
+    connection,
 )
 from firmware_host.sensors.protocol import Batch, Battery, Garbled, Notify
 
@@ -125,6 +126,33 @@ def test_the_chip_tells_the_model(name: str, chip: object) -> None:
     assert np.array_equal(talk.counts, np.concatenate(talk.sent)[: len(talk.counts)])
 
 
+def test_connection_parameters() -> None:
+    """Intervals, latency and timeout are in the vendor's units."""
+    assert connection(750, 1000, 128, 16384) == bytes_of("metawear-cmd-conn")
+    assert connection(7.5, 7.5, 0, 6000) == bytes_of("metawear-cmd-conn-fast")
+
+
+def test_single_samples() -> None:
+    """A board that another program subscribed to single samples sends each as the vendor's message."""
+    peripheral = board()
+    peripheral.written(COMMAND, bytes_of("metawear-cmd-sub"))
+    peripheral.written(COMMAND, bytes_of("metawear-cmd-start"))
+    assert peripheral.streaming
+    message = bytes_of("metawear-acc-single-4g")
+    [note] = peripheral.send(np.frombuffer(message, "<i2", offset=2).reshape(1, 3), 1)
+    assert note.data == message
+
+
+def test_leaving_is_no_reset() -> None:
+    """Asking the board to end the link forgets nothing; a reset forgets all."""
+    peripheral = board()
+    peripheral.written(COMMAND, bytes_of("metawear-cmd-accounter-create"))
+    assert not peripheral.written(COMMAND, bytes_of("metawear-cmd-gap-disconnect"))
+    assert peripheral.processors
+    peripheral.written(COMMAND, bytes_of("metawear-cmd-reset"))
+    assert not peripheral.processors
+
+
 def test_an_unknown_chip_is_refused() -> None:
     """A board with another accelerometer is told in a sentence."""
     talk = connect("metamotion_r")
@@ -222,3 +250,23 @@ def test_a_thingy_that_does_not_take_its_rate() -> None:
     talk.peripheral.read = lambda characteristic: b""  # type: ignore[method-assign]
     with pytest.raises(SensorError, match="firmware"):
         talk.run(talk.driver.start())
+
+
+def test_single_samples_are_subscribed_by_the_vendors_bytes() -> None:
+    """The vendor's subscription, enable and start make the sensor's side send each sample by itself."""
+    peripheral = board()
+    for vector in ("metawear-cmd-sub", "metawear-cmd-enable", "metawear-cmd-start"):
+        peripheral.written(COMMAND, bytes_of(vector))
+    assert peripheral.streaming
+    samples = np.array([[-32768, 32767, -1]], np.int16)
+    assert [note.data for note in peripheral.send(samples, 1)] == [b"\x03\x04" + samples.tobytes()]
+
+
+def test_commands_that_are_not_for_us() -> None:
+    """The vendor's slow connection is laid out as our fast one; neither it nor a goodbye is ever written."""
+    slow, fast = bytes_of("metawear-cmd-conn"), bytes_of("metawear-cmd-conn-fast")
+    assert (len(slow), slow[:2]) == (len(fast), fast[:2])
+    assert int.from_bytes(slow[2:4], "little") > int.from_bytes(fast[2:4], "little")
+    talk = started("metamotion_r")
+    talk.run(talk.driver.stop())
+    assert not {slow, bytes_of("metawear-cmd-gap-disconnect")} & set(talk.written)

@@ -26,6 +26,7 @@ from firmware_host.sensors.polar_pmd import (
     samples_of,
 )
 from firmware_host.sensors.protocol import Batch, Garbled, Notify, Stopped
+from firmware_host.sensors.stamps import Numbering
 
 VECTORS: dict[str, dict[str, Any]] = {
     vector["id"]: vector
@@ -153,6 +154,22 @@ def test_numbers_beyond_16_bit_are_no_samples() -> None:
     talk = started("polar_verity")
     frame = bytes_of("polar-acc-delta0")[:10] + b"\xff\x7f\0\0\0\0" + bytes([2, 1, 0b000001])
     assert [type(said) for said in talk.driver.receive(DATA, frame)] == [Garbled]
+
+
+def test_samples_lie_evenly_between_stamps() -> None:
+    """The vendor's rule, a hundred times as fast: a stamp is of the last sample, the others follow evenly."""
+    expected = VECTORS["polar-time-rule-2"]["expected"]
+    numbering = Numbering(100.0, stamp_of="last")
+    frames = [
+        said
+        for stamp_ns in (expected["previous_ns"], expected["frame_ns"])
+        for said in numbering.put(np.zeros((expected["n"], 3), np.int16), stamp_ns // 100)
+    ]
+    batches = [said for said in frames if isinstance(said, Batch)]
+    last = [batch.first + len(batch.counts) - 1 for batch in batches]
+    known_ns = [batch.device_ns or 0 for batch in batches]
+    numbers = np.arange(batches[1].first, last[1] + 1)
+    assert (100 * np.interp(numbers, last, known_ns)).tolist() == expected["sample_ns"]
 
 
 def test_settings_list() -> None:

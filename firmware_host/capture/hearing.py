@@ -59,6 +59,7 @@ class Scanner(Protocol):
 
     async def connected(self) -> list[Seen]:
         """Return what is connected to the computer already, by nobody of this process."""
+        ...
 
     async def stop(self) -> None:
         """End."""
@@ -159,8 +160,9 @@ class Ear:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._interrupt.wait(), SETTLED_S)
                     return
-                for seen in await scanner.connected():
-                    self._tell(seen)
+                with contextlib.suppress(TimeoutError):
+                    for seen in await bounded(scanner.connected(), STOP_S):
+                        self._tell(seen)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._interrupt.wait(), WINDOW_S - SETTLED_S)
             finally:

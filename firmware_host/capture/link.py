@@ -187,6 +187,7 @@ class Link:
             if not left.done():
                 left.set_result(reason)
 
+        driver = model.driver(model, self._wanted.fs_hz)
         connection = await self._radio.connect(
             seen,
             lambda: leave("link lost"),
@@ -194,7 +195,6 @@ class Link:
             services=[service.uuid for service in model.peripheral(model).services()],
         )
         close_s = LOST_CLOSE_S
-        driver = model.driver(model, self._wanted.fs_hz)
         inbox = script.Inbox(self._clock)
         stream = self._stream = Stream(model, driver, self._outlet, leave, self._warned)
         talk = _Talk(driver, connection, inbox, stream, left)
@@ -226,7 +226,7 @@ class Link:
         try:
             ends: set[asyncio.Future[Any]] = {start, talk.left}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            if talk.left.done():
+            if not start.done():
                 raise SensorError(f"It was lost while it was being started ({talk.left.result()}).")
             start.result()
         except TimeoutError:

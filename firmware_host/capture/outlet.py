@@ -84,7 +84,6 @@ class SiteOutlet:
             model=model.name,
             serial=facts.serial or seen.address,
             firmware=facts.firmware,
-            clock="stamps" if model.counts == "stamps" else "arrival",
         )
         self.write(self._gathering.take())
         if not self._writer.has_samples(info.index):
@@ -134,6 +133,9 @@ class SiteOutlet:
     def write(self, blocks: list[Block]) -> None:
         """Append blocks to the night."""
         for block in blocks:
+            if block.device_ns is not None and not self._writer.has_samples(self._info.index):
+                self._info = msgspec.structs.replace(self._info, clock="stamps")
+                self._writer.set_sensor(self._info)
             self._writer.append_samples(
                 self._info.index,
                 block.counts,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import sub
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
 from scipy import fft, ndimage
 
 from firmware_host.detection.candidates import cell_means, norm_squared
-from firmware_host.detection.signals import Bool, Float32, Float64
+from firmware_host.detection.signals import Bool, Float32, Float64, largest_within, spectra, windows_at
 
 PERIOD_S = (0.45, 1.7)
 """35 to 133 beats a minute."""
@@ -67,15 +67,15 @@ def local_period(band_mg: Float32, usable: Bool, cell: int, fs_hz: float) -> tup
     there = usable.repeat(cell)[: count * q : q].astype(np.float32)
     length, step = min(round(WINDOW_S * rate), count), round(STEP_S * rate)
     starts = np.arange(0, count - length + 1, step)
-    values, mask = (sliding_window_view(x, length)[::step] for x in (envelope, there))
-    limit = CLIP * np.partition(values, length // 2, axis=1)[:, length // 2, None]
+    values, mask = windows_at(np.stack([envelope, there]), starts, length)
+    limit = CLIP * np.sort(values, axis=1)[:, length // 2, None]
     values = np.minimum(values, limit)
     known = np.maximum(mask.sum(axis=1, keepdims=True), 1.0)
     values = (values - (values * mask).sum(axis=1, keepdims=True) / known) * mask
     first, last = round(PERIOD_S[0] * rate), round(PERIOD_S[1] * rate)
     both = np.float32(length) - np.arange(first, last + 1, dtype=np.float32)
     if not usable.all():
-        both = np.maximum(_lagged(mask, last)[:, first : last + 1], 0.3 * length)
+        both = np.maximum(_overlaps(mask, last)[:, first : last + 1], 0.3 * length)
     product = _lagged(values, last)
     like = product[:, first : last + 1] / (both * np.maximum(product[:, :1] / known, 1e-12))
     each = np.arange(len(starts))
@@ -94,7 +94,17 @@ def local_period(band_mg: Float32, usable: Bool, cell: int, fs_hz: float) -> tup
 def _lagged(values: Float32, last: int) -> Float32:
     """Return the sums of products of each row with itself a lag later, up to the last one asked for."""
     size = fft.next_fast_len(values.shape[1] + last, real=True)
-    return np.asarray(fft.irfft(np.abs(fft.rfft(values, size, axis=1)) ** 2, size, axis=1))
+    return np.asarray(fft.irfft(np.abs(spectra(values, size)) ** 2, size, axis=1))
+
+
+def _overlaps(mask: Float32, last: int) -> Float32:
+    """Return `_lagged` of windows of ones and zeros; nearly all of them are whole, and those are alike."""
+    part = np.flatnonzero(~mask.all(axis=1))
+    whole = _lagged(np.ones((1, mask.shape[1]), np.float32), last)
+    out = whole.repeat(len(mask), axis=0)
+    if len(part):
+        out[part] = _lagged(mask[part], last)
+    return out
 
 
 def follow(band_mg: Float32, period: Float64, fs_hz: float) -> Beats:
@@ -108,11 +118,11 @@ def follow(band_mg: Float32, period: Float64, fs_hz: float) -> Beats:
     none = Beats(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
     if template is None:
         return none
-    lags = np.arange(-before, after)
-    size = fft.next_fast_len(band_mg.shape[1] + len(lags), real=True)
-    spectrum = fft.rfft(band_mg, size)
-    energy = ndimage.uniform_filter1d(power, len(lags), mode="constant") * len(lags)
-    energy = np.roll(energy, before - len(lags) // 2)
+    length = before + after
+    size = fft.next_fast_len(band_mg.shape[1] + length, real=True)
+    spectrum = spectra(band_mg, size)
+    energy = ndimage.uniform_filter1d(power, length, mode="constant") * length
+    energy = np.roll(energy, before - length // 2)
     for step in range(PASSES):
         like = _likeness(spectrum, energy, size, template, before)
         at = _chain(like, period, fs_hz)
@@ -121,16 +131,24 @@ def follow(band_mg: Float32, period: Float64, fs_hz: float) -> Beats:
         every, here = np.diff(at).astype(float), period[at[1:]]
         # A missing beat, or a gap, says nothing of the period.
         every = np.where(np.abs(np.log(every / here)) < STRAYED, every, here)
-        smooth = ndimage.median_filter(every, 5, mode="nearest")
+        smooth = middle_near(every, 5)
         if step == PASSES - 1:
             break
         period = np.interp(np.arange(len(period)), at[1:] - every / 2, smooth)
         good = at[like[at] >= np.median(like[at])]
-        template = band_mg[:, good[:, None] + lags].mean(axis=1)
+        template = windows_at(band_mg, good - before, length).mean(axis=1)
     stray = np.abs(np.diff(at, prepend=at[0] - every[0]) / period[at] - 1.0)
-    steady = np.exp(-((ndimage.median_filter(stray, NEIGHBOURS, mode="nearest") / UNSTEADY) ** 2))
-    typical = ndimage.median_filter(like[at], NEIGHBOURS, mode="nearest")
+    steady = np.exp(-((middle_near(stray, NEIGHBOURS) / UNSTEADY) ** 2))
+    typical = middle_near(like[at], NEIGHBOURS)
     return Beats(at, like[at].astype(float), steady * np.maximum(typical, 0.0))
+
+
+def middle_near(values: npt.NDArray[np.floating[Any]], count: int) -> npt.NDArray[np.floating[Any]]:
+    """Return the median of each value and its neighbours, `count` (odd) in all; those at the ends go on."""
+    half = count // 2
+    longer = np.concatenate([values[:1].repeat(half), values, values[-1:].repeat(half)])
+    near = as_strided(longer, (len(values), count), 2 * longer.strides)
+    return np.asarray(np.sort(near, axis=1)[:, half])
 
 
 def _seed(
@@ -150,8 +168,10 @@ def _seed(
             continue
         burst = band_mg[:, at - before : at + after]
         own = total[at + after] - total[at - before]
-        likes = []
+        likes: list[float] = []
         for middle in (at - t, at + t):
+            if likes and likes[0] + 1.001 <= best:  # no correlation exceeds 1 but for rounding
+                break
             search = round(SEARCH * t)
             low, high = middle - search - before, middle + search - before + 1
             part = band_mg[:, low : high + size - 1]
@@ -172,7 +192,7 @@ def _likeness(
     the band-pass over `size` samples, `energy` that of what the template would cover.
     """
     n, length = len(energy), template.shape[1]
-    product = np.einsum("af,af->f", spectrum, fft.rfft(template, size).conj())
+    product = np.einsum("af,af->f", spectrum, spectra(template, size).conj())
     dot = np.zeros(n, np.float32)
     dot[before : n - length + before] = fft.irfft(product, size)[: n - length]
     total = float(np.vdot(template, template))
@@ -181,39 +201,35 @@ def _likeness(
 
 def _chain(like: Float32, period: Float64, fs_hz: float) -> Int64:
     """Return the likeliest beats: maxima of likeness whose distances fit the period (dynamic programming)."""
-    reach = round(APART_S * fs_hz)
-    top = (like == ndimage.maximum_filter1d(like, 2 * reach + 1)) & (like > LIKE)
-    at = np.flatnonzero(top)
+    at = np.flatnonzero((like == largest_within(like, round(APART_S * fs_hz))) & (like > LIKE))
     if len(at) < 2:
         return at
     first = np.searchsorted(at, at - SKIP_S * fs_hz)
     each = np.arange(len(at))
     # All pairs of a maximum and one not long before it.
-    later = np.repeat(each, each - first)
-    start = np.concatenate([[0], np.cumsum(each - first)])
-    earlier = np.arange(len(later)) - start[later] + first[later]
+    count = each - first
+    stop = np.cumsum(count)
+    earlier = np.arange(stop[-1]) + np.repeat(each - stop, count)
     # One sample more each, so that no lag is without a logarithm.
-    stray = np.log((at[later] - at[earlier] + 1) / (np.round(period[at]) + 1)[later])
+    stray = np.log((np.repeat(at + 1, count) - at[earlier]) / np.repeat(np.round(period[at]) + 1, count))
     price = STRAY * stray * stray
-    price[stray > 0.0] = np.minimum(price[stray > 0.0], SKIP)
+    np.minimum(price, SKIP, out=price, where=stray > 0.0)
     # A few predecessors each: plain numbers are quicker here than arrays.
-    place, score, link = at.tolist(), like[at].tolist(), [-1] * len(at)
-    costs, begin, oldest = price.tolist(), start.tolist(), first.tolist()
+    score, link, costs = like[at].tolist(), [-1] * len(at), iter(price.tolist())
     far, far_score, done = -1, AGAIN, 0
-    for j, i in enumerate(oldest):
-        for long_ago in range(done, i):
-            if score[long_ago] > far_score:
-                far, far_score = long_ago, score[long_ago]
-        done = max(done, i)
+    for j, i in enumerate(first.tolist()):
+        while done < i:
+            if score[done] > far_score:
+                far, far_score = done, score[done]
+            done += 1
         best, chosen = far_score - AGAIN, far
-        if i < j:
-            gains = list(map(sub, score[i:j], costs[begin[j] : begin[j + 1]]))
-            most = max(gains)
-            if most > best:
-                best, chosen = most, i + gains.index(most)
+        for k in range(i, j):
+            gain = score[k] - next(costs)
+            if gain > best:
+                best, chosen = gain, k
         score[j], link[j] = score[j] + best, chosen
     j, chain = int(np.argmax(score)), []
     while j >= 0:
-        chain.append(place[j])
+        chain.append(j)
         j = link[j]
-    return np.array(chain[::-1], np.int64)
+    return np.asarray(at[chain[::-1]])

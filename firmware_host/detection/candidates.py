@@ -9,13 +9,12 @@ crossing rate.
 from __future__ import annotations
 
 from functools import lru_cache
-from operator import mul
 
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from firmware_host.detection.signals import CELL_S, Bool, Float32, Float64, Plan, make_plan
+from firmware_host.detection.signals import CELL_S, Bool, Float32, Float64, Plan, make_plan, windows_at
 from firmware_host.twitches import MERGE_S
 
 LEARN_LEAST = round(5.0 / CELL_S)
@@ -130,9 +129,10 @@ class Whitener:
 
 def norm_squared(vectors: Float32) -> Float32:
     """Return the squared norm over the second last axis of (..., 3, samples)."""
-    out = vectors[..., 0, :] * vectors[..., 0, :]
-    out += vectors[..., 1, :] * vectors[..., 1, :]
-    out += vectors[..., 2, :] * vectors[..., 2, :]
+    out, other = np.square(vectors[..., 0, :]), np.square(vectors[..., 1, :])
+    out += other
+    np.square(vectors[..., 2, :], out=other)
+    out += other
     return np.asarray(out)
 
 
@@ -209,8 +209,7 @@ def _between(
     """
     kernels = _fine_kernels(plan.fs_hz)
     reach, fine = kernels.shape[0] // 2, 2 * FINE_STEPS + 1
-    rows = np.clip(peaks[:, None] + np.arange(-reach, reach + 1), 0, band.shape[1] - 1)
-    vectors = (band[:, rows] @ kernels).reshape(3, len(peaks), -1, fine)
+    vectors = (windows_at(band, peaks - reach, 2 * reach + 1) @ kernels).reshape(3, len(peaks), -1, fine)
     answers = norm_squared(root @ vectors.transpose(1, 2, 0, 3))
     # What whitened this block may have been learnt on: the size is that of the three samples as they were.
     known = white[:, peaks[:, None] + np.arange(-1, 2)].sum(axis=2).T / floor[:, peaks // plan.cell].T
@@ -246,8 +245,7 @@ def _fine_kernels(fs_hz: float) -> Float32:
 def _swings(band: Float32, peaks: Int64, fs_hz: float) -> Float32:
     """Return (k, 3) unit vectors: where the largest swing near each maximum points."""
     reach = round(SWING_S * fs_hz)
-    rows = np.clip(peaks[:, None] + np.arange(-reach, reach + 1), 0, band.shape[1] - 1)
-    near = band[:, rows]
+    near = windows_at(band, peaks - reach, 2 * reach + 1)
     size = norm_squared(near.transpose(1, 0, 2))
     top = np.argmax(size, axis=1)
     each = np.arange(len(peaks))
@@ -286,39 +284,58 @@ def _one_a_burst(
 ) -> tuple[Int64, Bool]:
     """Keep the largest maxima first; each hides its side lobes and takes in what lies within 60 ms."""
     merge, apart = APART_S * plan.fs_internal_hz, COMPLEX_S * plan.fs_internal_hz
-    reach, opposed = shadow.shape[1] // 2, OPPOSED_S * plan.fs_internal_hz
-    first = np.searchsorted(place, place - reach).tolist()
-    stop = np.searchsorted(place, place + reach, "right").tolist()
-    order = np.argsort(-score, kind="stable").tolist()
+    start, other, lobe = _hidden(place, score, swing, template, shadow, plan)
     free = [True] * len(place)
     merged = np.zeros(len(place), bool)
     kept = []
     # A few neighbours each: plain numbers are quicker here than arrays.
-    at, height, shape, hides = place.tolist(), score.tolist(), template.tolist(), shadow.tolist()
-    way = swing.tolist()
-    for i in order:
+    at, height, begin, neighbour, is_lobe = (x.tolist() for x in (place, score, start, other, lobe))
+    swings_on = (template == len(shadow) - 1).tolist()
+    for i in np.argsort(-score, kind="stable").tolist():
         if not free[i]:
             continue
+        free[i] = False
         kept.append(i)
         members = [i]
         for m in members:
-            hide, middle, top, direction = hides[shape[m]], at[m], height[m], way[m]
-            for j in range(first[m], stop[m]):
+            for pair in range(begin[m], begin[m + 1]):
+                j = neighbour[pair]
+                # What is too near to be an event of its own still hides its side lobes.
                 if not free[j]:
                     continue
-                lag = at[j] - middle
-                lobe = height[j] < hide[round(lag) + reach] * top
-                if not lobe and height[j] < OPPOSED_SHARE * top and abs(lag) <= opposed:
-                    lobe = sum(map(mul, way[j], direction)) < OPPOSED_COSINE
-                # What is too near to be an event of its own still hides its side lobes.
-                if lobe:
+                if is_lobe[pair]:
                     free[j] = False
                 elif abs(at[j] - at[i]) < merge:
                     free[j] = False
-                    if j != i:
-                        members.append(j)
+                    members.append(j)
         # The swings of a slow burst are themselves so far apart and so high.
-        other = (j for j in members if abs(at[j] - at[i]) >= apart and shape[i] < len(hides) - 1)
-        merged[i] = any(height[j] >= COMPLEX_SHARE * height[i] for j in other)
+        if len(members) > 1 and not swings_on[i]:
+            high = COMPLEX_SHARE * height[i]
+            merged[i] = any(height[j] >= high and abs(at[j] - at[i]) >= apart for j in members)
     keep = np.sort(np.array(kept, np.int64))
     return keep, merged[keep]
+
+
+def _hidden(
+    place: Float64, score: Float32, swing: Float32, template: Int64, shadow: Float64, plan: Plan
+) -> tuple[Int64, Int64, Bool]:
+    """Return what each maximum may hide or take in: of maximum m, pairs `start[m]` to `start[m + 1]`.
+
+    `start` (k + 1,); `other` (pairs,), the maximum that may go; `lobe` (pairs,), whether it is a side lobe.
+    """
+    near, opposed = 2 * APART_S * plan.fs_internal_hz, OPPOSED_S * plan.fs_internal_hz
+    reach, each = shadow.shape[1] // 2, np.arange(len(place))
+    first = np.searchsorted(place, place - reach)
+    count = np.searchsorted(place, place + reach, "right") - first
+    own = np.repeat(each, count)
+    other = np.arange(len(own)) + np.repeat(first - np.cumsum(count) + count, count)
+    lag = place[other] - place[own]
+    height = score.astype(float)
+    size, top = height[other], height[own]
+    lobe = size < shadow[template[own], np.rint(lag).astype(int) + reach] * top
+    maybe = np.flatnonzero(~lobe & (size < OPPOSED_SHARE * top) & (np.abs(lag) <= opposed))
+    x, y, z = (axis[own[maybe]] * axis[other[maybe]] for axis in swing.T.astype(float))
+    lobe[maybe] = x + y + z < OPPOSED_COSINE
+    # Two that a third takes in are no farther apart than this.
+    asked = np.flatnonzero((lobe | (np.abs(lag) < near)) & (own != other))
+    return np.searchsorted(own[asked], np.arange(len(place) + 1)), other[asked], lobe[asked]

@@ -101,11 +101,11 @@ def add_context(rows: Table, coverage: Table) -> Table:
     out = np.zeros(len(rows), np.dtype(own + new))
     for name in rows.dtype.names or ():
         out[name] = rows[name]
-    names, site_of = np.unique(rows["site"], return_inverse=True)
-    everywhere = sorted({*names.tolist(), *coverage["site"].tolist()})
-    sites = {name: make_site_night(name, rows[rows["site"] == name], coverage) for name in everywhere}
-    for number, name in enumerate(names.tolist()):
-        of_site = np.flatnonzero(site_of == number)
+    names = sorted(set(rows["site"].tolist()))
+    everywhere = sorted({*names, *coverage["site"].tolist()})
+    sites = {name: make_site_night(name, rows, coverage) for name in everywhere}
+    for name in names:
+        of_site = np.flatnonzero(rows["site"] == name)
         for first in range(0, len(of_site), ROWS_AT_ONCE):
             at = of_site[first : first + ROWS_AT_ONCE]
             asked = _asked(rows[at], sites[name], list(sites.values()))

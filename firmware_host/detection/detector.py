@@ -27,6 +27,7 @@ from firmware_host.detection.signals import (
     Float32,
     Float64,
     make_plan,
+    windows_at,
 )
 from firmware_host.twitches import Column, Flag, Kind, Table, dtype_of
 
@@ -236,7 +237,8 @@ class SiteDetector:
             )
         )
         wide = ring.cells(start - MARGIN, stop + MARGIN)
-        asked = np.pad(kind[here] == Kind.VALID, MARGIN)
+        asked = np.zeros(wide.stop - wide.start, bool)
+        asked[MARGIN:-MARGIN] = kind[here] == Kind.VALID
         if not asked.any():
             return
         samples = slice(wide.start * plan.cell, wide.stop * plan.cell)
@@ -292,10 +294,9 @@ class SiteDetector:
         ring, plan = self._ring, self._plan
         half = features.snippet_half(plan.fs_internal_hz)
         cell = index // plan.cell
-        rows = index[:, None] + np.arange(-half, half)
         step = np.linalg.norm(ring.mean_mg[:, cell[:, None] + STEP_CELLS] @ STEP_WEIGHTS, axis=0)
         snippets = features.Snippets(
-            band_mg=ring.band[:, rows].transpose(1, 0, 2),
+            band_mg=windows_at(ring.band, index - half, 2 * half).transpose(1, 0, 2),
             left=left.astype(np.float32),
             right=right.astype(np.float32),
             floor=ring.floor[0, cell],

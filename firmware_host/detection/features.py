@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import fft
@@ -69,6 +70,16 @@ class Bursts:
     def dt_s(self) -> float:
         """Time between oversampled samples."""
         return float(self.time_s[1] - self.time_s[0])
+
+    @cached_property
+    def lag_s(self) -> Float64:
+        """Times from each burst's own peak, (k, samples)."""
+        return np.asarray(np.arange(len(self.time_s), dtype=float) - self.peak[:, None]) * self.dt_s
+
+    @cached_property
+    def spectrum_sum(self) -> Float32:
+        """Sum of each power spectrum, (k,), never zero."""
+        return np.asarray(np.maximum(self.spectrum.sum(axis=1), 1e-30))
 
 
 Feature = Callable[[Bursts], Float32]
@@ -156,7 +167,8 @@ def _oversample(snippets: Float32, fine: int) -> tuple[Float32, Float32, Float32
     spectrum[:, :, -1] = 0.0
     scaled = spectrum * np.float32(fine / size)
     finer = fft.rfft(snippets, size * FREQUENCY_STEPS, axis=2)
-    power = norm_squared(finer.real) + norm_squared(finer.imag)
+    parts = norm_squared(finer.view(np.float32))
+    power = parts[:, ::2] + parts[:, 1::2]
     return fft.irfft(scaled, fine, axis=2), fft.irfft(scaled * np.complex64(-1j), fine, axis=2), power
 
 
@@ -175,12 +187,14 @@ def _edges(
     envelope: Float32, top: np.ndarray[tuple[int, ...], np.dtype[np.intp]], floor: Float32
 ) -> tuple[Float64, Float64]:
     """Return where the envelope's power rises out of the floor before the peak and falls into it after."""
-    row = np.arange(len(top))
+    row, width = np.arange(len(top)), envelope.shape[1] + 2
     limit = np.maximum(EDGE_OF_FLOOR * 3 * floor, EDGE_OF_PEAK * envelope[row, top])
-    below = envelope < limit[:, None]
-    index = np.arange(envelope.shape[1])
-    before = np.where(below & (index <= top[:, None]), index, -1).max(axis=1) + 1
-    after = np.where(below & (index >= top[:, None]), index, envelope.shape[1]).min(axis=1) - 1
+    # The snippet's ends count as below; then the last below before the peak, and the first after it, of all.
+    below = np.ones((len(top), width), bool)
+    np.less(envelope, limit[:, None], out=below[:, 1:-1])
+    at, start = np.flatnonzero(below), row * width + 1
+    before = at[np.searchsorted(at, start + top, side="right") - 1] - start + 1
+    after = at[np.searchsorted(at, start + top)] - start - 1
     return np.minimum(before, top).astype(float), np.maximum(after, top).astype(float)
 
 
@@ -246,8 +260,7 @@ def high_share(bursts: Bursts) -> Float32:
 @feature("Hz")
 def centroid_hz(bursts: Bursts) -> Float32:
     """Mean frequency of the power."""
-    total = np.maximum(bursts.spectrum.sum(axis=1), 1e-30)
-    return np.asarray(bursts.spectrum @ bursts.freq_hz / total, np.float32)
+    return np.asarray(bursts.spectrum @ bursts.freq_hz / bursts.spectrum_sum, np.float32)
 
 
 @feature("")
@@ -261,7 +274,7 @@ def swings(bursts: Bursts) -> Float32:
 @feature("")
 def concentration(bursts: Bursts) -> Float32:
     """Share of the snippet's energy within 50 ms of the peak."""
-    near = np.abs(np.arange(len(bursts.time_s)) - bursts.peak[:, None]) * bursts.dt_s <= 0.05
+    near = np.abs(bursts.lag_s) <= 0.05
     return np.asarray(
         (bursts.power * near).sum(axis=1) / np.maximum(bursts.power.sum(axis=1), 1e-30), np.float32
     )
@@ -293,12 +306,10 @@ def step_mg(bursts: Bursts) -> Float32:
 
 def _share(bursts: Bursts, low_hz: float, high_hz: float) -> Float32:
     part = (bursts.freq_hz >= low_hz) & (bursts.freq_hz < high_hz)
-    total = np.maximum(bursts.spectrum.sum(axis=1), 1e-30)
-    return np.asarray(bursts.spectrum[:, part].sum(axis=1) / total, np.float32)
+    return np.asarray(bursts.spectrum[:, part].sum(axis=1) / bursts.spectrum_sum, np.float32)
 
 
 def _beside(bursts: Bursts, from_s: float, to_s: float) -> Float32:
-    lag_s = (np.arange(len(bursts.time_s)) - bursts.peak[:, None]) * bursts.dt_s
-    part = (lag_s >= from_s) & (lag_s < to_s)
+    part = (bursts.lag_s >= from_s) & (bursts.lag_s < to_s)
     mean = (bursts.power * part).sum(axis=1) / np.maximum(part.sum(axis=1), 1)
     return np.asarray(mean / np.maximum(3 * bursts.cut.floor, 1e-30), np.float32)

@@ -8,13 +8,25 @@ the beat, and beats as large as twitches do not. A unit that fires often, but at
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
 from scipy import ndimage
 
-from firmware_host.detection.beats import LEAST_BEATS, NEIGHBOURS, Beats, Int64, follow, local_period
+from firmware_host.detection.beats import (
+    LEAST_BEATS,
+    NEIGHBOURS,
+    Beats,
+    Int64,
+    follow,
+    local_period,
+    middle_near,
+)
 from firmware_host.detection.candidates import norm_squared
-from firmware_host.detection.signals import CELL_S, Bool, Float32, Float64
+from firmware_host.detection.signals import CELL_S, Bool, Float32, Float64, windows_at
 from firmware_host.twitches import Column, Table, dtype_of
 
 HEART_COLUMNS: tuple[Column, ...] = (
@@ -88,10 +100,9 @@ def measure(
     """
     rows = np.zeros(len(at), HEART_DTYPE)
     core = round(CORE_S * fs_hz)
-    offset = np.arange(-core, core + 1)
-    near = np.clip(at[:, None] + offset, 0, band_mg.shape[1] - 1)
-    energy = norm_squared(band_mg[:, near].transpose(1, 0, 2)).sum(axis=1)
-    noise = 3 * floor * len(offset)
+    size = 2 * core + 1
+    energy = norm_squared(windows_at(band_mg, at - core, size).transpose(1, 0, 2)).sum(axis=1)
+    noise = 3 * floor * size
     rows["heart_left"] = rows["heart_twin_left"] = 1.0
     rows["heart_left_d"] = _d(energy - noise, density, fs_hz)
     rows["heart_stand"] = rows["heart_stand_high"] = rows["heart_swerve"] = np.sqrt(energy / noise)
@@ -126,10 +137,9 @@ def _compare(
     every = float(np.median(np.diff(beats.at)))
     after = round(min(1.4 * every, 1.9 * fs_hz)) - before + 2 * edge
     place, trust, like = beats.at, beats.trust, beats.like
-    padded = np.pad(band_mg, ((0, 0), (before, after)))
-    windows = sliding_window_view(padded, before + after, axis=1)
-    cycles = np.stack([axis[place] for axis in windows], axis=1)
-    gone = np.concatenate([[0], np.cumsum(np.pad(~there, (before, after), constant_values=True))])
+    padded = _widened(band_mg, before, after)
+    cycles = np.ascontiguousarray(windows_at(padded, place, before + after).transpose(1, 0, 2))
+    gone = np.concatenate([[0], np.cumsum(~_widened(there, before, after))])
     whole = gone[place + before + after] - gone[place] < edge
     if whole.sum() < LEAST_BEATS:
         return
@@ -153,7 +163,7 @@ def _compare(
     least = 0.5 * noise[good]
     strays, _high = _ranked(swerve[whole][:, j])
     here, noise = left[i, j], noise[good]
-    explains = 1.0 - ndimage.median_filter(share, NEIGHBOURS, mode="nearest")[i]
+    explains = 1.0 - middle_near(share, NEIGHBOURS)[i]
     values = {
         "heart_trust": trust[i],
         "heart_explains": np.maximum(explains, 0.0),
@@ -190,7 +200,7 @@ def _twins(padded: Float32, place: Int64, beat: Int64, at: Int64, fs_hz: float) 
     fs_hz : float
     """
     reach, size = round(TWINS_REACH_S * fs_hz), TWINS // 2
-    padded = np.pad(padded, ((0, 0), (reach, reach)))
+    padded = _widened(padded, reach, reach)
     offset = np.round(TWIN_AT_S * fs_hz).astype(int)
     lags = np.unique(np.round(TWIN_LAGS_S * fs_hz).astype(int))
     own = padded[:, at[:, None] + reach + offset].transpose(1, 2, 0)
@@ -208,10 +218,11 @@ def _twins(padded: Float32, place: Int64, beat: Int64, at: Int64, fs_hz: float) 
         count[..., lag][columns] = 1.0
     dot = cut @ laid.reshape(len(at), -1, len(lags))
     energy = np.maximum(np.einsum("koa,koa->k", own, own), 1e-9)[:, None, None]
-    power = np.maximum((cut * cut) @ count.reshape(-1, len(lags)), 1e-6 * energy)
-    like = np.where(known, (dot / np.sqrt(power * energy)).max(axis=2), -1.0)
+    cut *= cut
+    power = np.maximum(cut @ count.reshape(-1, len(lags)), 1e-6 * energy)
+    like = np.where(known, _of_lags(np.maximum, dot / np.sqrt(power * energy)), -1.0)
     gain = np.clip(dot / power, *TWIN_GAIN)
-    left = (1.0 - (2 * gain * dot - gain * gain * power) / energy).min(axis=2)
+    left = _of_lags(np.minimum, 1.0 - (2 * gain * dot - gain * gain * power) / energy)
     left = np.where(known, np.minimum(left, 3.0), 3.0)
     like, left = np.sort(like, axis=1), np.sort(left, axis=1)
     middle = 2 * size - (known.sum(axis=1) + 1) // 2
@@ -225,18 +236,39 @@ def _twins(padded: Float32, place: Int64, beat: Int64, at: Int64, fs_hz: float) 
 def _samples_at(band_mg: Float32, first: Int64, count: int) -> Float32:
     """Return (..., count * 3): the samples from some places on, axis by axis of each."""
     # Rows of neighbours are copied much faster than single samples.
-    windows = sliding_window_view(np.ascontiguousarray(band_mg.T).reshape(-1), 3 * count)
-    return np.asarray(windows[3 * first])
+    flat = np.ascontiguousarray(band_mg.T).reshape(-1)
+    return np.asarray(as_strided(flat, (len(flat) - 3 * count + 1, 3 * count), 2 * flat.strides)[3 * first])
+
+
+def _of_lags(choose: np.ufunc, values: Float32) -> Float32:
+    """Return the largest or smallest over the last axis, too short for numpy to be quick along it."""
+    out = values[..., 0]
+    for lag in range(1, values.shape[-1]):
+        out = choose(out, values[..., lag])
+    return out
+
+
+def _widened(values: npt.NDArray[Any], before: int, after: int) -> npt.NDArray[Any]:
+    """Return (..., before + samples + after): zeros, or False, around what there is."""
+    count = values.shape[-1]
+    out = np.zeros((*values.shape[:-1], before + count + after), values.dtype)
+    out[..., before : before + count] = values
+    return out
 
 
 def _largest(gram: Float32, count: int) -> tuple[Float64, Float64]:
     """Return the largest eigenvalues and their vectors, near enough, in a small share of the time of all."""
     exact = gram.astype(float)
-    basis = np.random.default_rng(1).standard_normal((len(gram), count))
+    basis = _any_basis(len(gram), count)
     for _ in range(4):
         basis, _triangle = np.linalg.qr(exact @ basis)
     values, turn = np.linalg.eigh(basis.T @ exact @ basis)
     return values, basis @ turn
+
+
+@lru_cache(maxsize=256)
+def _any_basis(size: int, count: int) -> Float64:
+    return np.random.default_rng(1).standard_normal((size, count))
 
 
 def _predict(cycles: Float32, time_s: Float64, like: Float64) -> tuple[Float32, Float32]:
@@ -248,7 +280,7 @@ def _predict(cycles: Float32, time_s: Float64, like: Float64) -> tuple[Float32, 
     count = len(cycles)
     size = np.sqrt(norm_squared(cycles))
     rank = int(0.75 * count)
-    limit = 1.5 * np.partition(np.ascontiguousarray(size.T), rank, axis=1)[:, rank]
+    limit = 1.5 * np.sort(size.T, axis=1)[:, rank]
     limit = ndimage.maximum_filter1d(limit, 5)
     tame = (cycles * np.minimum(1.0, limit / np.maximum(size, 1e-9))[:, None, :]).reshape(count, -1)
     weight = np.exp(-np.abs(time_s[:, None] - time_s) / NEIGHBOUR_S) * np.maximum(like, 0.0)

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
 from scipy import fft, signal
 
 from firmware_host.errors import BadValueError
@@ -300,6 +301,40 @@ class BlockFilter:
         return block
 
 
+def windows_at(rows: Float32, first: npt.NDArray[np.int64], size: int) -> Float32:
+    """Return (axes, k, size): `size` samples of (axes, n) from some places on; those at the ends go on."""
+    last = rows.shape[1] - size
+    # One alone is laid out by axis last: products of a single row would else be rounded in another way.
+    if len(first) < 2 or last < 0 or np.any((first < 0) | (first > last)):
+        return np.asarray(rows[:, np.clip(first[:, None] + np.arange(size), 0, rows.shape[1] - 1)])
+    # Rows of neighbours are copied much faster than single samples.
+    return np.asarray(
+        as_strided(rows, (len(rows), last + 1, size), (*rows.strides, rows.strides[1]))[:, first]
+    )
+
+
+def spectra(rows: Float32, size: int) -> npt.NDArray[np.complex64]:
+    """Return the transforms of (k, n) real rows, filled up with zeros to `size` samples.
+
+    Transforms run four at a time: empty rows to the next four cost less than the odd ones alone.
+    """
+    filled = np.zeros((-(-len(rows) // 4) * 4, size), np.float32)
+    filled[: len(rows), : rows.shape[1]] = rows
+    return np.asarray(fft.rfft(filled)[: len(rows)])
+
+
+def largest_within(values: Float32, reach: int) -> Float32:
+    """Return (n,) the largest value up to `reach` samples before and after each."""
+    count, size, span = len(values), 2 * reach + 1, 1
+    out = np.full(count + 2 * reach, -np.inf, np.float32)
+    out[reach : reach + count] = values
+    # Windows of twice the length are made of two that overlap or touch: far fewer steps than samples.
+    while 2 * span <= size:
+        out = np.maximum(out[:-span], out[span:])
+        span *= 2
+    return np.asarray(np.maximum(out[:count], out[size - span :]))
+
+
 def _low_spectrum(samples: Float32, turn: npt.NDArray[np.complex64]) -> npt.NDArray[np.complex64]:
     """Return the transform of (3, n) real samples up to the Nyquist rate of every k-th of them.
 
@@ -332,5 +367,8 @@ def _bridge(samples: Float32, missing: Bool, held_from: float) -> None:
     one, two = there[np.maximum(after - 1, 0)], there[np.minimum(after, len(there) - 1)]
     nearest = np.where(gone - one < two - gone, one, two)
     held = two - one >= held_from
+    length, since = np.maximum(two - one, 1), gone - one
     for axis in samples:
-        axis[gone] = np.where(held, axis[nearest], np.interp(gone, there, axis[there]))
+        start = axis[one].astype(float)
+        line = (axis[two] - start) / length * since + start
+        axis[gone] = np.where(held, axis[nearest], line)

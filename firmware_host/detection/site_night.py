@@ -116,16 +116,16 @@ class Spans:
 
 
 def make_site_night(name: str, rows: Table, coverage: Table) -> SiteNight:
-    """Take from the candidates of a site, and from the coverage of any sites, what is looked at."""
-    rows = rows[rows["score"] >= CANDIDATE_SCORE]
-    rows = rows[np.argsort(rows["peak_s"], kind="stable")]
+    """Take from the candidates and the coverage of all sites what is looked at of one."""
+    own = np.flatnonzero((rows["site"] == name) & (rows["score"] >= CANDIDATE_SCORE))
+    own = own[np.argsort(rows["peak_s"][own], kind="stable")]
     covered = coverage[coverage["site"] == name]
     covered = covered[np.argsort(covered["start_s"], kind="stable")]
     return SiteNight(
         name,
-        whole_ns(rows["peak_s"]),
-        rows["score"].astype(float),
-        rows["peak_to_peak_mg"].astype(float),
+        whole_ns(rows["peak_s"][own]),
+        rows["score"][own].astype(float),
+        rows["peak_to_peak_mg"][own].astype(float),
         whole_ns(covered["start_s"]),
         whole_ns(covered["end_s"]),
         covered["kind"],

@@ -132,4 +132,4 @@ class Forest:
                 goes_left = coded[feature][missing_left] <= code
                 one, two = (ends.pop(child, number[child]) for child in (left, right))
                 ends[node] = two ^ ((one ^ two) * goes_left)
-            out += value[ends[0]] if nodes else value[0]
+            out += value.take(ends[0]) if nodes else value[0]

@@ -9,6 +9,7 @@ spectrum. A motionless sensor has a spectrum without humps: white noise, 1/f noi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -250,34 +251,48 @@ def _hump(power: Float64, fit_hz: tuple[float, float], look_hz: tuple[float, flo
         What the noise is at least, where errors are told.
     """
     axes = len(power)
-    use = _within(*fit_hz)
-    f_hz, own = FREQ_HZ[use], power[:, :, use].mean(axis=0)
+    use, terms, inside, without = _windows(fit_hz, look_hz)
+    own = power[:, :, use].mean(axis=0)
     size = own.mean(axis=1)
     usual = size <= OUTLYING * np.median(size)
     mean = np.maximum(own[usual].mean(axis=0), 1e-12)
-    terms = np.stack([np.ones_like(f_hz), 0.1 / f_hz, 0.01 / f_hz**2])
     noise = ndimage.uniform_filter1d(mean, SMOOTH_BINS)
     for _ in range(3):
-        fitted = _fitted(terms, np.minimum(mean, 3 * noise), noise, np.zeros((1, len(f_hz))))[0]
+        fitted = _fitted(terms, np.minimum(mean, 3 * noise), noise, np.zeros((1, len(mean))))[0]
         noise = np.maximum(fitted, 0.01 * mean)  # a fit below zero somewhere must not rule the next one
-    middle = np.arange(look_hz[0] + HALF_HZ[0], look_hz[1], 0.02)
-    apart = np.abs(f_hz - np.tile(middle, len(HALF_HZ))[:, None])
-    half = np.repeat(HALF_HZ, len(middle))[:, None]
-    above = f_hz >= look_hz[0]
-    inside = (apart <= half) & above
-    ground = np.maximum(_fitted(terms, mean, noise, (apart <= half + MARGIN_HZ) & above), 0.3 * noise)
-    level, total = (inside * np.maximum(ground, least)).sum(axis=1), (inside * mean).sum(axis=1)
+    ground = np.maximum(_fitted(terms, mean, noise, without), 0.3 * noise)
+    level, total = (inside * np.maximum(ground, least)).sum(axis=1), inside @ mean
+    beyond = total - (inside * ground).sum(axis=1)
     share = BIN_ERROR * np.sqrt(3.0 / axes / (inside.sum(axis=1) * np.count_nonzero(usual)))
     # The cube root of such a sum is nearly Gaussian (Wilson and Hilferty 1931), even for a single minute.
-    z = (np.cbrt(1.0 + (total - (inside * ground).sum(axis=1)) / level) - 1.0 + share**2 / 9) * 3 / share
-    excess = (total - (inside * ground).sum(axis=1)) * FREQ_HZ[1]
+    z = (np.cbrt(1.0 + beyond / level) - 1.0 + share**2 / 9) * 3 / share
+    excess = beyond * FREQ_HZ[1]
     top = int(np.argmax(z))
     return _Hump(float(z[top]), float(excess[top]), float((excess + 2 * share * level * FREQ_HZ[1]).max()))
 
 
-def _fitted(terms: Float64, mean: Float64, noise: Float64, without: npt.ArrayLike) -> Float64:
+@lru_cache(maxsize=4)
+def _windows(
+    fit_hz: tuple[float, float], look_hz: tuple[float, float]
+) -> tuple[Bool, Float64, Float64, Float64]:
+    """Return which bins are used, the noise's terms there, and the bins of each window and with its margin.
+
+    (bins,), (terms, used bins) and twice (windows, used bins), ones and zeros.
+    """
+    use = _within(*fit_hz)
+    f_hz = FREQ_HZ[use]
+    middle = np.arange(look_hz[0] + HALF_HZ[0], look_hz[1], 0.02)
+    apart = np.abs(f_hz - np.tile(middle, len(HALF_HZ))[:, None])
+    half = np.repeat(HALF_HZ, len(middle))[:, None]
+    inside, without = (
+        ((apart <= width) & (f_hz >= look_hz[0])).astype(float) for width in (half, half + MARGIN_HZ)
+    )
+    return use, np.stack([np.ones_like(f_hz), 0.1 / f_hz, 0.01 / f_hz**2]), inside, without
+
+
+def _fitted(terms: Float64, mean: Float64, noise: Float64, without: Float64) -> Float64:
     """Return (windows, bins): terms fitted to a spectrum with errors `noise`, `without` some bins each."""
-    weight = (1.0 - np.asarray(without, float)) / noise**2
-    normal = np.einsum("wf,af,bf->wab", weight, terms, terms)
-    wanted = np.einsum("wf,af,f->wa", weight, terms, mean)
+    weight = (1.0 - without) / noise**2
+    normal = (weight @ (terms[:, None] * terms).reshape(-1, len(mean)).T).reshape(-1, len(terms), len(terms))
+    wanted = weight @ (terms * mean).T
     return np.asarray(np.linalg.solve(normal, wanted[:, :, None])[:, :, 0] @ terms)

@@ -19,6 +19,10 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 BIN_S = 60.0
+STAMP_BIN_S = 10.0
+"""Of samples on their device's own clock: its stamps are exact to a millisecond or so, and never late."""
+CRYSTAL_BIN_S = 300.0
+"""Of a device's own clock: a crystal bends by a few millionths where a sensor's rate bends by thousandths."""
 REACH = 6
 """Bins to each side that a knot's value is smoothed over."""
 BEND_FROM_S = 150.0
@@ -61,7 +65,13 @@ class Timeline:
 
 
 def fit_timeline(
-    index: Ints, stamp_ns: Ints, fs_hz: float, *, late: bool, trust_rate: bool = False
+    index: Ints,
+    stamp_ns: Ints,
+    fs_hz: float,
+    *,
+    late: bool,
+    trust_rate: bool = False,
+    bin_s: float = BIN_S,
 ) -> Timeline:
     """Fit the time of a sample index to stamps.
 
@@ -75,13 +85,16 @@ def fit_timeline(
         True: a stamp is late, never early. False: it errs to both sides.
     trust_rate
         `fs_hz` was measured: keep it on runs too short to do better.
+    bin_s
+        The rate bends no quicker than this.
     """
     base_ns = int(stamp_ns[0])
     x = (index - index[0]) / fs_hz  # seconds, nearly
     y = (stamp_ns - base_ns) / 1e9
     span = float(x[-1] - x[0])
+    bend_from_s = BEND_FROM_S / BIN_S * bin_s
     slope, level = (1.0, 0.0)
-    if span >= (BEND_FROM_S if trust_rate else RATE_FROM_S) and len(x) >= 5:
+    if span >= (min(BEND_FROM_S, bend_from_s) if trust_rate else RATE_FROM_S) and len(x) >= 5:
         slope, level = _hull_line(x, y) if late else _median_line(x, y)
     if abs(slope - 1.0) > (RATE_ERROR if span < BEND_FROM_S else 0.5):  # such stamps show no rate
         slope, level = 1.0, 0.0
@@ -89,8 +102,8 @@ def fit_timeline(
     level += float(rest.min() if late else np.median(rest))
     knots = np.array([x[0], max(x[-1], x[0] + 1.0)])
     fitted = level + slope * knots
-    if span >= BEND_FROM_S:
-        knots, fitted = _bend(x, y, level + slope * x, slope, level, late=late)
+    if span >= bend_from_s:
+        knots, fitted = _bend(x, y, level + slope * x, slope, level, late=late, bin_s=bin_s)
     steps = np.maximum(np.diff(fitted), 0.5 * np.diff(knots))
     fitted = fitted[0] + np.concatenate([[0.0], np.cumsum(steps)])
     return Timeline(knots * fs_hz + index[0], fitted * 1e9, base_ns)
@@ -140,11 +153,11 @@ def _median_line(x: Floats, y: Floats) -> tuple[float, float]:
 
 
 def _bend(
-    x: Floats, y: Floats, line: Floats, slope: float, level: float, *, late: bool
+    x: Floats, y: Floats, line: Floats, slope: float, level: float, *, late: bool, bin_s: float
 ) -> tuple[Floats, Floats]:
     """Add to a line the slow bend that the stamps show; returns knots and their times."""
     span = x[-1] - x[0]
-    bins = max(10, int(np.ceil(span / BIN_S)))
+    bins = max(10, int(np.ceil(span / bin_s)))
     knots = np.linspace(x[0], x[-1], bins + 1)
     of = np.minimum(((x - x[0]) / span * bins).astype(np.int64), bins - 1)
     rest = y - line

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from firmware_host.errors import DamagedNightError
 from firmware_host.recording.blocks import read_payload
-from firmware_host.recording.clock import Timeline, compose, fit_timeline, thin
+from firmware_host.recording.clock import CRYSTAL_BIN_S, STAMP_BIN_S, Timeline, compose, fit_timeline, thin
 from firmware_host.recording.coding import NO_DEVICE, STAMPS, decode_samples, decode_stamps, sample_dtype
 from firmware_host.recording.night import SensorInfo
 from firmware_host.recording.runs import Run
@@ -152,8 +152,13 @@ class Stretch:
         if late or np.any(rows["device_ns"] == NO_DEVICE):
             return fit_timeline(last, arrival, fs_hz, late=late, trust_rate=measured)
         # The device's clock knows the counter, the arrivals know the device's clock.
-        device = fit_timeline(last, rows["device_ns"], fs_hz, late=False, trust_rate=measured)
-        return compose(device, fit_timeline(device.time_ns(last), arrival, 1e9, late=True, trust_rate=True))
+        device = fit_timeline(
+            last, rows["device_ns"], fs_hz, late=False, trust_rate=measured, bin_s=STAMP_BIN_S
+        )
+        heard = fit_timeline(
+            device.time_ns(last), arrival, 1e9, late=True, trust_rate=True, bin_s=CRYSTAL_BIN_S
+        )
+        return compose(device, heard)
 
     def _stamps(self, *, late: bool) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return (index, stamp) of one sample in about a second, from the stamps kept with the samples."""

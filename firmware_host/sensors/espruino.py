@@ -2,7 +2,7 @@
 
 Sources: espruino/Espruino (libs/puckjs/jswrap_puck.c), espruino/EspruinoDocs (Puck.js, Bluetooth streaming),
 LSM6DS3TR-C datasheet (CTRL1_XL, CTRL6_C). The service is plain text both ways; the lines are ours:
-"T,<line>,<ms of the last sample>,<base64 of int16 x, y, z ...>,<CRC-32 of what stands before, lower 16 bits>".
+"T,<line>,<ms of the last sample>,<base64 of int16 x, y, z ...>,<lower 16 bits of the CRC-32 of all before>".
 """
 
 from __future__ import annotations

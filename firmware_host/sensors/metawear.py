@@ -69,8 +69,8 @@ START = bytes([0x03, 0x01, 0x01])
 STOP = bytes([0x03, 0x01, 0x00])
 ENABLE = bytes([0x03, 0x02, 0x01, 0x00])
 DISABLE = bytes([0x03, 0x02, 0x00, 0x01])
-FAST = b"\x11\x09" + struct.pack("<4H", 6, 6, 0, 600)
-"""Connection interval of 7.5 ms, no latency, supervision 6 s: asked for above 100 Hz. macOS may refuse it."""
+FASTEST_MS = 7.5
+"""Connection interval that the vendor asks for above 100 Hz; macOS may refuse it."""
 BATTERY = bytes([0x11, 0x8C])
 RESET = bytes([0xFE, 0x01])
 """Forgets processors, loggers and streams of earlier programs; the link drops."""
@@ -78,6 +78,12 @@ SILENCE = (STOP, DISABLE, b"\x03\x04\x00", b"\x03\x1c\x00", b"\x03\x05\x00")
 ACCOUNTER = bytes.fromhex("09020304ffa011")
 """Attaches a processor to the single samples that puts time (then 31) or number (30) before each."""
 ANSWER = 0x80
+
+
+def connection(shortest_ms: float, longest_ms: float, latency: int, timeout_ms: float) -> bytes:
+    """Return the command that asks for connection intervals, events to skip and the supervision timeout."""
+    units = (int(shortest_ms / 1.25), int(longest_ms / 1.25), latency, int(timeout_ms / 10))
+    return b"\x11\x09" + struct.pack("<4H", *units)
 
 
 def configure(chip: Chip, fs_hz: float, range_g: int) -> bytes:
@@ -121,7 +127,7 @@ class MetaWear(Driver):
         serial = (yield Read(SERIAL_NUMBER)).decode(errors="replace")
         firmware = (yield Read(FIRMWARE_REVISION)).decode(errors="replace")
         setting = configure(self._chip, self.fs_hz, RANGE_G)
-        yield Write(COMMAND, FAST, response=False)
+        yield Write(COMMAND, connection(FASTEST_MS, FASTEST_MS, 0, 6000), response=False)
         yield Write(COMMAND, setting, response=False)
         yield from self._clear_leftovers()
         self._streaming = True

@@ -262,6 +262,7 @@ class ObaPeripheral(Peripheral):
 
     batch = 36
     rates_hz = (52.0, 104.0, 208.0, 416.0)
+    ranges_mg = (2000, 4000, 8000, 16000)
 
     def __init__(self, model: Model, serial: str = "0000000000A1") -> None:
         super().__init__(model, serial)
@@ -309,6 +310,8 @@ class ObaPeripheral(Peripheral):
         status, content = OK, b""
         if data[0] == START:
             status, content = self._start(data[2:])
+        elif data[0] in (STOP, PING, IDENTIFY, STATS) and len(data) != 2:
+            status = BAD_VALUE
         elif data[0] == STOP:
             self.streaming = False
         elif data[0] == PING:
@@ -322,9 +325,10 @@ class ObaPeripheral(Peripheral):
     def _start(self, content: bytes) -> tuple[int, bytes]:
         if len(content) != 8:
             return BAD_VALUE, b""
-        rate, range_mg, most, _ = struct.unpack("<IHBB", content)
+        rate, wished_mg, most, flags = struct.unpack("<IHBB", content)
         nearest = min(self.rates_hz, key=lambda hz: abs(hz - rate / 1000))
-        if abs(nearest - rate / 1000) > 0.1 * nearest or range_mg not in (2000, 4000, 8000, 16000):
+        range_mg = next((range_mg for range_mg in self.ranges_mg if range_mg >= wished_mg), 0)
+        if abs(nearest - rate / 1000) > 0.1 * nearest or not range_mg or flags:
             return BAD_VALUE, b""
         room = (self.payload - HEAD.size) // 6
         if room < FEWEST:

@@ -16,6 +16,7 @@ from firmware_host.sensors.protocol import (
     Advertisement,
     Await,
     Driver,
+    Model,
     NoAnswerError,
     Pause,
     Read,
@@ -99,10 +100,14 @@ class Examination(Driver):
     advertisement: Advertisement | None = None
     """As it was seen, to be set by whoever has seen it."""
 
-    def start(self) -> Script:
-        """Ask everything once; a board that does not answer goes on to the next question."""
+    def __init__(self, model: Model, fs_hz: float | None = None) -> None:
+        super().__init__(model, fs_hz)
         self._log: list[Entry] = []
         self._token = 0
+        self._info = self._battery = self._firmware = b""
+
+    def start(self) -> Script:
+        """Ask everything once; a board that does not answer goes on to the next question."""
         self._info = yield Read(oba.INFO)
         self._battery = yield Read(BATTERY_LEVEL)
         self._firmware = yield Read(FIRMWARE_REVISION)
@@ -139,7 +144,7 @@ class Examination(Driver):
 
     def stop(self) -> Script:
         """End the stream."""
-        yield Write(oba.CONTROL, bytes([oba.STOP, 0xFF]))
+        yield from self._ask(oba.STOP)
 
     def receive(self, characteristic: str, data: bytes) -> Sequence[Received]:
         """Keep what comes."""

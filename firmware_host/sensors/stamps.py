@@ -55,7 +55,7 @@ class Numbering:
     stamp_of
         The sample of a packet that its stamp belongs to.
     resolution_ns
-        How exact a stamp is: its rounding and jitter.
+        How exact a stamp is: its rounding and jitter; a packet should last four times as long.
     wrap_ns
         After which time the device's stamp begins anew at 0; None: never.
     """
@@ -189,7 +189,7 @@ class Numbering:
             return
         span_ns = stamp_ns - self._marks[0][1]
         error = max(2 * self._resolution_ns / span_ns, DRIFT)
-        if error <= self._error:
+        if error <= 1.1 * self._error:  # the span of the marks is not always the same
             self._error = error
             self._per_ns = (stamped - self._marks[0][0]) / span_ns
 
