@@ -159,7 +159,8 @@ class Stage:
         self.wanted = [Wanted(site, None, None, MODEL, None) for site in sites or ("left_calf",)]
         infos = tuple(expected_info(index, one) for index, one in enumerate(self.wanted))
         self.chosen = chosen or begin(
-            folder, infos, "recorded", self.clocks.now.utc_ns, time_zone="Europe/Berlin", participant="P1", label="",
+            folder, infos, "recorded", self.clocks.now.utc_ns, time_zone="Europe/Berlin",
+            participant="P1", label="",
             clock=lambda: (self.clocks.now.mono_ns, self.clocks.now.utc_ns),
         )  # fmt: skip
         self.path = self.chosen.writer.path

@@ -19,7 +19,7 @@ from firmware_host.capture.choice import go_on, is_finished, unfinished_night
 from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.local_zone import local_zone
 from firmware_host.capture.marks import leave_mark, waiting_marks
-from firmware_host.capture.asked import order_for, wanted_sensors
+from firmware_host.capture.asked import wanted_sensors
 from firmware_host.capture.summary import summarise, text
 from firmware_host.capture.watch import HeldUp, Reading, Slept, Stepped, Watch, read_clocks
 from firmware_host.errors import BadValueError, NightBusyError, NotFoundError, SensorError
@@ -124,7 +124,7 @@ def test_planned_ends(start: str, until: time | None, hours: float | None, end: 
 
 
 def test_the_time_zone_is_found(tmp_path: Path) -> None:
-    """TZ, the link /etc/localtime and the file /etc/timezone are asked in turn; rules and rubbish are not it."""
+    """TZ, the link /etc/localtime and the file /etc/timezone are asked in turn; rules are no zone."""
     (tmp_path / "etc").mkdir()
     assert local_zone({}, tmp_path) is None
     (tmp_path / "etc/timezone").write_text("Asia/Tokyo\n")
@@ -135,7 +135,7 @@ def test_the_time_zone_is_found(tmp_path: Path) -> None:
 
 
 def test_sensors_are_named_in_three_ways() -> None:
-    """A sensor is named by address, by identifier of macOS, or by name; sites must be known and given once."""
+    """A sensor is named by address, macOS's identifier, or name; sites must be known and given once."""
     mac, uuid = "aa:bb:cc:00:11:FF", "12345678-ABCD-ef01-2345-6789abcdef01"
     wanted = wanted_sensors([("left_calf", mac), ("left_calf.2", uuid), ("right_calf", "WT901")])
     assert [(one.address, one.name) for one in wanted] == [(mac, None), (uuid, None), (None, "WT901")]
@@ -173,7 +173,7 @@ def test_what_arrives_is_in_the_night(tmp_path: Path) -> None:
 
 
 def test_facts_of_the_sensor_replace_expected_ones(tmp_path: Path) -> None:
-    """night.toml says what the model promises until the sensor is there, and what the sensor says from then on."""
+    """night.toml says what the model promises, and from the first connection on what the sensor says."""
     stage = Stage(tmp_path, "left_calf", "right_calf")
     assert open_night(stage.path).meta.sensor("left_calf").fs_hz == 100.0
 
@@ -203,7 +203,7 @@ def test_numbers_that_mean_something_else_are_refused(tmp_path: Path, facts: Fac
         await stage.stream(1.5)
         link.event("lost", reason="link lost")
         with pytest.raises(
-            SensorError, match="left_calf are 100 Hz, int16, 0.5 mg a count: they cannot be mixed"
+            SensorError, match=r"left_calf are 100 Hz, int16, 0\.5 mg a count: they cannot be mixed"
         ):
             link.connect(facts)
         link.connect(Facts(101.0, 0.0005, "int16"))  # what it says of its rate may differ a little
@@ -305,7 +305,7 @@ def test_the_end_by_two_hours_of_silence(tmp_path: Path) -> None:
 
 
 def test_ten_minutes_in(tmp_path: Path) -> None:
-    """Ten minutes in there is one good word if all stream, else one sound and which sensor does not; then silence."""
+    """Ten minutes in there is one good word, or one sound and which sensor does not stream; then silence."""
     told = []
     for trouble in (None, "Nothing was heard of it."):
         stage = Stage(tmp_path / str(trouble is None), "left_calf", "right_calf")
@@ -429,7 +429,7 @@ def left(directory: Path, words: str, mono_ns: int, utc_ns: int) -> None:
 
 
 def test_an_unfinished_night_goes_on(tmp_path: Path) -> None:
-    """A night whose recorder was killed is continued, with the marks that waited, each once; a finished one not."""
+    """A night whose recorder was killed is continued, each mark once; a finished one is not."""
     stage = Stage(tmp_path)
     sites = ["left_calf"]
 

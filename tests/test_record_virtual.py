@@ -1,4 +1,4 @@
-"""Nights over the virtual radio: real protocols, real GATT, the same code above bleak as with real sensors."""
+"""Nights over the virtual radio: real protocols, real GATT, the same code above bleak as otherwise."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MODELS = ("witmotion", "movesense", "polar_verity", "capture2go")
 
 @pytest.fixture(autouse=True)
 def _not_awake(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the computer's own sleep alone: what it says comes in real time, and no run would be like another."""
+    """Leave the computer's own sleep alone: what it says of that comes in real time."""
 
     @contextlib.asynccontextmanager
     async def nothing() -> AsyncIterator[Proof]:
@@ -145,7 +145,7 @@ def test_four_models_come_back_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_every_fault_leaves_its_cause(tmp_path: Path) -> None:
-    """Drops, silence, absence, reboots, loss, repeats and garbage: all received is kept, each gap has a cause."""
+    """Drops, silence, reboots, absence, loss, repeats, garbage: all received is kept, each gap has a cause."""
     evening = Evening(tmp_path, *MODELS)
 
     async def script(evening: Evening) -> None:
@@ -185,7 +185,7 @@ def test_every_fault_leaves_its_cause(tmp_path: Path) -> None:
 
 
 def test_the_radio_goes_away_and_comes_back(tmp_path: Path) -> None:
-    """An adapter that is pulled out is told of in one sentence, as is its return; then all sensors stream again."""
+    """An adapter that is pulled out is told of once, as is its return; then all sensors stream again."""
     evening = Evening(tmp_path, "polar_verity", "capture2go")
 
     async def script(evening: Evening) -> None:
