@@ -15,6 +15,7 @@ from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.identity import Wanted
 from firmware_host.capture.setups import Setup, load_setup, read_setup
 from firmware_host.errors import BadValueError
+from firmware_host.recording.listener import Listener
 from firmware_host.sensors import model_named, models
 
 ADDRESS = re.compile(
@@ -64,6 +65,8 @@ class Order:
     """IANA name; None: the computer's."""
     virtual: Virtual | None = None
     """What plays the sensors in place of real ones."""
+    listener: Listener | None = None
+    """Who is told of all that is written, at once."""
 
 
 def order_for(
