@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -25,6 +26,7 @@ from firmware_host.simulation.virtual_radio import VirtualSensor, VirtualWorld
 
 Run = Callable[..., tuple[int, str, str]]
 FOUR = {"left_calf": "witmotion", "right_calf": "movesense", "left_thigh": "oba", "right_chest": "polar_h10"}
+TWO = {"left_calf": "oba", "right_calf": "movesense"}
 VECTORS = Path(__file__).parent / "sensor_vectors.json"
 
 
@@ -279,15 +281,41 @@ def test_setup_says_what_is_wrong(run: Run, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+class Terminal(io.StringIO):
+    """A terminal at which somebody types."""
+
+    def isatty(self) -> bool:
+        """Be one."""
+        return True
+
+
+def test_in_a_terminal_what_is_missing_is_asked_for(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How a sensor sits, and, where no place was named, which places there are: the keyboard is enough."""
+    monkeypatch.setattr("sys.stdin", Terminal("below the knee\n\n"))
+    assert run("setup", *virtual(TWO), "--dir", tmp_path)[0] == 0
+    assert load_setup(tmp_path).placements() == {"left_calf": "below the knee"}
+    orders: list[PlacingOrder] = []
+
+    def place_them(order: PlacingOrder, say: Callable[[str], None]) -> tuple[SetupSensor, ...]:
+        orders.append(order)
+        raise SensorError("No sensor is in range.")
+
+    monkeypatch.setattr("firmware_host.capture.placing.place_sensors", place_them)
+    monkeypatch.setattr("sys.stdin", Terminal("left_calf  right_foot\n"))
+    assert run("setup", "--dir", tmp_path)[0] == 1
+    assert orders[0].sites == ("left_calf", "right_foot")
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert run("setup", "--dir", tmp_path)[0] == 2
+
+
 def placed(world: World, *sites: str, **named: str) -> tuple[tuple[SetupSensor, ...], list[str]]:
     """Place sensors of a world: sites by tapping, others by name; return them and what was said."""
     said: list[str] = []
     wanted = wanted_sensors(list(named.items()))
     order = PlacingOrder(sites=sites, named=wanted, virtual=world)
     return in_time_lapse(place(order, said.append)), said
-
-
-TWO = {"left_calf": "oba", "right_calf": "movesense"}
 
 
 def test_doubt_is_asked_again() -> None:

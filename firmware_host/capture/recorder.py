@@ -15,17 +15,16 @@ from firmware_host.capture.choice import Chosen, Origin, begin, go_on, unfinishe
 from firmware_host.capture.link import Link, Wanted
 from firmware_host.capture.local_zone import local_zone
 from firmware_host.capture.outlet import expected_info
+from firmware_host.capture.permissions import radio_trouble
 from firmware_host.capture.plan import Asked, plan_night
 from firmware_host.capture.session import Session
 from firmware_host.capture.stop import Stop, ended_by_signals
 from firmware_host.capture.told import Told
 from firmware_host.capture.watch import Reading, read_clocks
+from firmware_host.errors import RadioError
 from firmware_host.recording.night import zone
 from firmware_host.recording.nights import CLOCK_SET_FROM_NS
 from firmware_host.recording.writer import Clock
-
-PROBE_S = 3.0
-"""So long is waited for the radio to say that it cannot be used, before a night is made."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,8 @@ async def _choose(order: Order, wanted: Sequence[Wanted], radio: Radio, told: To
     if night is not None and not order.new:
         told.say(f"{night.path.name} goes on.")
         return go_on(night, clock)
-    await _probe(radio)
+    if (trouble := await radio_trouble(radio)) is not None:
+        raise RadioError(trouble)
     time_zone = order.time_zone or local_zone()
     if time_zone is None:
         time_zone = "UTC"
@@ -140,13 +140,6 @@ def _planned(wanted: tuple[Wanted, ...], order: Order, utc_ns: int, told: Told) 
     if len(order.adapters) < 2:
         return wanted
     return tuple(replace(one, adapter=plan.adapter_of(one.site)) if one.model else one for one in wanted)
-
-
-async def _probe(radio: Radio) -> None:
-    """Raise RadioError if the radio says at once that it cannot be used."""
-    with contextlib.suppress(TimeoutError):
-        async with radio.scan() as heard:
-            await asyncio.wait_for(anext(heard), PROBE_S)
 
 
 def _clocks_of(world: World) -> Callable[[], Reading]:

@@ -32,7 +32,7 @@ sensor_option = click.option(
     type=pair,
     multiple=True,
     metavar="SITE=NAME_OR_ADDRESS",
-    help="A sensor and where it sits; repeat it.",
+    help="A sensor and where it sits; repeat it. `setup` keeps them.",
 )
 virtual_option = click.option(
     "--virtual",
@@ -57,10 +57,10 @@ config_option = click.option(
     help="A set-up kept in a file.",
 )
 until_option = click.option(
-    "--until", type=_time_of_day, metavar="HH:MM", help="The night's planned end on the wall clock."
+    "--until", type=_time_of_day, metavar="HH:MM", help="When the night ends, on the wall clock."
 )
 hours_option = click.option(
-    "--hours", type=click.FloatRange(0, 48, min_open=True), metavar="H", help="The night's planned length."
+    "--hours", type=click.FloatRange(0, 48, min_open=True), metavar="H", help="How long the night is."
 )
 
 

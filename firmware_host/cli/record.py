@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,62 +9,32 @@ from typing import TYPE_CHECKING
 import click
 
 from firmware_host.cli._nights import dir_option
+from firmware_host.cli._sensors import (
+    adapter_option,
+    config_option,
+    hours_option,
+    rate_option,
+    sensor_option,
+    until_option,
+    virtual_option,
+    world_of,
+)
 from firmware_host.cli._terminal import Progress, json_option, note, show
-from firmware_host.cli._values import pair
 
 if TYPE_CHECKING:
     from firmware_host.analysis import Run
     from firmware_host.recording import Night
-    from firmware_host.simulation.virtual_radio import VirtualWorld
-
-
-def _time_of_day(text: str) -> time:
-    """Return a time on the wall clock."""
-    from firmware_host.capture.setups import time_of_day
-    from firmware_host.errors import BadValueError
-
-    try:
-        return time_of_day(text)
-    except BadValueError as error:
-        raise click.BadParameter(str(error)) from None
 
 
 @click.command()
-@click.option(
-    "--sensor",
-    "sensors",
-    type=pair,
-    multiple=True,
-    metavar="SITE=NAME_OR_ADDRESS",
-    help="A sensor and where it sits; repeat it. Without any, those of the last set-up.",
-)
-@click.option("--until", type=_time_of_day, metavar="HH:MM", help="End the night at this time.")
-@click.option(
-    "--hours",
-    type=click.FloatRange(0, 48, min_open=True),
-    metavar="H",
-    help="End the night so long after it began.",
-)
-@click.option(
-    "--config", type=click.Path(path_type=Path), metavar="FILE.toml", help="A set-up kept in a file."
-)
-@click.option(
-    "--adapter", "adapters", multiple=True, metavar="NAME", help="Bluetooth adapter, as hci1; repeat it."
-)
-@click.option(
-    "--rate",
-    type=click.FloatRange(0, min_open=True),
-    metavar="HZ",
-    help="Sampling rate; else each model's usual one.",
-)
+@sensor_option
+@until_option
+@hours_option
+@config_option
+@adapter_option
+@rate_option
 @click.option("--new", is_flag=True, help="Begin a new night though one is not finished.")
-@click.option(
-    "--virtual",
-    type=pair,
-    multiple=True,
-    metavar="SITE=MODEL",
-    help="A made-up sensor that speaks the protocol of a model; repeat it. Needs no hardware.",
-)
+@virtual_option
 @click.option("--participant", default="", metavar="NAME", help="Pseudonym of the person.")
 @click.option("--label", default="", metavar="TEXT", help="Ends the night's name.")
 @click.option("--timezone", metavar="TZ", help="Time zone of the night; else the computer's.")
@@ -105,8 +74,8 @@ def command(
         directory,
         virtual or sensors,
         config=config,
-        virtual=_world(virtual, rate) if virtual else None,
-        play=lambda played: _world(played, rate),
+        virtual=world_of(virtual) if virtual else None,
+        play=world_of,
         until=until,
         hours=hours,
         adapters=adapters,
@@ -130,12 +99,6 @@ def command(
         "detection": found and found[1].summary,
     }
     show(document, lambda: f"{text(summary)}\n\n{_found(recorded.path, found)}", as_json=as_json)
-
-
-def _world(sensors: Sequence[tuple[str, str]], fs_hz: float | None) -> VirtualWorld:
-    from firmware_host.simulation.virtual_radio import VirtualSensor, VirtualWorld
-
-    return VirtualWorld([VirtualSensor(site, model) for site, model in sensors], fs_hz=fs_hz)
 
 
 def _detect(path: Path) -> tuple[Night, Run] | None:
