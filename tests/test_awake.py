@@ -134,7 +134,7 @@ def test_wakepy_is_believed_only_with_proof(
 class Logind:
     """A logind that hands out locks, on a bus of its own."""
 
-    def __init__(self, *, refuses: bool = False, lists: bool = True) -> None:
+    def __init__(self, *, refuses: str = "", lists: bool = True) -> None:
         self.refuses, self.lists = refuses, lists
         self.asked: list[list[Any]] = []
         self.read_end: int | None = None
@@ -155,7 +155,7 @@ class Logind:
 
         if message.member == "Inhibit":
             self.asked.append(message.body)
-            if self.refuses:
+            if self.refuses and self.refuses in message.body[0]:
                 return Message.new_error(message, "org.freedesktop.DBus.Error.AccessDenied", "no")
             self.read_end, write_end = os.pipe()
             return Message.new_method_return(message, "h", [0], [write_end])
@@ -194,7 +194,22 @@ def test_logind_holds_until_the_end(address: str) -> None:
 
 
 @needs_bus
-@pytest.mark.parametrize("logind", [Logind(refuses=True), Logind(lists=False), None])
+def test_a_service_is_kept_from_idling_at_least(address: str) -> None:
+    """Where logind refuses a lock on sleep, as it does to services, one on idleness is taken."""
+    logind = Logind(refuses="sleep")
+
+    async def main() -> None:
+        serving = await logind.serve(address)
+        async with keep_awake([lambda: by_logind(address)]) as proof:
+            assert (proof.held, proof.how) == (True, "logind")
+        assert [what for what, *_ in logind.asked] == ["sleep:idle", "idle"]
+        await awake._leave(serving)
+
+    asyncio.run(main())
+
+
+@needs_bus
+@pytest.mark.parametrize("logind", [Logind(refuses="idle"), Logind(lists=False), None])
 def test_a_lock_that_is_refused_or_not_listed_does_not_hold(logind: Logind | None, address: str) -> None:
     """Only what logind lists as ours counts; a logind that is not there is no fault."""
 

@@ -37,6 +37,9 @@ DESKTOPS: dict[str, tuple[str, str, str, str, tuple[int, ...]]] = {
 """By wakepy's name of a way, whom to ask whether it holds: path, interface, method, its arguments (4 is
 suspend)."""
 LOGIND = "org.freedesktop.login1"
+LOCKS = ("sleep:idle", "idle")
+"""What is asked of logind: it lets services of a user who is not logged in keep it from idling only, which
+keeps it from sleeping by itself all the same."""
 
 _log = logging.getLogger(__name__)
 
@@ -186,28 +189,35 @@ async def by_logind(address: str | None = None) -> AsyncIterator[str]:
 
 
 async def _inhibit(address: str | None) -> tuple[Any, int]:
-    """Take a lock of logind's and find it in its list; return the bus and the lock's file."""
+    """Take the lock of logind's that it gives, and find it in its list; return the bus and its file."""
     from dbus_fast import BusType
     from dbus_fast.aio import MessageBus
 
     bus = MessageBus(address, BusType.SYSTEM, negotiate_unix_fd=True)
-    file = None
     try:
         await bus.connect()
-        reply = await _ask_logind(bus, "Inhibit", "ssss", ["sleep:idle", WHO, WHY, "block"])
-        file = int(reply.unix_fds[reply.body[0]])
-        locks = (await _ask_logind(bus, "ListInhibitors", "", [])).body[0]
-        ours = (
-            what.split(":") for what, who, _, _, _, process in locks if (who, process) == (WHO, os.getpid())
-        )
-        if not any({"sleep", "idle"} <= set(what) for what in ours):
-            raise NotHeldError("logind lists no lock of this process")
+        for what in LOCKS[:-1]:
+            with contextlib.suppress(NotHeldError):
+                return bus, await _locked(bus, what)
+        return bus, await _locked(bus, LOCKS[-1])
     except BaseException:
-        if file is not None:
-            os.close(file)
         await _leave(bus)
         raise
-    return bus, file
+
+
+async def _locked(bus: Any, what: str) -> int:  # noqa: ANN401
+    """Take one lock of logind's; return its file."""
+    reply = await _ask_logind(bus, "Inhibit", "ssss", [what, WHO, WHY, "block"])
+    file = int(reply.unix_fds[reply.body[0]])
+    try:
+        locks = (await _ask_logind(bus, "ListInhibitors", "", [])).body[0]
+        ours = [what.split(":") for what, who, *_, process in locks if (who, process) == (WHO, os.getpid())]
+        if not any(set(what.split(":")) <= set(one) for one in ours):
+            raise NotHeldError("logind lists no lock of this process")
+    except BaseException:
+        os.close(file)
+        raise
+    return file
 
 
 async def _leave(bus: Any) -> None:  # noqa: ANN401 - dbus-fast's, which is there on Linux only

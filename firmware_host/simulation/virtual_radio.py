@@ -10,6 +10,7 @@ Everything above the radio is the same code as with real sensors. Nothing leaves
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -112,8 +113,6 @@ class VirtualWorld:
         """The sensors by site; there once the world is entered."""
 
     async def __aenter__(self) -> Self:
-        import asyncio
-
         from bumble import device
 
         from firmware_host.simulation.time_lapse import TimeLapseLoop, VirtualClock
@@ -149,8 +148,7 @@ class VirtualWorld:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self._air.cut(self._controller)
-        for sensor in self.sensors.values():
-            await sensor.close()
+        await asyncio.gather(*(sensor.close() for sensor in self.sensors.values()))
         faults = [fault for sensor in self.sensors.values() for fault in sensor.failed]
         if faults and error is None:
             raise faults[0]

@@ -28,7 +28,7 @@ STAMPS_ERROR = (-50e-6, 50e-6)
 """Sensors stamp by a crystal, whatever their chip samples by."""
 BUFFER = 256
 """Notifications that wait in a sensor; what comes then is lost."""
-BOOT_S = 0.5
+BOOT_S, CLOSE_S = 0.5, 0.2
 STARTS_S = 0.25
 """From the command to the first sample, where time counts."""
 SHORTEST_FRAME = 6
@@ -241,6 +241,7 @@ class PlayedSensor:
     async def close(self) -> None:
         """Be gone for good."""
         self.power_off()
+        await asyncio.wait(self._tasks, timeout=CLOSE_S)  # bumble stumbles over answers to who is gone
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
