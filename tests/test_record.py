@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from scripted_sensors import MONO_NS, START_NS, Clocks, S, Stage, numbers
 
+from firmware_host.capture.asked import wanted_sensors
 from firmware_host.capture.blocks import Gathering
 from firmware_host.capture.choice import go_on, is_finished, unfinished_night
 from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.local_zone import local_zone
 from firmware_host.capture.marks import leave_mark, waiting_marks
-from firmware_host.capture.asked import wanted_sensors
 from firmware_host.capture.summary import summarise, text
 from firmware_host.capture.watch import HeldUp, Reading, Slept, Stepped, Watch, read_clocks
 from firmware_host.errors import BadValueError, NightBusyError, NotFoundError, SensorError
