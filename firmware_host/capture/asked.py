@@ -15,6 +15,7 @@ from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.identity import Wanted
 from firmware_host.capture.setups import Setup, load_setup, read_setup
 from firmware_host.errors import BadValueError
+from firmware_host.recording.listener import Listener
 from firmware_host.sensors import model_named, models
 
 ADDRESS = re.compile(
@@ -64,6 +65,8 @@ class Order:
     """IANA name; None: the computer's."""
     virtual: Virtual | None = None
     """What plays the sensors in place of real ones."""
+    listener: Listener | None = None
+    """Who is told of all that is written, at once."""
 
 
 def order_for(
@@ -81,6 +84,7 @@ def order_for(
     participant: str = "",
     label: str = "",
     time_zone: str | None = None,
+    listener: Listener | None = None,
 ) -> Order:
     """Return what to record: what is given, and for the rest what a set-up says.
 
@@ -100,6 +104,8 @@ def order_for(
         The planned end; none of both: that of the set-up.
     fs_hz
         Rate of all sensors; None: each its own.
+    listener
+        Who is told of all that is written, at once.
 
     Raises
     ------
@@ -126,6 +132,7 @@ def order_for(
         label=label,
         time_zone=time_zone or setup.time_zone or None,
         virtual=virtual,
+        listener=listener,
     )
 
 

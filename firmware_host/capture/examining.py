@@ -28,4 +28,4 @@ async def examine(
     examination.advertisement = seen.advertisement
     async with visiting(radio, seen, model, clock, examination.receive, examination) as visit:
         await visit.run(examination.start())
-    return conformance(examination.run)
+        return conformance(examination.run)  # before it is stopped once more

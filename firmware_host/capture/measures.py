@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -33,7 +34,7 @@ class Part(NamedTuple):
     """When they arrived."""
 
 
-class Measured(NamedTuple):
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """A sensor as its samples show it."""
 
     seconds: float

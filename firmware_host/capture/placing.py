@@ -165,13 +165,7 @@ def _why(one: Heard, trouble: str | None) -> str:
 def _named(one: Heard, others: Sequence[Heard], trouble: str | None) -> Known:
     """Return who a sensor is that was told by its name: it is there, can sit there, and sits there alone."""
     if one.known is None:
-        who = one.wanted.name or one.wanted.address
-        raise SensorError(
-            f"{trouble} That is {who}."
-            if trouble
-            else f"{who}, for {one.site}, was not found: switch it on and bring it near; `twitchmap scan` "
-            "lists what is in range."
-        )
+        raise SensorError(f"{one.site}: {_why(one, trouble)}")
     check_place(one.site, one.known.model)
     for other in others:
         if other is not one and other.known and other.known.seen.address == one.known.seen.address:

@@ -12,11 +12,11 @@ from firmware_host.capture.heard import Heard, listening
 from firmware_host.capture.link import LinkStatus
 from firmware_host.capture.local_zone import local_zone
 from firmware_host.capture.measures import Part, measure
-from firmware_host.capture.plan import Asked, Plan, Reading, plan_night
-from firmware_host.capture.report import Report, SensorReport, advice_on
+from firmware_host.capture.permissions import system_adapters
+from firmware_host.capture.plan import PLANNED, Asked, Plan, Reading, plan_night
+from firmware_host.capture.report import Report, Rule, SensorReport, advice_on
 from firmware_host.capture.surroundings import Surroundings, surroundings
 from firmware_host.errors import RadioError, SensorError
-from firmware_host.sensors.oba_rules import Finding
 from firmware_host.sensors.protocol import Model
 
 SECONDS = 20.0
@@ -51,7 +51,7 @@ async def check_all(order: Order, seconds: float = SECONDS, say: Say = lambda _:
         async with surroundings(order.virtual, order.adapters) as here:
             sensors = [Heard(one) for one in here.wanted(order.wanted)]
             statuses = await _stream(here, sensors, seconds, say)
-            findings = {one.site: await _examine(here, one, say) for one in sensors}
+            rules = {one.site: await _examine(here, one, say) for one in sensors}
             _, now_ns = here.clock()
     except RadioError as error:
         return Report(
@@ -63,13 +63,13 @@ async def check_all(order: Order, seconds: float = SECONDS, say: Say = lambda _:
             to_do=(str(error), *(() if enough else computer[:1])),
         )
     plan = _plan(order, sensors, statuses, now_ns)
-    reports = tuple(_report(one, statuses[one.site], *findings[one.site], plan) for one in sensors)
+    reports = tuple(_report(one, statuses[one.site], *rules[one.site], plan) for one in sensors)
     missing = [f"{one.site}: {one.trouble}" for one in reports if not one.ready]
     return Report(
         ready=enough and not missing,
         sensors=reports,
         radio=None,
-        plan=plan.statements,
+        plan=(*plan.statements, *_unused_adapters(order)),
         computer=computer,
         to_do=(*missing, *(() if enough else computer[:1])),
     )
@@ -99,13 +99,14 @@ async def _stream(
         return {one.site: link.status for one, link in zip(sensors, links, strict=True)}
 
 
-async def _examine(here: Surroundings, one: Heard, say: Say) -> tuple[tuple[Finding, ...], str | None]:
+async def _examine(here: Surroundings, one: Heard, say: Say) -> tuple[tuple[Rule, ...], str | None]:
     """Examine a sensor that streamed by the rules of its protocol; say why it could not be."""
     if one.known is None or one.known.model.name != OBA:
         return (), None
     say(f"{one.site}: examining it by the rules of OBA/1.")
     try:
-        return await examine(here.radio, one.known.seen, one.known.model, here.clock, one.wanted.fs_hz), None
+        findings = await examine(here.radio, one.known.seen, one.known.model, here.clock, one.wanted.fs_hz)
+        return tuple(Rule(*finding) for finding in findings), None
     except SensorError as error:
         return (), f"It could not be examined by the rules of OBA/1: {error}"
 
@@ -128,13 +129,24 @@ def _plan(
     return plan_night(asked, order.adapters, now_ns=now_ns, end_ns=end_ns, time_zone=time_zone)
 
 
+def _unused_adapters(order: Order) -> tuple[str, ...]:
+    """Say that the computer has adapters that could share the load, where there are more sensors than one
+    adapter is planned for.
+    """
+    known = system_adapters() if order.virtual is None else ()
+    if order.adapters or len(known) < 2 or len(order.wanted) <= PLANNED:
+        return ()
+    names = " ".join(f"--adapter {name}" for name in known)
+    return (f"This computer has {len(known)} Bluetooth adapters: with {names} they share the sensors.",)
+
+
 def zone_of(order: Order) -> str:
     """Return the time zone in which times are told."""
     return order.time_zone or local_zone() or "UTC"
 
 
 def _report(
-    one: Heard, status: LinkStatus, findings: tuple[Finding, ...], unexamined: str | None, plan: Plan
+    one: Heard, status: LinkStatus, rules: tuple[Rule, ...], unexamined: str | None, plan: Plan
 ) -> SensorReport:
     model = _model(one)
     facts, _, seen = one.known or (None, None, None)
@@ -142,7 +154,7 @@ def _report(
     advice: list[str] = []
     if model is not None:
         if measured is not None and facts is not None:
-            advice += advice_on(model, measured, status.rssi, facts.fs_hz, findings)
+            advice += advice_on(model, measured, status.rssi, facts.fs_hz, rules)
         advice += [*([unexamined] if unexamined else []), *one.said("warned", "sentence"), *model.limits]
     placed = next((placed for placed in plan.sensors if placed.site == one.site), None)
     found = seen is not None or status.rssi is not None
@@ -163,7 +175,7 @@ def _report(
         fs_set_hz=facts.fs_hz if facts else None,
         measured=measured,
         noise_expected_ug=model.noise_ug if model else None,
-        conformance=findings,
+        conformance=rules,
         trouble=None if measured else _trouble(one, status, found=found),
         advice=tuple(advice),
     )
@@ -178,13 +190,13 @@ def _settled(parts: Sequence[Part]) -> list[Part]:
 
 
 def _trouble(one: Heard, status: LinkStatus, *, found: bool) -> str:
+    if not found:
+        return (
+            "it was not heard: switch it on, charge it, bring it nearer, and see that no phone has it "
+            "connected; `twitchmap scan` lists what is in range."
+        )
     if status.trouble is not None:
         return status.trouble.removeprefix(f"{one.site}: ")
     if lost := one.said("lost", "reason"):
         return f"it began to stream and then stopped ({lost[-1]}): charge it, bring it nearer, check again."
-    if found:
-        return "it was heard, but did not come to stream in time: switch it off and on, and check again."
-    return (
-        "it was not heard: switch it on, charge it, bring it nearer, and see that no phone has it connected; "
-        "`twitchmap scan` lists what is in range."
-    )
+    return "it was heard, but did not come to stream in time: switch it off and on, and check again."

@@ -129,7 +129,6 @@ async def _save(
                 await visit.run(driver.start())
             else:
                 await _subscribe_all(visit, notes)
-            begin_s = loop.time()
             await asyncio.sleep(seconds)
     _write(path, notes.vectors)
     return notes.vectors

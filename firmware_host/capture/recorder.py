@@ -76,6 +76,8 @@ async def record(order: Order, told: Told, stop: Stop) -> Recorded:
         radio = Radio(backend, order.adapters)
         chosen = await _choose(order, wanted, radio, told, clock)
         with chosen.writer as writer:
+            if order.listener is not None:
+                writer.listen(order.listener)
             proof = await stack.enter_async_context(keep_awake())
             writer.append_event("awake", None, *reversed(clock()), held=proof.held, how=proof.how)
             told.say(proof.sentence)

@@ -6,7 +6,6 @@ import msgspec
 
 from firmware_host.capture.measures import Measured
 from firmware_host.recording.night import local_time
-from firmware_host.sensors.oba_rules import Finding
 from firmware_host.sensors.protocol import Model
 
 NOISY = 1.5
@@ -17,6 +16,16 @@ OFF_RATE = 0.1
 LOSSY = 0.01
 OFF_GRAVITY = 0.1
 CLIPPED = 0.001
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """What was found of one rule of OBA/1."""
+
+    rule: str
+    title: str
+    passed: bool | None
+    """None: not tested."""
+    sentence: str
 
 
 class SensorReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +50,7 @@ class SensorReport(msgspec.Struct, frozen=True, kw_only=True):
     measured: Measured | None
     noise_expected_ug: float | None
     """Published for its model; None: not published."""
-    conformance: tuple[Finding, ...]
+    conformance: tuple[Rule, ...]
     """Rules of OBA/1, for sensors that speak it."""
     trouble: str | None
     """Why it does not stream, or could not be examined."""
@@ -71,7 +80,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def advice_on(
-    model: Model, measured: Measured, rssi_dbm: int | None, fs_hz: float, findings: tuple[Finding, ...]
+    model: Model, measured: Measured, rssi_dbm: int | None, fs_hz: float, rules: tuple[Rule, ...]
 ) -> tuple[str, ...]:
     """Return what to do about a sensor that streams."""
     noise_ug, worst = max(zip(measured.noise_ug, "xyz", strict=True))
@@ -109,10 +118,7 @@ def advice_on(
             f"At rest it shows {measured.gravity_g:.2f} g, gravity is 1: lay it still, and if it stays so, "
             "its sizes of twitches are off by as much.",
         ),
-        *(
-            (finding.passed is False, f"{finding.rule} {finding.title}: {finding.sentence}")
-            for finding in findings
-        ),
+        *((rule.passed is False, f"{rule.rule} {rule.title}: {rule.sentence}") for rule in rules),
     ]
     return tuple(sentence for is_so, sentence in said if is_so)
 
@@ -145,7 +151,7 @@ def _facts(one: SensorReport, time_zone: str) -> list[str]:
         battery += f", until about {local_time(one.battery_ends_ns, time_zone):%a %H:%M}"
     signal = "" if one.rssi_dbm in {None, -127} else f", signal {one.rssi_dbm} dBm"
     kept, broken, untested = (
-        [finding.passed for finding in one.conformance].count(passed) for passed in (True, False, None)
+        [rule.passed for rule in one.conformance].count(passed) for passed in (True, False, None)
     )
     rules = [f"OBA/1: {kept} rules kept, {broken} broken, {untested} untested"] if one.conformance else []
     return [

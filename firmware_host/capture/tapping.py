@@ -25,6 +25,8 @@ TOGETHER_S = 1.2
 """Taps further apart are not of one go; so long after the third it is known that there is no fourth."""
 SAME_S = 0.6
 """Two sensors' taps begin within this of each other if they are the same (arrival times jitter)."""
+LATE_S = 1.5
+"""A sensor whose samples are later is not waited for."""
 ALIKE = 0.5
 """A sensor that felt more than this share of the strongest may be the one that was meant."""
 
@@ -32,7 +34,10 @@ ALIKE = 0.5
 class Tapping(NamedTuple):
     """Three taps in a row as one sensor felt them."""
 
-    begin_s: float
+    begin: int
+    """Number of the sample before the first tap."""
+    known: int
+    """Number of the sample from which on it is known that no fourth follows."""
     strength_g: float
     """Median change of the three, g from one sample to the next."""
 
@@ -52,8 +57,17 @@ class Verdict:
 @dataclass
 class _Felt:
     fs_hz: float
-    begin_s: float
+    n: int = 0
     parts: list[Samples] = field(default_factory=list)
+    begins: list[tuple[int, float]] = field(default_factory=list)
+    """Number and time of each part's first sample: true rates are off by a few percent."""
+
+    def time_s(self, number: int) -> float:
+        """Return about when a sample was taken; of one that is not here yet, when the newest was."""
+        first, begin_s = self.begins[-1]
+        known = [*self.begins, (self.n, begin_s + (self.n - first) / self.fs_hz)]
+        numbers, times_s = zip(*known, strict=True)
+        return float(np.interp(number, numbers, times_s))
 
 
 class Taps:
@@ -70,10 +84,12 @@ class Taps:
         acc_g
             Shape (n, 3), g.
         begin_s
-            When the first was taken, about; of a sensor's first samples, on a clock that all share.
+            When the first was taken, about, on a clock that all share.
         """
-        felt = self._felt.setdefault(sensor, _Felt(fs_hz, begin_s))
+        felt = self._felt.setdefault(sensor, _Felt(fs_hz))
+        felt.begins.append((felt.n, begin_s))
         felt.parts.append(np.asarray(acc_g))
+        felt.n += len(acc_g)
 
     def forget(self, sensor: str) -> None:
         """Begin anew with a sensor, as after a gap."""
@@ -81,21 +97,26 @@ class Taps:
 
     def verdict(self) -> Verdict | None:
         """Return which sensor was tapped three times; None: none yet, or the go is not over."""
-        strongest: tuple[float, float] | None = None
-        tapped: list[tuple[float, float, str]] = []
-        for sensor, felt in self._felt.items():
-            for tapping in tappings(np.concatenate(felt.parts), felt.fs_hz):
-                begin_s = felt.begin_s + tapping.begin_s
-                tapped.append((tapping.strength_g, begin_s, sensor))
-                strongest = max(strongest or (0.0, 0.0), (tapping.strength_g, begin_s))
-        if strongest is None:
+        tapped = [
+            (tapping, sensor, felt)
+            for sensor, felt in self._felt.items()
+            for tapping in tappings(np.concatenate(felt.parts), felt.fs_hz)
+        ]
+        if not tapped:
             return None
-        strength_g, begin_s = strongest
-        alike = [
-            one for one in sorted(tapped, reverse=True)
-            if one[0] >= ALIKE * strength_g and abs(one[1] - begin_s) <= SAME_S
-        ]  # fmt: skip
-        return Verdict(tuple(dict.fromkeys(sensor for _, _, sensor in alike)))
+        tapped.sort(key=lambda one: -one[0].strength_g)
+        strongest, _, its = tapped[0]
+        begin_s, known_s = its.time_s(strongest.begin), its.time_s(strongest.known)
+        newest_s = [felt.time_s(felt.n) for felt in self._felt.values() if felt is not its]
+        if its.time_s(its.n) < known_s + LATE_S and min(newest_s, default=np.inf) < known_s + SAME_S:
+            return None  # what others felt is still on its way
+        alike = (
+            sensor
+            for tapping, sensor, felt in tapped
+            if tapping.strength_g >= ALIKE * strongest.strength_g
+            and abs(felt.time_s(tapping.begin) - begin_s) <= SAME_S
+        )
+        return Verdict(tuple(dict.fromkeys(alike)))
 
 
 def tappings(acc_g: Samples, fs_hz: float) -> list[Tapping]:
@@ -109,10 +130,10 @@ def tappings(acc_g: Samples, fs_hz: float) -> list[Tapping]:
     begins = np.array([group[0] for group in taps], dtype=np.int64)
     found = []
     for go in _grouped(begins, TOGETHER_S * fs_hz):
-        if len(go) != TAPS or len(change_g) - go[-1] <= TOGETHER_S * fs_hz:
-            continue
-        peaks = [float(change_g[group].max()) for group in taps if group[0] in go]
-        found.append(Tapping(float(go[0]) / fs_hz, float(np.median(peaks))))
+        known = int(go[-1] + TOGETHER_S * fs_hz) + 1
+        if len(go) == TAPS and known < len(acc_g):
+            peaks = [float(change_g[group].max()) for group in taps if group[0] in go]
+            found.append(Tapping(int(go[0]), known, float(np.median(peaks))))
     return found
 
 

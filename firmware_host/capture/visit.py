@@ -56,6 +56,8 @@ async def visiting(
     hearing = asyncio.create_task(_hear(visit.inbox, hear))
     try:
         yield visit
+        if hearing.done():
+            hearing.result()  # a fault in what hears
         if stop is not None:
             with contextlib.suppress(SensorError, RadioError, TimeoutError):
                 await bounded(script.run(stop.stop(), connection, visit.inbox), STOP_S)

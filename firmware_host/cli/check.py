@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import time
 from pathlib import Path
 
@@ -40,7 +39,9 @@ from firmware_host.cli._terminal import json_option, note, show
 )
 @dir_option
 @json_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     sensors: tuple[tuple[str, str], ...],
     config: Path | None,
     virtual: tuple[tuple[str, str], ...],
@@ -78,4 +79,4 @@ def command(
     report = check(order, seconds, note)
     show(report, lambda: report_text(report, zone_of(order)), as_json=as_json)
     if not report.ready:
-        sys.exit(1)
+        ctx.exit(1)

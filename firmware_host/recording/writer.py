@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from firmware_host.errors import BadFileError, NightBusyError, NotEmptyError, NotFoundError, StorageError
 from firmware_host.recording.blocks import BlockKind, pack_frame, scan
 from firmware_host.recording.coding import MAX_SAMPLES, encode_samples
+from firmware_host.recording.listener import Counts, Listener
 from firmware_host.recording.log import AppendLog
 from firmware_host.recording.night import (
     NightMeta,
@@ -39,7 +40,6 @@ HEADER_EVERY_S = 600.0
 SYNC_EVERY_S = 2.0
 
 Clock = Callable[[], tuple[int, int]]
-Counts = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 
 
 class _Loss(msgspec.Struct):
@@ -86,6 +86,7 @@ class NightWriter:
             target=self._sync_now_and_then, name="twitchmap sync", daemon=True
         )
         self._closed = False
+        self._listener: Listener | None = None
         self._write_header()
         self._sync_thread.start()
 
@@ -109,6 +110,12 @@ class NightWriter:
     def has_samples(self, sensor: int) -> bool:
         """Tell whether the night holds samples of a sensor, of this session or of an earlier one."""
         return sensor in self._heard
+
+    def listen(self, listener: Listener) -> None:
+        """Tell somebody of the sensors, and from now on of all that is written."""
+        self._listener = listener
+        for info in self.meta.sensors:
+            listener.sensor(info)
 
     def set_sensor(self, info: SensorInfo) -> None:
         """Replace what is known of a sensor that has no samples yet; the log's next header says so too.
@@ -138,6 +145,8 @@ class NightWriter:
         meta = msgspec.structs.replace(known, sensors=sensors)
         check_meta(meta)
         self.meta, self._sensors = meta, {one.index: one for one in sensors}
+        if self._listener is not None:
+            self._listener.sensor(self._sensors[info.index])
         self._write_header()
         self._write_meta()
 
@@ -179,6 +188,8 @@ class NightWriter:
         self._heard.add(sensor)
         coding, payload = encode_samples(counts, first, arrival_mono_ns, arrival_utc_ns, device_ns, stamps_ns)
         self._append(BlockKind.SAMPLES, payload, coding, sensor, (sensor, len(counts), arrival_utc_ns))
+        if self._listener is not None:
+            self._listener.block(sensor, first, counts, arrival_mono_ns)
 
     def append_event(
         self,
@@ -191,6 +202,8 @@ class NightWriter:
         """Append what happened: connected, lost, restarted, suspended, clock_stepped, battery, mark ..."""
         event = {"kind": kind, "utc_ns": utc_ns, "mono_ns": mono_ns, **details}
         self._append(BlockKind.EVENT, msgspec.json.encode(event), 0, sensor, None)
+        if self._listener is not None:
+            self._listener.event(sensor, kind)
 
     def poll(self) -> None:
         """Offer what waits to the disk again; to be called about once a second, every append does it too."""
