@@ -145,6 +145,15 @@ def test_two_readings_tell_the_true_drain() -> None:
     assert made.sensors[0].battery_ends_ns == EVENING + 5 * H
 
 
+def test_an_earlier_night_tells_a_worn_battery() -> None:
+    """What its own battery lasted counts, not what its model's should; readings of now count more."""
+    asked = Asked("a", model(battery_h=40.0), readings=(Reading(EVENING, 50),), battery_h=6.0)
+    assert plan([asked]).sensors[0].battery_ends_ns == EVENING + 3 * H
+    assert plan([replace(asked, readings=())]).sensors[0].battery_ends_ns == EVENING + 6 * H
+    falling = (Reading(EVENING - H, 60), Reading(EVENING, 50))
+    assert plan([replace(asked, readings=falling)]).sensors[0].battery_ends_ns == EVENING + 5 * H
+
+
 def test_what_is_not_known_of_a_battery_is_said() -> None:
     """A model whose hours nobody published gets no number."""
     made = plan([Asked("a", model(battery_h=None), readings=(Reading(EVENING, 80),))])

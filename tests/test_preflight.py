@@ -309,3 +309,16 @@ def test_adapters_are_listed_where_linux_tells_them(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     assert system_adapters(tmp_path) == ("hci0", "hci1")
     assert system_adapters(tmp_path / "none") == ()
+
+
+def test_the_evening_starts_light() -> None:
+    """Scan, set-up and check load neither scipy nor scikit-learn, and bleak only once it is used."""
+    script = (
+        "import sys\nfrom firmware_host.capture import finding, placing, preflight, raw\n"
+        "heavy = {'scipy', 'sklearn', 'bleak', 'bumble', 'dbus_fast', 'wakepy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr

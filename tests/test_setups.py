@@ -149,3 +149,16 @@ def test_a_model_sits_where_it_can_be_worn() -> None:
     check_place("left_foot", model_named("thingy52"))
     with pytest.raises(BadValueError, match="chest only"):
         check_place("left_foot", model_named("polar_h10"))
+
+
+PAGE = (Path(__file__).parents[1] / "docs" / "evening.md").read_text(encoding="utf-8")
+
+
+def test_the_page_shows_a_setup_that_can_be_read(tmp_path: Path) -> None:
+    """The example in docs/evening.md is a set-up, and the page names every key that there is."""
+    example = PAGE.split("```toml")[1].split("```")[0]
+    path = tmp_path / "example.toml"
+    path.write_text(example, encoding="utf-8")
+    assert read_setup(path).sensors[0].placement
+    for key in (*Setup.__struct_fields__, *SetupSensor.__struct_fields__):
+        assert key in PAGE

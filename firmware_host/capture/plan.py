@@ -47,6 +47,8 @@ class Asked:
     """None: any."""
     readings: tuple[Reading, ...] = ()
     """Of its battery, in order of time; without any it is taken to be full."""
+    battery_h: float | None = None
+    """Hours that its own full battery lasted on an earlier night at this rate; None: its model's hours."""
 
     @property
     def rate_hz(self) -> float:
@@ -141,18 +143,21 @@ def plan_night(
 def battery_ends_ns(sensor: Asked, now_ns: int) -> int | None:
     """Return when a sensor's battery ends, streaming from now on; UTC ns, None where it is not known.
 
-    From the drain between its readings where they are far enough apart, else from its model's hours.
+    From the drain between its readings where they are far enough apart, else from an earlier night's, else
+    from its model's hours.
     """
-    hours = sensor.model.battery_h
+    hours = sensor.battery_h
+    if hours is None and sensor.model.battery_h is not None:
+        hours = sensor.model.battery_h / _drain_of(sensor)
     if not sensor.readings:
-        return None if hours is None else now_ns + round(hours * H / _drain_of(sensor))
+        return None if hours is None else now_ns + round(hours * H)
     first, last = sensor.readings[0], sensor.readings[-1]
     drop, passed_ns = first.percent - last.percent, last.at_ns - first.at_ns
     if passed_ns >= MEASURED_NS and drop >= MEASURED_PERCENT:
         return last.at_ns + round(last.percent / drop * passed_ns)
     if hours is None:
         return None
-    return last.at_ns + round(last.percent / 100 * hours * H / _drain_of(sensor))
+    return last.at_ns + round(last.percent / 100 * hours * H)
 
 
 def _drain_of(sensor: Asked) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from firmware_host.capture.asked import Order
 from firmware_host.capture.computer import computer_said
+from firmware_host.capture.drain import measured_hours
 from firmware_host.capture.examining import OBA, examine
 from firmware_host.capture.heard import Heard, listening
 from firmware_host.capture.link import LinkStatus
@@ -17,6 +18,7 @@ from firmware_host.capture.plan import PLANNED, Asked, Plan, Reading, plan_night
 from firmware_host.capture.report import Report, Rule, SensorReport, advice_on
 from firmware_host.capture.surroundings import Surroundings, surroundings
 from firmware_host.errors import RadioError, SensorError
+from firmware_host.recording.writer import system_clock
 from firmware_host.sensors.protocol import Model
 
 SECONDS = 20.0
@@ -46,7 +48,7 @@ def check(order: Order, seconds: float = SECONDS, say: Say = lambda _: None) -> 
 
 async def check_all(order: Order, seconds: float = SECONDS, say: Say = lambda _: None) -> Report:
     """Do what `check` does, in an event loop that is there."""
-    enough, computer = await computer_said(order.directory, len(order.wanted), order.plan.hours)
+    enough, computer = await computer_said(order.directory, len(order.wanted), _hours(order))
     try:
         async with surroundings(order.virtual, order.adapters) as here:
             sensors = [Heard(one) for one in here.wanted(order.wanted)]
@@ -119,14 +121,25 @@ def _plan(
 ) -> Plan:
     """Plan the night with the sensors of which the model is known."""
     asked = []
+    lasted_h = measured_hours(order.directory)
     for one in sensors:
         model, percent = _model(one), statuses[one.site].battery_percent
         if model is not None:
             readings = () if percent is None else (Reading(now_ns, percent),)
-            asked.append(Asked(one.site, model, one.wanted.fs_hz, one.wanted.adapter, readings))
+            serial = (one.known.facts.serial or one.known.seen.address) if one.known else ""
+            asked.append(
+                Asked(one.site, model, one.wanted.fs_hz, one.wanted.adapter, readings, lasted_h.get(serial))
+            )
     time_zone = zone_of(order)
     end_ns = order.plan.utc_ns(now_ns, time_zone)
     return plan_night(asked, order.adapters, now_ns=now_ns, end_ns=end_ns, time_zone=time_zone)
+
+
+def _hours(order: Order) -> float | None:
+    """Return how long the night would be that began now, None where no end is planned."""
+    _, now_ns = system_clock()
+    end_ns = order.plan.utc_ns(now_ns, zone_of(order))
+    return None if end_ns is None else (end_ns - now_ns) / 3.6e12
 
 
 def _unused_adapters(order: Order) -> tuple[str, ...]:

@@ -150,14 +150,22 @@ def _facts(one: SensorReport, time_zone: str) -> list[str]:
     if one.battery_ends_ns is not None:
         battery += f", until about {local_time(one.battery_ends_ns, time_zone):%a %H:%M}"
     signal = "" if one.rssi_dbm in {None, -127} else f", signal {one.rssi_dbm} dBm"
-    kept, broken, untested = (
-        [rule.passed for rule in one.conformance].count(passed) for passed in (True, False, None)
-    )
-    rules = [f"OBA/1: {kept} rules kept, {broken} broken, {untested} untested"] if one.conformance else []
     return [
         f"{measured.fs_hz:.2f} Hz (set to {one.fs_set_hz:g}), {measured.packets_per_s:.1f} packets/s, "
         f"{measured.lost_share:.2%} lost{signal}{battery}",
         f"noise x y z {noise} µg/√Hz at {low:.0f}-{high:.0f} Hz ({expected}); smallest twitch in white noise "
         f"of this size: {measured.smallest_twitch_mg:.1f} mg",
-        *rules,
+        *_rules(one.conformance),
+    ]
+
+
+def _rules(found: tuple[Rule, ...]) -> list[str]:
+    """Return what a person reads of OBA/1's rules; those that are broken are told with the advice."""
+    if not found:
+        return []
+    kept = [rule.rule for rule in found if rule.passed]
+    untested = (rule for rule in found if rule.passed is None)
+    return [
+        f"OBA/1: {len(kept)} of {len(found)} rules kept ({' '.join(kept)})",
+        *(f"OBA/1: {rule.rule} {rule.title}, not tested: {rule.sentence}" for rule in untested),
     ]
