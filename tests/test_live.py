@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +12,17 @@ import pytest
 from firmware_host.analysis import detect_night, find_candidates, load_model
 from firmware_host.analysis.live import LiveDetector
 from firmware_host.analysis.replay import replay_candidates
+from firmware_host.capture.asked import Order, wanted_sensors
+from firmware_host.capture.ends import PlannedEnd
+from firmware_host.capture.recorder import record
+from firmware_host.capture.stop import Stop
+from firmware_host.capture.told import View
 from firmware_host.recording import open_night
 from firmware_host.recording.blocks import BlockKind
 from firmware_host.recording.stretch import read_blocks
 from firmware_host.simulation import NightSpec, simulate_night
+from firmware_host.simulation.time_lapse import TimeLapseLoop
+from firmware_host.simulation.virtual_radio import VirtualSensor, VirtualWorld
 from firmware_host.twitches import Table, check_coverage
 
 SITES = ("left_calf", "right_thigh", "left_chest")
@@ -126,3 +135,66 @@ def test_a_counter_that_starts_again_begins_a_stretch(night: Path) -> None:
 
     assert detector.sites[info.index].stretch == 1
     assert len(left) == 0
+
+
+class Beside:
+    """Listens to a writer as `record --count` does, and keeps what comes out."""
+
+    def __init__(self) -> None:
+        self._detector = LiveDetector((), LOWEST)
+        self.sensor = self._detector.sensor
+        self.rows: list[Table] = []
+
+    def block(self, *block: Any) -> None:
+        """Take a block."""
+        self.rows.append(self._detector.block(*block))
+
+    def event(self, *event: Any) -> None:
+        """Take an event."""
+        self.rows.append(self._detector.event(*event))
+
+    def close(self) -> Table:
+        """Return all."""
+        return np.concatenate([*self.rows, self._detector.close()])
+
+
+class Nobody:
+    """Is told, and says nothing."""
+
+    def say(self, sentence: str) -> None:
+        """Take a sentence."""
+
+    def show(self, view: View) -> None:
+        """Take a look."""
+
+    def ring(self) -> None:
+        """Make no sound."""
+
+
+def test_recording_finds_live_what_the_log_replays(tmp_path: Path) -> None:
+    """With drops and a silent sensor, what was found while recording is what `detect --pass 1` finds."""
+    world = VirtualWorld(
+        [VirtualSensor("left_calf", "oba"), VirtualSensor("right_thigh", "witmotion")], profile="many"
+    )
+    beside = Beside()
+
+    async def evening() -> Path:
+        order = Order(tmp_path, wanted_sensors([("left_calf", "oba"), ("right_thigh", "witmotion")]),
+                      plan=PlannedEnd(None, 0.2), virtual=world, listener=beside)  # fmt: skip
+        recording = asyncio.create_task(record(order, Nobody(), Stop()))
+        await asyncio.sleep(240)
+        world.sensors["left_calf"].drop()
+        await asyncio.sleep(120)
+        world.sensors["right_thigh"].silence(True)
+        await asyncio.sleep(20)
+        world.sensors["right_thigh"].silence(False)
+        return (await recording).path
+
+    with asyncio.Runner(loop_factory=TimeLapseLoop) as runner:
+        path = runner.run(evening())
+    live, replayed = beside.close(), replay_candidates(open_night(path), LOWEST).rows
+    live = live[np.lexsort((live["peak_s"], live["site"] != "left_calf"))]
+    model = load_model("standard", tmp_path)[0]
+
+    assert len(live) == len(replayed) > 30
+    np.testing.assert_allclose(model.probability(live), model.probability(replayed), atol=1e-6)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import subprocess
+import sys
 from datetime import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,15 +16,15 @@ import numpy as np
 import pytest
 from scripted_sensors import MONO_NS, START_NS, Clocks, S, Stage, numbers
 
+from firmware_host.capture.asked import wanted_sensors
 from firmware_host.capture.blocks import Gathering
 from firmware_host.capture.choice import go_on, is_finished, unfinished_night
 from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.local_zone import local_zone
 from firmware_host.capture.marks import leave_mark, waiting_marks
-from firmware_host.capture.asked import wanted_sensors
 from firmware_host.capture.summary import summarise, text
 from firmware_host.capture.watch import HeldUp, Reading, Slept, Stepped, Watch, read_clocks
-from firmware_host.errors import BadValueError, NightBusyError, NotFoundError, SensorError
+from firmware_host.errors import BadValueError, NightBusyError, NotFoundError, SensorError, StorageError
 from firmware_host.recording import Night, gaps, open_night
 from firmware_host.recording import log as recording_log
 from firmware_host.sensors.protocol import Batch, Facts
@@ -71,6 +73,27 @@ def test_a_block_ends_with_the_least_late_batch() -> None:
     np.testing.assert_array_equal(
         np.concatenate([block.counts for block in [*blocks, *gathering.take()]]), numbers(0, 1000)
     )
+
+
+@pytest.mark.parametrize(("made_up", "lost"), [(True, 0), (False, 1)])
+def test_a_pause_that_is_not_made_up_for(made_up: bool, lost: int) -> None:
+    """Without numbers, samples that never come behind a pause are missed; those that come late are not."""
+    gathering, blocks = Gathering(), []
+    gathering.numbered = False
+    for i in range(200):
+        at_ns = i * S // 10
+        if 100 <= i < 106:  # 0.6 s held up
+            if not made_up:
+                continue
+            at_ns = 106 * S // 10 + i
+        n = 10 * i - (60 if i >= 106 and not made_up else 0)
+        blocks += gathering.add(Batch(numbers(n, 10), n), at_ns, START_NS + at_ns)
+    blocks += gathering.take()
+    assert [block.lost_ns for block in blocks if block.lost_ns] == [
+        (99 * S // 10, START_NS + 99 * S // 10)
+    ] * lost
+    found = np.concatenate([block.counts for block in blocks])
+    np.testing.assert_array_equal(found, numbers(0, 2000 - 60 * lost))
 
 
 def test_a_jump_of_the_counter_ends_a_block() -> None:
@@ -374,6 +397,40 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(samples(open_night(stage.path)), numbers(0, 6500))
     assert sum("is full: free some space" in said for said in stage.told.said) == 1
     assert stage.told.said[-1] == "The disk takes data again; nothing that it was owed is missing."
+
+
+def test_night_toml_on_a_disk_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a sensor says of itself is written to night.toml as soon as the disk lets it; samples go on."""
+    stage = Stage(tmp_path)
+
+    def refuses(folder: Path, meta: Any) -> None:
+        raise StorageError("night.toml could not be written (read-only).")
+
+    async def script(stage: Stage) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("firmware_host.recording.writer.write_meta", refuses)
+            stage.links["left_calf"].connect(Facts(100.0, 0.002, "int16"))
+            await stage.stream(2)
+            assert open_night(stage.path).meta.sensor("left_calf").g_per_count == 0.0005
+        await stage.stream(2)
+        stage.stop.ask("ended by hand")
+
+    stage.play(script)
+    night = open_night(stage.path)
+    assert night.meta.sensor("left_calf").g_per_count == 0.002
+    np.testing.assert_array_equal(samples(night), numbers(0, 400))
+    assert stage.told.said.count("night.toml could not be written (read-only).") == 1
+
+
+def test_recording_starts_light() -> None:
+    """What records is loaded without scipy and scikit-learn, and without anything virtual."""
+    script = (
+        "import sys, firmware_host.capture.recorder, firmware_host.cli.record, firmware_host.cli.mark\n"
+        "heavy = {'scipy', 'sklearn', 'bleak', 'bumble', 'firmware_host.simulation'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 class Disk:

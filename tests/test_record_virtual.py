@@ -145,7 +145,7 @@ def test_four_models_come_back_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_every_fault_leaves_its_cause(tmp_path: Path) -> None:
-    """Drops, silence, reboots, absence, loss, repeats, garbage: all received is kept, each gap has a cause."""
+    """Drops, silence, reboots, loss, repeats, garbage: all received is kept, each gap has a cause."""
     evening = Evening(tmp_path, *MODELS)
 
     async def script(evening: Evening) -> None:
@@ -225,3 +225,29 @@ def test_an_untimed_radio(tmp_path: Path, models: tuple[str, ...]) -> None:
         assert {gap.cause for gap in gaps(night, sensor.site)} <= {
             "connection lost: link lost", "not connected yet"
         }  # fmt: skip
+
+
+def test_loss_that_nothing_counts_is_noticed(tmp_path: Path) -> None:
+    """Half a second lost of a sensor without counter is a gap, and times stay right behind it."""
+    evening = Evening(tmp_path, "witmotion", "movesense", "thingy52")
+
+    async def script(evening: Evening) -> None:
+        await evening.streaming()
+        await asyncio.sleep(60)
+        for sensor in evening.sensors:
+            sensor.lose(1.0)
+        await asyncio.sleep(0.5)
+        for sensor in evening.sensors:
+            sensor.lose(0.0)
+        await asyncio.sleep(60)
+        for sensor in evening.sensors:
+            sensor.stall(1.0)  # late, not lost
+        await asyncio.sleep(30)
+
+    night = open_night(evening.play(script).path)
+    for sensor, summary in zip(evening.sensors, summarise(night).sensors, strict=True):
+        check_whole(night, sensor)
+        (lost,) = (missing for missing in summary.missing if "samples lost on the way" in missing.cause)
+        assert lost.seconds == pytest.approx(0.5, abs=0.1)
+        assert summary.unsure_ms is None
+        assert max(errors_ms(night, sensor)) < 20, errors_ms(night, sensor)

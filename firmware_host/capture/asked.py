@@ -84,6 +84,7 @@ def order_for(
     participant: str = "",
     label: str = "",
     time_zone: str | None = None,
+    listener: Listener | None = None,
 ) -> Order:
     """Return what to record: what is given, and for the rest what a set-up says.
 
@@ -103,6 +104,8 @@ def order_for(
         The planned end; none of both: that of the set-up.
     fs_hz
         Rate of all sensors; None: each its own.
+    listener
+        Who is told of all that is written, at once.
 
     Raises
     ------
@@ -129,6 +132,7 @@ def order_for(
         label=label,
         time_zone=time_zone or setup.time_zone or None,
         virtual=virtual,
+        listener=listener,
     )
 
 

@@ -86,6 +86,7 @@ class SiteOutlet:
             firmware=facts.firmware,
         )
         self.write(self._gathering.take())
+        self._gathering.numbered = model.counts != "none"
         if not self._writer.has_samples(info.index):
             self._writer.set_sensor(info)
             self._info = info
@@ -136,6 +137,10 @@ class SiteOutlet:
             if block.device_ns is not None and not self._writer.has_samples(self._info.index):
                 self._info = msgspec.structs.replace(self._info, clock="stamps")
                 self._writer.set_sensor(self._info)
+            if block.lost_ns is not None:  # a reader begins a new stretch with its own times
+                why = "samples lost on the way, which this model does not count"
+                self._log("gap", *block.lost_ns, cause=why)
+                self._log("restarted", *block.lost_ns, reason=why)
             self._writer.append_samples(
                 self._info.index,
                 block.counts,

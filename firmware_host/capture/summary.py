@@ -14,6 +14,8 @@ from firmware_host.sensors import models
 UNSURE_MS = 20.0
 """Arrivals that leave the fitted times by more, for good, tell of samples that were lost unseen."""
 BIN_NS = 10 * 10**9
+BIN_BLOCKS = 5
+"""The earliest of fewer may well be late."""
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -131,8 +133,9 @@ def _unsure_ms(night: Night, info: SensorInfo) -> float | None:
         rows = stretch.run.rows
         late_ns = rows["mono_ns"] + stretch.clock_offset_ns - stretch.time_ns(stretch.run.stop - 1)
         bins = (rows["mono_ns"] - rows["mono_ns"][0]) // BIN_NS
-        earliest = np.minimum.reduceat(late_ns, np.flatnonzero(np.diff(bins, prepend=-1)))
-        spread = max(spread, float(np.ptp(earliest)) / 1e6)
+        begins = np.flatnonzero(np.diff(bins, prepend=-1))
+        earliest = np.minimum.reduceat(late_ns, begins)[np.diff(begins, append=len(bins)) >= BIN_BLOCKS]
+        spread = max(spread, float(np.ptp(earliest)) / 1e6 if len(earliest) else 0.0)
     return spread if spread > UNSURE_MS else None
 
 

@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +18,7 @@ import click
 from firmware_host.cli._terminal import aligned
 
 if TYPE_CHECKING:
+    from firmware_host.analysis.live_count import LiveCount
     from firmware_host.capture.link import LinkStatus
     from firmware_host.capture.told import View
 
@@ -28,9 +29,16 @@ LOOK_S = 0.5
 
 
 class NightStatus:
-    """Takes what a recording tells (`capture.told.Told`) and shows it on stderr."""
+    """Takes what a recording tells (`capture.told.Told`) and shows it on stderr.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    count
+        What counts meanwhile; None: no number of twitches is shown.
+    """
+
+    def __init__(self, count: LiveCount | None = None) -> None:
+        self._count = count
         self._terminal = sys.stderr.isatty()
         self._drawn: list[str] = []
         self._logged_ns: int | None = None
@@ -43,15 +51,16 @@ class NightStatus:
     def show(self, view: View) -> None:
         """Draw how all sensors are doing; without a terminal write it every ten minutes."""
         self._time_zone = view.time_zone
+        counts = None if self._count is None or self._count.trouble else self._count.counts
         if self._terminal:
             width = shutil.get_terminal_size().columns - 1
-            self._write(drawn(view, max(width, 20)), keep=False)
+            self._write(drawn(view, max(width, 20), counts), keep=False)
             return
         if self._logged_ns is None:
             self._logged_ns = view.mono_ns
         if view.mono_ns - self._logged_ns >= LOG_EVERY_NS:
             self._logged_ns = view.mono_ns
-            self.say("; ".join(map(brief, view.sensors)))
+            self.say("; ".join(brief(one, counts) for one in view.sensors))
 
     def ring(self) -> None:
         """Ring the terminal's bell once."""
@@ -79,8 +88,11 @@ class NightStatus:
             click.echo(up + "\n".join([*above, *below]), err=True)
 
 
-def drawn(view: View, width: int) -> list[str]:
-    """Return the lines of a view: the night, one a sensor, and what is amiss."""
+def drawn(view: View, width: int, counts: Mapping[str, int] | None = None) -> list[str]:
+    """Return the lines of a view: the night, one a sensor, and what is amiss.
+
+    `counts` are the twitches counted so far, by site, where somebody asked for them.
+    """
     from firmware_host.capture.told import of_site
     from firmware_host.recording import local_time
 
@@ -89,8 +101,12 @@ def drawn(view: View, width: int) -> list[str]:
     head = (
         f"Recording for {lasted // 3600}:{lasted // 60 % 60:02}:{lasted % 60:02}{ends}. q and Enter ends it."
     )
-    header = ("site", "state", "Hz", "lost", "battery", "dBm", "last data")
-    table = aligned(header, [cells(one, view.mono_ns) for one in view.sensors]).splitlines()
+    header: tuple[str, ...] = ("site", "state", "Hz", "lost", "battery", "dBm", "last data")
+    rows = [cells(one, view.mono_ns) for one in view.sensors]
+    if counts is not None:
+        header = (*header, "twitches")
+        rows = [(*row, str(counts.get(row[0], 0))) for row in rows]
+    table = aligned(header, rows).splitlines()
     amiss = [of_site(one.site, one.trouble) for one in view.sensors if one.trouble]
     amiss = [row for text in filter(None, (view.trouble, *amiss)) for row in textwrap.wrap(text, width)]
     return [head[:width], *(row[:width] for row in table), *amiss]
@@ -110,13 +126,14 @@ def cells(status: LinkStatus, mono_ns: int) -> tuple[str, ...]:
     )
 
 
-def brief(status: LinkStatus) -> str:
+def brief(status: LinkStatus, counts: Mapping[str, int] | None = None) -> str:
     """Return how one sensor is doing in a log."""
     parts = [
         status.state,
         "" if status.fs_hz is None else f"{status.fs_hz:.1f} Hz",
         "" if status.lost_share is None else f"{status.lost_share:.2%} lost",
         "" if status.battery_percent is None else f"battery {status.battery_percent} %",
+        "" if counts is None else f"twitches so far {counts.get(status.site, 0)}",
     ]
     return f"{status.site} {', '.join(filter(None, parts))}"
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--participant", default="", metavar="NAME", help="Pseudonym of the person.")
 @click.option("--label", default="", metavar="TEXT", help="Ends the night's name.")
 @click.option("--timezone", metavar="TZ", help="Time zone of the night; else the computer's.")
+@click.option("--count", "counting", is_flag=True, help="Count twitches while recording, and show how many.")
 @click.option("--no-detect", is_flag=True, help="Do not look for twitches at the end.")
 @dir_option
 @json_option
@@ -53,6 +54,7 @@ def command(
     participant: str,
     label: str,
     timezone: str | None,
+    counting: bool,
     no_detect: bool,
     directory: Path,
     as_json: bool,
@@ -61,6 +63,7 @@ def command(
 
     A night that was not finished, of the same sites, is continued.
     """
+    from firmware_host.analysis.live_count import LiveCount
     from firmware_host.capture.asked import order_for
     from firmware_host.capture.recorder import record_night
     from firmware_host.capture.stop import Stop
@@ -69,7 +72,8 @@ def command(
 
     if virtual and (sensors or config or adapters):
         raise click.UsageError("--virtual plays made-up sensors: leave out --sensor, --config and --adapter.")
-    stop, status = Stop(), NightStatus()
+    count = LiveCount(directory) if counting else None
+    stop, status = Stop(), NightStatus(count)
     order = order_for(
         directory,
         virtual or sensors,
@@ -84,10 +88,15 @@ def command(
         participant=participant,
         label=label,
         time_zone=timezone,
+        listener=count,
     )
     with q_asks(stop.ask):
         recorded = record_night(order, status, stop)
     status.close()
+    if count is not None:
+        count.close()
+        if count.trouble is not None:
+            note(count.trouble)
     summary = summarise(recorded.path)
     found = None if no_detect else _detect(recorded.path)
     document = {
@@ -95,6 +104,7 @@ def command(
         "continued": recorded.continued,
         "ended": recorded.ended,
         "summary": summary,
+        "counted_live": count and count.counts,
         "run": found and found[1].info,
         "detection": found and found[1].summary,
     }
