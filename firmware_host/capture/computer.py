@@ -31,7 +31,7 @@ def disk_said(directory: Path, sensors: int, hours: float) -> tuple[bool, str]:
     free_mb = shutil.disk_usage(there).free / 1e6
     needed_mb = sensors * MB_A_NIGHT * hours / NIGHT_H + SPARE_MB
     numbers = (
-        f"The disk has {free_mb / 1000:.1f} GB free; a night of {hours:g} h with {sensors} sensor"
+        f"The disk has {free_mb / 1000:.1f} GB free; a night of {round(hours, 1):g} h with {sensors} sensor"
         f"{'s' if sensors != 1 else ''} needs up to {needed_mb:.0f} MB"
     )
     return (True, f"{numbers}.") if free_mb >= needed_mb else (False, f"{numbers}: free some space.")
