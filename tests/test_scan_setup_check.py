@@ -19,7 +19,7 @@ from firmware_host.capture.report import Report, report_text
 from firmware_host.capture.setups import Setup, SetupSensor, load_setup, save_setup
 from firmware_host.cli import main
 from firmware_host.errors import BadValueError, SensorError
-from firmware_host.sensors import model_named
+from firmware_host.sensors import model_named, models
 from firmware_host.sensors.protocol import BATTERY_LEVEL, Await, Batch, Driver, Pause, Read, Received
 from firmware_host.simulation.time_lapse import TimeLapseLoop
 from firmware_host.simulation.virtual_radio import VirtualSensor, VirtualWorld
@@ -330,6 +330,22 @@ def test_doubt_is_asked_again() -> None:
     assert "felt that alike: hold the one that you tap, and tap again." in text
     assert "No three taps were felt." in text
     assert "It sits at the left calf already: tap another." in text
+
+
+@pytest.mark.parametrize("name", sorted(models()))
+def test_every_model_is_told_by_its_tap_and_measured(name: str, tmp_path: Path) -> None:
+    """At its rate and range, beside another sensor; and the check measures what the virtual chip does."""
+    model = model_named(name)
+    site = f"left_{model.places[0]}" if model.places else "left_calf"
+    sensors, _ = placed(World({"right_calf": "oba", site: name}), site)
+    assert [(one.site, one.model) for one in sensors] == [(site, name)]
+    report = checked(tmp_path, {site: name})
+    assert report.ready, report.to_do
+    measured = report.sensors[0].measured
+    assert measured is not None
+    assert measured.fs_hz == pytest.approx(model.fs_hz, rel=0.07)
+    assert measured.gravity_g == pytest.approx(1.0, abs=0.15)
+    assert 30 < measured.smallest_twitch_mg / 53e-3 < 800
 
 
 def test_sensors_are_told_by_the_tap_not_by_their_order() -> None:

@@ -19,6 +19,8 @@ CHILD = (sys.executable, "-m", "firmware_host.capture.permissions")
 CHILD_S = 20.0
 SAID = 3
 """Exit code of a child that wrote a sentence on stdout."""
+SIGNALS = 128
+"""Exit codes above are those of a program that a signal ended, where a shell stands between; else negative."""
 NOT_ALLOWED = (
     "macOS does not let this program use Bluetooth: allow your terminal in System Settings, Privacy & "
     "Security, Bluetooth, and start it anew."
@@ -70,9 +72,10 @@ async def _tried(child: Sequence[str]) -> str | None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.communicate()
-    if process.returncode == SAID:
+    code = process.returncode or 0
+    if code == SAID:
         return stdout.decode(errors="replace").strip()
-    return NOT_ALLOWED if process.returncode else None
+    return NOT_ALLOWED if code < 0 or code > SIGNALS else None
 
 
 def system_adapters(root: Path = BLUETOOTH) -> tuple[str, ...]:

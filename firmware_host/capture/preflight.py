@@ -109,7 +109,7 @@ async def _examine(here: Surroundings, one: Heard, say: Say) -> tuple[tuple[Rule
     try:
         findings = await examine(here.radio, one.known.seen, one.known.model, here.clock, one.wanted.fs_hz)
         return tuple(Rule(*finding) for finding in findings), None
-    except SensorError as error:
+    except (SensorError, RadioError) as error:
         return (), f"It could not be examined by the rules of OBA/1: {error}"
 
 
