@@ -20,7 +20,7 @@ CHILD_S = 20.0
 SAID = 3
 """Exit code of a child that wrote a sentence on stdout."""
 SIGNALS = 128
-"""Exit codes above are those of a program that a signal ended, where a shell stands between; else negative."""
+"""Exit codes above are of programs that a signal ended, told by a shell; else they are negative."""
 NOT_ALLOWED = (
     "macOS does not let this program use Bluetooth: allow your terminal in System Settings, Privacy & "
     "Security, Bluetooth, and start it anew."
