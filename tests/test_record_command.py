@@ -108,9 +108,9 @@ def test_killed_then_continued_then_terminated(tmp_path: Path, started: Callable
     first.wait_for("streaming", 2)
     first.wait_for_samples(2.5)
     marked = subprocess.run(
-        twitchmap("mark", "felt", "one", "--dir", str(tmp_path)), check=True, capture_output=True
+        twitchmap("mark", "felt", "one", "--dir", str(tmp_path), "--json"), check=True, capture_output=True
     )
-    assert b"Marked in" in marked.stdout
+    assert json.loads(marked.stdout)["text"] == "felt one"
     first.wait_for("Marked: felt one")
     first.kill()
     before = first.seconds()
