@@ -49,6 +49,8 @@ class FakeSensor:
         self.delivered: list[int] = []
         """Numbers of the samples that reached a callback, in the order of their making."""
         self.connects = 0
+        self.heard_by: str | None = None
+        """The only adapter that it is near enough to; None: all."""
         self.fault: Callable[[list[Notify]], list[Notify]] = lambda notes: notes
         self._number = itertools.count(step=8)
 
@@ -143,7 +145,7 @@ class FakeScanner(BaseBleakScanner):
         while True:
             await asyncio.sleep(ADVERTISED_EVERY_S)
             for sensor in self.air.sensors.values():
-                if sensor.present and sensor.client is None:
+                if sensor.present and sensor.client is None and sensor.heard_by in (None, self._adapter):
                     said = sensor.peripheral.advertisement()
                     data = AdvertisementData(
                         said.name, dict(said.manufacturer), {}, list(said.services), None, -60, ()

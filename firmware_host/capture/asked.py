@@ -120,6 +120,8 @@ def order_for(
     wanted = wanted_sensors(sensors) if sensors else setup.wanted()
     if setup.virtual and play is not None:
         virtual = play([(one.site, one.model) for one in setup.sensors])
+    if adapters:  # those that the set-up names may be gone
+        wanted = tuple(one if one.adapter in adapters else replace(one, adapter=None) for one in wanted)
     given = (until, hours) != (None, None)
     return Order(
         directory=directory,

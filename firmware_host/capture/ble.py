@@ -59,13 +59,6 @@ class Connection:
         self._name = name
 
     @property
-    def payload(self) -> int:
-        """Bytes that a notification may carry; 20 where the system does not say."""
-        # not mtu_size: BlueZ says 23 whatever was agreed on
-        sizes = [one.max_write_without_response_size for one in self._characteristics()]
-        return max(sizes, default=20)
-
-    @property
     def table(self) -> list[tuple[str, str, tuple[str, ...]]]:
         """Its GATT table: service, characteristic and the characteristic's properties."""
         found = self._characteristics()
@@ -159,8 +152,7 @@ class Radio:
             for ear in ears:
                 await stack.enter_async_context(ear.listening(heard))
             items = await stack.enter_async_context(contextlib.aclosing(_unless_all_fail(heard, len(ears))))
-            await anext(items)  # a scan has begun
-            yield (item async for item in items if item is not None)
+            yield _seen(await anext(items), items)  # a scan has begun
 
     async def connect(
         self,
@@ -236,14 +228,24 @@ class Radio:
 
 
 async def _unless_all_fail(heard: Listener, ears: int) -> AsyncGenerator[Seen | None, None]:
+    failed: set[Ear] = set()
     while True:
-        item = await heard.get()
+        ear, item = await heard.get()
         if not isinstance(item, RadioError):
+            failed.discard(ear)
             yield item
             continue
-        ears -= 1
-        if not ears:
+        failed.add(ear)
+        if len(failed) == ears:
             raise item
+
+
+async def _seen(first: Seen | None, items: AsyncIterator[Seen | None]) -> AsyncIterator[Seen]:
+    if first is not None:  # of a scan that had begun already
+        yield first
+    async for item in items:
+        if item is not None:
+            yield item
 
 
 class _Counted(Connection):

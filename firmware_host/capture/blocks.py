@@ -18,6 +18,8 @@ from firmware_host.sensors.protocol import Batch, Counts
 GATHER_NS = 1_200_000_000
 """A block is made of so much; what arrived after its end waits for the next one."""
 SHORTEST_NS = 700_000_000
+MOST_SAMPLES = 32_768
+"""A block is made of no more, however soon they came."""
 LATE_NS = 1_700_000_000
 """What has waited so long is written as it is: the sensor fell silent."""
 
@@ -92,7 +94,9 @@ class Gathering:
         self._origin = self._origin or arrived
         self._look_for_pause(arrived)
         self._waiting.append(arrived)
-        if self._pause is not None:
+        if arrived.stop - self._waiting[0].batch.first >= MOST_SAMPLES:
+            done += self._cut(len(self._waiting))
+        elif self._pause is not None:
             if mono_ns - self._pause.end_ns >= MADE_UP_NS:
                 done += self._judge(self._pause)
         elif mono_ns - self._waiting[0].mono_ns >= GATHER_NS:

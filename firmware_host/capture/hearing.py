@@ -28,7 +28,8 @@ HUNG_S = 60.0
 """A start that has not been answered for so long never will be."""
 STOP_S = 3.0
 LONG_S, REST_S = 120.0, 3.0
-"""Who has listened so long in vain lets the streams of others have the air to themselves in between."""
+"""Who has listened so long in vain lets the streams of others have the air to themselves in between; an
+adapter that failed is tried again after as long."""
 UNREAD = 256
 """Advertisements that wait for a listener; of more, the oldest are forgotten."""
 
@@ -65,8 +66,8 @@ class Scanner(Protocol):
         """End."""
 
 
-Listener = asyncio.Queue[Seen | RadioError | None]
-"""What an ear tells: None when a scan has begun; a RadioError is the last that comes."""
+Listener = asyncio.Queue["tuple[Ear, Seen | RadioError | None]"]
+"""Which ear tells what: None when a scan has begun; a RadioError when none could be, every few seconds."""
 
 
 class Ear:
@@ -116,18 +117,19 @@ class Ear:
     async def _hear(self) -> None:
         while self._listeners:
             async with self._lock:
-                if self._connecting:
-                    continue  # they wait behind this; the lock is fair
+                if self._connecting:  # they wait behind this; the lock is fair
+                    await asyncio.sleep(0)  # to all but one that was cancelled and has yet to leave
+                    continue
+                failed = True
                 try:
                     await self._window()
+                    failed = False
                 except RadioError as error:
                     self._tell(error)
-                    return
                 except Exception:  # noqa: BLE001 - a fault of ours must not leave anybody waiting for ever
                     _log.exception("the search for sensors failed")
                     self._tell(RadioError("The search for sensors failed."))
-                    return
-            if self._began_s - self._newest_s > LONG_S:
+            if failed or self._began_s - self._newest_s > LONG_S:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._interrupt.wait(), REST_S)
 
@@ -150,6 +152,7 @@ class Ear:
             if not start.done():
                 if asyncio.get_running_loop().time() - self._starting_s > HUNG_S:
                     start.cancel()
+                    self._starting = None
                 raise RadioError("Bluetooth does not answer: switch it off and on again.")
             self._starting = None
             if start.cancelled():
@@ -177,4 +180,4 @@ class Ear:
         for listener in self._listeners:
             if listener.full():
                 listener.get_nowait()
-            listener.put_nowait(item)
+            listener.put_nowait((self, item))

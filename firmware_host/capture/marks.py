@@ -70,9 +70,10 @@ def leave_mark(directory: Path, text: str = "") -> Path:
 def waiting_marks(night: Path) -> list[Mark]:
     """Return the marks that wait to be taken into a night's log, oldest first."""
     found = []
-    for path in (night / FOLDER).glob(f"*{SUFFIX}"):
-        with contextlib.suppress(OSError, msgspec.DecodeError):  # a file that is no mark stays where it is
-            found.append(msgspec.json.decode(path.read_bytes(), type=Mark))
+    with contextlib.suppress(OSError):  # a disk that is away for now
+        for path in (night / FOLDER).glob(f"*{SUFFIX}"):
+            with contextlib.suppress(OSError, msgspec.DecodeError):  # a file that is no mark stays there
+                found.append(msgspec.json.decode(path.read_bytes(), type=Mark))
     return sorted(found, key=lambda mark: mark.utc_ns)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from firmware_host.capture.blocks import Block, Gathering
-from firmware_host.errors import SensorError
+from firmware_host.errors import BadValueError, SensorError
 from firmware_host.recording import NightWriter, SensorInfo
 from firmware_host.sensors.protocol import Batch, Facts, Model
 
@@ -22,6 +23,8 @@ STRETCH_EVENTS = frozenset({"lost", "restarted"})
 """What was received before them is written before them: a reader begins a new stretch there."""
 UNKNOWN = SensorInfo(index=0, site="", fs_hz=100.0, g_per_count=1.0, sample_type="float32")
 """What `night.toml` says of a sensor whose model is not known until it is seen; it has no samples by then."""
+
+_log = logging.getLogger(__name__)
 
 
 def expected_info(index: int, wanted: Wanted, placement: str = "") -> SensorInfo:
@@ -88,7 +91,10 @@ class SiteOutlet:
         self.write(self._gathering.take())
         self._gathering.numbered = model.counts != "none"
         if not self._writer.has_samples(info.index):
-            self._writer.set_sensor(info)
+            try:
+                self._writer.set_sensor(info)
+            except BadValueError as error:  # a rate or scale that cannot be
+                raise SensorError(str(error)) from error
             self._info = info
         elif _means(info) != _means(self._info) or not _alike(info.fs_hz, self._info.fs_hz):
             raise SensorError(
@@ -132,23 +138,31 @@ class SiteOutlet:
         self.write(self._gathering.take())
 
     def write(self, blocks: list[Block]) -> None:
-        """Append blocks to the night."""
+        """Append blocks to the night; never raises, as whoever looks after all sensors calls it."""
         for block in blocks:
-            if block.device_ns is not None and not self._writer.has_samples(self._info.index):
-                self._info = msgspec.structs.replace(self._info, clock="stamps")
-                self._writer.set_sensor(self._info)
-            if block.lost_ns is not None:  # a reader begins a new stretch with its own times
-                why = "samples lost on the way, which this model does not count"
-                self._log("gap", *block.lost_ns, cause=why)
-                self._log("restarted", *block.lost_ns, reason=why)
-            self._writer.append_samples(
-                self._info.index,
-                block.counts,
-                block.first,
-                arrival_mono_ns=block.mono_ns,
-                arrival_utc_ns=block.utc_ns,
-                device_ns=block.device_ns,
-            )
+            try:
+                self._append(block)
+            except Exception as error:  # noqa: BLE001 - a fault of ours, which must not cost the night
+                _log.exception("a block of %s could not be kept", self._info.site)
+                n = len(block.counts)
+                self._log("fault", block.mono_ns, block.utc_ns, samples=n, reason=repr(error))
+
+    def _append(self, block: Block) -> None:
+        if block.device_ns is not None and not self._writer.has_samples(self._info.index):
+            self._info = msgspec.structs.replace(self._info, clock="stamps")
+            self._writer.set_sensor(self._info)
+        if block.lost_ns is not None:  # a reader begins a new stretch with its own times
+            why = "samples lost on the way, which this model does not count"
+            self._log("gap", *block.lost_ns, cause=why)
+            self._log("restarted", *block.lost_ns, reason=why)
+        self._writer.append_samples(
+            self._info.index,
+            block.counts,
+            block.first,
+            arrival_mono_ns=block.mono_ns,
+            arrival_utc_ns=block.utc_ns,
+            device_ns=block.device_ns,
+        )
 
     def _log(self, kind: str, mono_ns: int, utc_ns: int, **details: Any) -> None:  # noqa: ANN401 - JSON
         self._writer.append_event(kind, self._info.index, utc_ns, mono_ns, **details)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
 from firmware_host.capture.ble import Connection
-from firmware_host.errors import SensorError
+from firmware_host.errors import RadioError, SensorError
 from firmware_host.sensors.protocol import (
     Await,
     MissingPartError,
@@ -24,6 +25,8 @@ from firmware_host.sensors.protocol import (
 
 QUEUE = 4096
 """Notifications that may wait to be decoded: 20 s of a sensor that sends each sample by itself."""
+
+_log = logging.getLogger(__name__)
 
 
 class Notification(NamedTuple):
@@ -75,7 +78,8 @@ async def run(script: Script, connection: Connection, inbox: Inbox) -> None:
     Raises
     ------
     SensorError
-        If the script raises it, the sensor does not answer and the script does not mind, or is lost.
+        If the script raises it, the sensor does not answer and the script does not mind, or is lost; also if
+        its answers are such that the script fails over them.
     RadioError
         If Bluetooth went away.
     """
@@ -92,6 +96,11 @@ async def run(script: Script, connection: Connection, inbox: Inbox) -> None:
         return
     except NoAnswerError as error:
         raise SensorError(str(error)) from error
+    except (SensorError, RadioError, TimeoutError):
+        raise
+    except Exception as error:  # a fault of ours, over answers that nobody thought of
+        _log.exception("a script failed")
+        raise SensorError(f"It answered with what is not understood ({type(error).__name__}).") from error
     finally:
         script.close()
 

@@ -7,6 +7,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import numpy as np
+
 from firmware_host.capture.hearing import Seen
 from firmware_host.capture.order import Repeats, Sorter, Stamped
 from firmware_host.capture.script import Notification
@@ -28,6 +30,14 @@ RATE_OVER_S = 10.0
 SLOW = 0.9
 """A sensor that delivers less than this share of its rate is told of, once; and again after it was well."""
 WELL = 0.95
+MOST_SAMPLES = 4096
+"""No notification holds more."""
+BOUND = 2**62
+"""Numbers and times of devices stay within: the log keeps 64 bit."""
+BATTERY_EVERY_NS = 60 * 10**9
+"""A charge that has not changed is told so seldom."""
+MOST_RESTARTS = 100
+"""A sensor that counts anew so often in one connection is connected anew."""
 
 _log = logging.getLogger(__name__)
 
@@ -96,6 +106,8 @@ class Stream:
         self._slow = False
         self.sorter = Sorter()
         self.rate = Rate()
+        self._restarts = 0
+        self._battery_ns = 0
         self.battery_percent: int | None = None
         self.last_data_mono_ns: int | None = None
         self.facts: Facts | None = None
@@ -118,8 +130,11 @@ class Stream:
         except Exception:  # noqa: BLE001 - a fault of ours, which must not cost the night
             _log.exception("decoding %s failed", note.data.hex())
             received = (Garbled("our decoder failed"),)
-        for item in received:
+        for said in received:
+            item = said
             if isinstance(item, Batch):
+                if not _possible(item):
+                    item = Garbled("numbers beyond all bounds")
                 self._repeats.samples_come_on(note.characteristic)
             if self._early is not None and isinstance(item, Batch | Restarted):
                 self._early.append((item, note))
@@ -160,9 +175,8 @@ class Stream:
                 self._measure(*at)
             case Restarted():
                 self._restart(*at)
-            case Battery(percent, volts):
-                self.battery_percent = percent
-                self._outlet.event("battery", *at, percent=percent, volts=volts)
+            case Battery():
+                self._tell_battery(item, *at)
             case Stopped(reason):
                 self._stopped(f"the sensor stopped: {reason}")
             case Garbled(reason):
@@ -172,7 +186,17 @@ class Stream:
                     self._warned.add(sentence)
                     self._outlet.event("warned", *at, sentence=sentence)
 
+    def _tell_battery(self, battery: Battery, mono_ns: int, utc_ns: int) -> None:
+        percent = battery.percent
+        if percent == self.battery_percent and mono_ns - self._battery_ns < BATTERY_EVERY_NS:
+            return
+        self.battery_percent, self._battery_ns = percent, mono_ns
+        self._outlet.event("battery", mono_ns, utc_ns, percent=percent, volts=battery.volts)
+
     def _restart(self, mono_ns: int, utc_ns: int) -> None:
+        self._restarts += 1
+        if self._restarts == MOST_RESTARTS:
+            self._stopped("the sensor counts anew over and over")
         self._send(self.sorter.flush())
         self.sorter.restart()
         self._outlet.event("restarted", mono_ns, utc_ns, reason="the sensor counts anew")
@@ -190,3 +214,13 @@ class Stream:
             self._outlet.event("slow", mono_ns, utc_ns, fs_hz=round(fs_hz, 1), expected_hz=expected_hz)
         elif fs_hz > WELL * expected_hz:
             self._slow = False
+
+
+def _possible(batch: Batch) -> bool:
+    """Tell whether a batch can be kept: a stamp may be any 64 bit, and a driver turn it into ns."""
+    return (
+        0 < len(batch.counts) <= MOST_SAMPLES
+        and abs(batch.first) < BOUND
+        and abs(batch.device_ns or 0) < BOUND
+        and bool(np.isfinite(batch.counts).all())
+    )

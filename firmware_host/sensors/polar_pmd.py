@@ -34,6 +34,8 @@ COMPRESSED_COUNTS, COMPRESSED_MG = 0x80, 0x81
 """Kinds of compressed frames: numbers that times the factor are g, or mg."""
 MAX_BITS = 32
 """Wider differences than this cannot come from 16-bit samples."""
+MOST_SAMPLES = 4096
+"""No packet holds more, at a bit a difference; blocks of no bits could say hundreds of thousands."""
 
 
 def parse_settings(data: bytes) -> dict[int, tuple[int, ...]]:
@@ -80,7 +82,7 @@ def decompressed(content: bytes) -> Ints:
     if len(content) < 6:
         raise ValueError("shorter than its reference sample")
     last = np.frombuffer(content, "<i2", 3).astype(np.int64)
-    parts, at = [last[None]], 6
+    parts, at, total = [last[None]], 6, 1
     while at < len(content):
         if at + 2 > len(content):
             raise ValueError("cut off in the head of a block")
@@ -88,6 +90,8 @@ def decompressed(content: bytes) -> Ints:
         end = at + 2 + -(-bits * n * 3 // 8)
         if bits > MAX_BITS or end > len(content):
             raise ValueError("cut off in the middle of a block")
+        if (total := total + n) > MOST_SAMPLES:
+            raise ValueError("more samples than fit")
         string = np.frombuffer(content, np.uint8, end - at - 2, at + 2)
         fields = np.unpackbits(string, bitorder="little")[: bits * n * 3].reshape(n, 3, bits)
         weights = 1 << np.arange(bits, dtype=np.int64)
