@@ -12,20 +12,18 @@ import numpy as np
 import pytest
 from fake_bleak import Air
 from scripted_sensors import START_NS, S, Stage, numbers
-from test_capture_link import Night, clock, more, now_s, play, streaming, tiny, until, wanted
+from test_capture_link import Night, more, now_s, play, streaming, tiny, until, wanted
 from test_record import kinds, samples
-from tiny_sensor import CONTROL, COUNTED, DATA, TinyDriver, TinyPeripheral
+from tiny_sensor import COUNTED, DATA, TinyDriver, TinyPeripheral
 
 from firmware_host.capture import marks
 from firmware_host.capture.asked import order_for
-from firmware_host.capture.blocks import Gathering
 from firmware_host.capture.ble import Radio
+from firmware_host.capture.blocks import Gathering
 from firmware_host.capture.hearing import Ear, Listener, Seen
-from firmware_host.capture.identity import Wanted
 from firmware_host.capture.script import Notification
 from firmware_host.capture.setups import Setup, SetupSensor, save_setup
 from firmware_host.capture.stream import Stream
-from firmware_host.errors import RadioError
 from firmware_host.recording import open_night
 from firmware_host.sensors import models
 from firmware_host.sensors.protocol import (
@@ -34,13 +32,11 @@ from firmware_host.sensors.protocol import (
     Driver,
     Facts,
     Model,
-    Notify,
     Read,
     Received,
     Restarted,
     Script,
 )
-from firmware_host.simulation.time_lapse import TimeLapseLoop
 
 
 class Scanner:
@@ -194,7 +190,7 @@ class Saying(Driver):
         """Do nothing."""
         yield from ()
 
-    def receive(self, characteristic: str, data: bytes) -> Sequence[Received]:  # noqa: ARG002
+    def receive(self, characteristic: str, data: bytes) -> Sequence[Received]:
         """Say it."""
         return self.said
 
