@@ -11,6 +11,7 @@ import pytest
 
 from firmware_host.analysis import detect_night, find_candidates, load_model
 from firmware_host.analysis.live import LiveDetector
+from firmware_host.analysis.live_count import LiveCount
 from firmware_host.analysis.replay import replay_candidates
 from firmware_host.capture.asked import Order, wanted_sensors
 from firmware_host.capture.ends import PlannedEnd
@@ -198,3 +199,12 @@ def test_recording_finds_live_what_the_log_replays(tmp_path: Path) -> None:
 
     assert len(live) == len(replayed) > 30
     np.testing.assert_allclose(model.probability(live), model.probability(replayed), atol=1e-6)
+
+
+def test_hours_without_a_sensor_end_no_counting(tmp_path: Path) -> None:
+    """Whatever is logged before the first samples, as of a sensor that is looked for, does not pile up."""
+    count = LiveCount(tmp_path)
+    for _ in range(10_000):
+        count.event(0, "trouble")
+    assert count.trouble is None
+    count.close()

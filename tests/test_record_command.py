@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from firmware_host.cli._night_status import NightStatus
 from firmware_host.recording import gaps, list_nights, open_night, verify
 
 SENSORS = ("--virtual", "left_calf=polar_verity", "--virtual", "right_calf=thingy52")
@@ -201,3 +203,28 @@ def test_what_cannot_be_recorded(tmp_path: Path, arguments: list[str], code: int
     assert (done.returncode, words in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
     assert list_nights(tmp_path) == []
+
+
+def test_a_terminal_that_takes_nothing_holds_up_no_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sentences wait for a terminal that is paused, in order; those that are too many are not shown."""
+    going, shown = threading.Event(), []
+
+    def echo(text: str, **_: object) -> None:
+        going.wait()
+        shown.append(text)
+
+    monkeypatch.setattr("firmware_host.cli._night_status.click.echo", echo)
+    status = NightStatus()
+    for i in range(1000):
+        status.say(f"Sentence {i}.")
+    going.set()
+    status.close()
+    assert 100 <= len(shown) <= 102
+    assert [text.split()[-1] for text in shown[:3]] == ["0.", "1.", "2."]
+
+
+def test_names_do_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Control characters in what is told, as in a sensor's name, are not sent to the terminal."""
+    with contextlib.closing(NightStatus()) as status:
+        status.say("left_calf: \x1b]0;mine\x07 could not be connected.")
+    assert capsys.readouterr().err.endswith("left_calf: ?]0;mine? could not be connected.\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -68,14 +69,16 @@ class LiveCount:
         self._put("block", sensor, first, counts, mono_ns)
 
     def event(self, sensor: int | None, kind: str) -> None:
-        """Be told of an event that was written."""
-        self._put("event", sensor, kind)
+        """Be told of an event that was written; before the first sample there is nothing that it ends."""
+        if self._thread is not None:
+            self._put("event", sensor, kind)
 
     def close(self) -> None:
         """Count what is left; waits a minute at most."""
         if self._thread is not None and self._thread.is_alive():
             self._put("close")
-            self._tasks.put(None)
+            with contextlib.suppress(queue.Full):
+                self._tasks.put(None, timeout=END_S)
             self._thread.join(END_S)
 
     def _put(self, what: str, *arguments: object) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import os
 import pkgutil
 import signal
@@ -20,7 +21,7 @@ from types import FrameType
 import click
 
 from firmware_host import __version__
-from firmware_host.cli._terminal import sentence
+from firmware_host.cli._terminal import note, sentence
 from firmware_host.errors import TwitchmapError
 
 DONE, MENDABLE, WRONG_USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
@@ -68,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that knows only ASCII shows "?" instead of failing
             stream.reconfigure(errors="replace")
+    if not logging.root.handlers:  # what goes wrong is told in sentences; no traceback belongs among them
+        logging.root.addHandler(logging.NullHandler())
     with _terminating():
         sys.exit(_run(argv))
 
@@ -80,7 +83,7 @@ def _run(argv: Sequence[str] | None) -> int:
         error.show()
         return WRONG_USAGE
     except click.ClickException as error:
-        _say(error.format_message())
+        note(error.format_message())
     except (click.Abort, TerminatedError) as error:
         return _stopped(error)
     except BrokenPipeError:  # what reads our output has had enough
@@ -89,10 +92,10 @@ def _run(argv: Sequence[str] | None) -> int:
     except (TwitchmapError, OSError) as error:
         if code := _stopped(error):
             return code
-        _say(sentence(error))
+        note(sentence(error))
     except UnicodeEncodeError as error:
         wrong = error.object[max(0, error.start - 20) : error.end + 20]
-        _say(f"{wrong!a} holds what is no UTF-8 text: write it differently, or rename the folder.")
+        note(f"{wrong!a} holds what is no UTF-8 text: write it differently, or rename the folder.")
     else:
         return result if isinstance(result, int) else DONE
     return MENDABLE
@@ -102,17 +105,13 @@ def _stopped(error: BaseException | None) -> int:
     """Return the exit code of the signal that an error comes from, if need be while cleaning up; else 0."""
     while error is not None:
         if isinstance(error, TerminatedError):
-            _say("Terminated.")
+            note("Terminated.")
             return TERMINATED
         if isinstance(error, KeyboardInterrupt | click.Abort):
-            _say("Interrupted.")
+            note("Interrupted.")
             return INTERRUPTED
         error = error.__context__
     return 0
-
-
-def _say(text: str) -> None:
-    click.echo(text, err=True)
 
 
 @contextlib.contextmanager

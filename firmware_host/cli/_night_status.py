@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import select
 import shutil
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from firmware_host.cli._terminal import aligned
+from firmware_host.cli._terminal import aligned, printable
 
 if TYPE_CHECKING:
     from firmware_host.analysis.live_count import LiveCount
@@ -26,10 +27,16 @@ LOG_EVERY_NS = 600 * 10**9
 """Without a terminal one line is written so often though nothing has changed."""
 LOOK_S = 0.5
 """A key is seen within."""
+WAITING = 100
+"""So many lines wait for a terminal that takes none; what comes then is not shown."""
+CLOSE_S = 2.0
 
 
 class NightStatus:
     """Takes what a recording tells (`capture.told.Told`) and shows it on stderr.
+
+    A terminal may take nothing for hours: it was paused (Ctrl-S), a window's text is being marked, a
+    connection hangs. So a thread of its own writes, and the recording never waits for it.
 
     Parameters
     ----------
@@ -43,10 +50,13 @@ class NightStatus:
         self._drawn: list[str] = []
         self._logged_ns: int | None = None
         self._time_zone = "UTC"
+        self._waiting: queue.Queue[tuple[list[str], bool] | None] = queue.Queue(WAITING)
+        self._thread = threading.Thread(target=self._write_all, name="status", daemon=True)
+        self._thread.start()
 
     def say(self, sentence: str) -> None:
         """Write a sentence with the time of day, above what is redrawn."""
-        self._write([f"{self._now()} {sentence}"], keep=True)
+        self._put([f"{self._now()} {printable(sentence)}"], keep=True)
 
     def show(self, view: View) -> None:
         """Draw how all sensors are doing; without a terminal write it every ten minutes."""
@@ -54,7 +64,7 @@ class NightStatus:
         counts = None if self._count is None or self._count.trouble else self._count.counts
         if self._terminal:
             width = shutil.get_terminal_size().columns - 1
-            self._write(drawn(view, max(width, 20), counts), keep=False)
+            self._put([printable(line) for line in drawn(view, max(width, 20), counts)], keep=False)
             return
         if self._logged_ns is None:
             self._logged_ns = view.mono_ns
@@ -64,17 +74,27 @@ class NightStatus:
 
     def ring(self) -> None:
         """Ring the terminal's bell once."""
-        with contextlib.suppress(OSError):
-            click.echo("\a", nl=False, err=True)
+        self._put(["\a"], keep=True)
 
     def close(self) -> None:
-        """Leave the lines that stand."""
-        self._drawn = []
+        """Write what waits, if the terminal takes it in time, and leave the lines that stand."""
+        with contextlib.suppress(queue.Full):
+            self._waiting.put(None, timeout=CLOSE_S)
+        self._thread.join(CLOSE_S)
 
     def _now(self) -> str:
         from firmware_host.recording import local_time
 
         return local_time(time.time_ns(), self._time_zone).strftime("%H:%M:%S")
+
+    def _put(self, lines: list[str], *, keep: bool) -> None:
+        with contextlib.suppress(queue.Full):
+            self._waiting.put_nowait((lines, keep))
+
+    def _write_all(self) -> None:
+        while (task := self._waiting.get()) is not None:
+            lines, keep = task
+            self._write(lines, keep=keep)
 
     def _write(self, lines: list[str], *, keep: bool) -> None:
         """Write lines over those that are redrawn; a terminal that was closed ends no recording."""

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 _UNPRINTABLE = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n")}, "?")
-"""Control characters: names and notes of a night from elsewhere must not steer the terminal."""
+"""Control characters: names of sensors nearby and notes of a night from elsewhere must not steer the terminal."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
@@ -20,7 +20,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 def show(document: Any, text: str | Callable[[], str], *, as_json: bool) -> None:  # noqa: ANN401
     """Print the result of a command: `document` as JSON (numbers that are not known as null), or `text`."""
     if not as_json:
-        click.echo((text if isinstance(text, str) else text()).translate(_UNPRINTABLE))
+        click.echo(printable(text if isinstance(text, str) else text()))
         return
     import msgspec
 
@@ -40,9 +40,14 @@ def rows(table: Any) -> list[dict[str, Any]]:  # noqa: ANN401
     return [dict(zip(table.dtype.names, row, strict=True)) for row in table.tolist()]
 
 
+def printable(text: str) -> str:
+    """Return a text that a terminal only shows."""
+    return text.translate(_UNPRINTABLE)
+
+
 def note(text: str) -> None:
     """Tell the user something beside the result, on stderr."""
-    click.echo(text, err=True)
+    click.echo(printable(text), err=True)
 
 
 def sentence(error: Exception) -> str:

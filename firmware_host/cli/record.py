@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,9 +91,8 @@ def command(
         time_zone=timezone,
         listener=count,
     )
-    with q_asks(stop.ask):
+    with closing(status), q_asks(stop.ask):
         recorded = record_night(order, status, stop)
-    status.close()
     if count is not None:
         count.close()
         if count.trouble is not None:
