@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bleak.backends.device import BLEDevice
 from fake_bleak import Air
 from scripted_sensors import START_NS, S, Stage, numbers
 from test_capture_link import Night, more, now_s, play, streaming, tiny, until, wanted
@@ -316,3 +317,28 @@ def test_adapters_that_are_named_replace_those_of_the_set_up(tmp_path: Path) -> 
     order = order_for(tmp_path, adapters=("hci0",))
     assert [one.adapter for one in order.wanted] == [None, "hci0"]
     assert [one.adapter for one in order_for(tmp_path).wanted] == ["hci1", "hci0"]
+
+
+def test_a_sensor_that_stays_connected_to_nobody_is_told_of_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a killed recorder left connected is told of once a minute: the first try may have failed."""
+
+    class Adapter:
+        @staticmethod
+        async def get(**_: Any) -> Adapter:
+            return Adapter()
+
+        async def get_connected_devices(self, _: Any) -> list[BLEDevice]:
+            return [BLEDevice("C0:00:00:00:00:01", "Tiny \udc41", {"props": {"UUIDs": []}})]
+
+    async def go() -> None:
+        scan = Radio()._scanner_of(None)(lambda _: None)
+        scan._is_bluez = True  # type: ignore[attr-defined]
+        told = [len(await scan.connected())]
+        told.append(len(await scan.connected()))
+        await asyncio.sleep(61)
+        [seen] = await scan.connected()
+        assert seen.advertisement.name == "Tiny ?"  # no UTF-8 else
+        assert told == [1, 0]
+
+    monkeypatch.setattr("bleak.BleakAdapter", Adapter)
+    play(go())

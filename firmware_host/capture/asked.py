@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from firmware_host import body
 from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.identity import Wanted
+from firmware_host.capture.local_zone import local_zone
 from firmware_host.capture.setups import Setup, load_setup, read_setup
 from firmware_host.errors import BadValueError
 from firmware_host.recording.listener import Listener
@@ -67,6 +68,11 @@ class Order:
     """What plays the sensors in place of real ones."""
     listener: Listener | None = None
     """Who is told of all that is written, at once."""
+
+    @property
+    def zone(self) -> str:
+        """The time zone in which times are told."""
+        return self.time_zone or local_zone() or "UTC"
 
 
 def order_for(

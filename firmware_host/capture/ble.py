@@ -37,6 +37,8 @@ CONNECT_S = 20.0 if sys.platform == "win32" else 5.0
 """With the discovery of services: a second on BlueZ; ten on Windows, which does it beside others."""
 STALE_S = 20.0
 """An advertisement older than this is not connected to: BlueZ may have forgotten the sensor."""
+TRIED_S = 60.0
+"""A sensor that is connected to nobody of this process is told of so seldom."""
 ANSWER_S = 5.0
 CLOSE_S = 5.0
 
@@ -135,7 +137,7 @@ class Radio:
         self.adapters: tuple[str | None, ...] = tuple(adapters) or (None,)
         self._ears = {adapter: Ear(self._scanner_of(adapter)) for adapter in self.adapters}
         self._open: set[str] = set()
-        self._tried: set[str] = set()
+        self._tried: dict[str, float] = {}
         self.is_systems = backend is None
         self.register = Register()
 
@@ -270,7 +272,7 @@ class _Scan:
         adapter: str | None,
         heard: Callable[[Seen], None],
         own: set[str],
-        tried: set[str],
+        tried: dict[str, float],
     ) -> None:
         self._backend, self._adapter, self._heard, self._own, self._tried = (
             backend,
@@ -304,8 +306,8 @@ class _Scan:
 
     async def connected(self) -> list[Seen]:
         """Return sensors that a recorder that was killed left connected: BlueZ keeps the link, and a sensor
-        that is connected does not advertise. Each once until it is heard: what a dead bluetoothd had
-        connected stays so in bleak's memory.
+        that is connected does not advertise. Each once a minute until it is heard: what a dead bluetoothd
+        had connected stays so in bleak's memory.
         """
         if not self._is_bluez:
             return []
@@ -320,26 +322,37 @@ class _Scan:
         except Exception as error:  # noqa: BLE001 - only a help: the scan goes on without
             _log.info("connected devices are not known: %r", error, exc_info=True)
             return []
-        found = [device for device in devices if device.address not in self._own | self._tried]
-        self._tried |= {device.address for device in found}
+        now_s = asyncio.get_running_loop().time()
+        found = [
+            device
+            for device in devices
+            if device.address not in self._own
+            and now_s - self._tried.get(device.address, -TRIED_S) >= TRIED_S
+        ]
+        self._tried.update(dict.fromkeys((device.address for device in found), now_s))
         return [self._left_over(device) for device in found]
 
     def _left_over(self, device: BLEDevice) -> Seen:
         properties = device.details["props"]
         services = tuple(uuid.lower() for uuid in properties.get("UUIDs", []))
-        return self._seen(device, Advertisement(device.name or "", services), -127)
+        return self._seen(device, Advertisement(_text(device.name or ""), services), -127)
 
     def _detected(self, device: BLEDevice, data: AdvertisementData) -> None:
         if self._is_bluez and "RSSI" not in data.platform_data[1]:
             return  # some other property changed, as when a link is lost: it was not heard
-        self._tried.discard(device.address)
+        self._tried.pop(device.address, None)
         services = tuple(uuid.lower() for uuid in data.service_uuids)
-        name = data.local_name or device.name or ""
+        name = _text(data.local_name or device.name or "")
         self._heard(self._seen(device, Advertisement(name, services, data.manufacturer_data), data.rssi))
 
     def _seen(self, device: BLEDevice, advertisement: Advertisement, rssi: int) -> Seen:
         now_s = asyncio.get_running_loop().time()
         return Seen(device.address, advertisement, rssi, self._adapter, device, now_s)
+
+
+def _text(name: str) -> str:
+    """Return a name that can be kept as UTF-8: Windows may tell halves of characters."""
+    return name.encode(errors="replace").decode()
 
 
 def _translated(error: Exception, what: str) -> RadioError | SensorError:

@@ -11,7 +11,6 @@ from firmware_host.capture.drain import measured_hours
 from firmware_host.capture.examining import OBA, examine
 from firmware_host.capture.heard import Heard, listening
 from firmware_host.capture.link import LinkStatus
-from firmware_host.capture.local_zone import local_zone
 from firmware_host.capture.measures import Part, measure
 from firmware_host.capture.permissions import system_adapters
 from firmware_host.capture.plan import PLANNED, Asked, Plan, Reading, plan_night
@@ -130,15 +129,14 @@ def _plan(
             asked.append(
                 Asked(one.site, model, one.wanted.fs_hz, one.wanted.adapter, readings, lasted_h.get(serial))
             )
-    time_zone = zone_of(order)
-    end_ns = order.plan.utc_ns(now_ns, time_zone)
-    return plan_night(asked, order.adapters, now_ns=now_ns, end_ns=end_ns, time_zone=time_zone)
+    end_ns = order.plan.utc_ns(now_ns, order.zone)
+    return plan_night(asked, order.adapters, now_ns=now_ns, end_ns=end_ns, time_zone=order.zone)
 
 
 def _hours(order: Order) -> float | None:
     """Return how long the night would be that began now, None where no end is planned."""
     _, now_ns = system_clock()
-    end_ns = order.plan.utc_ns(now_ns, zone_of(order))
+    end_ns = order.plan.utc_ns(now_ns, order.zone)
     return None if end_ns is None else (end_ns - now_ns) / 3.6e12
 
 
@@ -151,11 +149,6 @@ def _unused_adapters(order: Order) -> tuple[str, ...]:
         return ()
     names = " ".join(f"--adapter {name}" for name in known)
     return (f"This computer has {len(known)} Bluetooth adapters: with {names} they share the sensors.",)
-
-
-def zone_of(order: Order) -> str:
-    """Return the time zone in which times are told."""
-    return order.time_zone or local_zone() or "UTC"
 
 
 def _report(

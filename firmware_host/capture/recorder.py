@@ -19,6 +19,7 @@ from firmware_host.capture.permissions import radio_trouble
 from firmware_host.capture.plan import Asked, plan_night
 from firmware_host.capture.session import Session
 from firmware_host.capture.stop import Stop, ended_by_signals
+from firmware_host.capture.surroundings import as_played
 from firmware_host.capture.told import Told
 from firmware_host.capture.watch import Reading, read_clocks
 from firmware_host.errors import RadioError
@@ -64,7 +65,7 @@ async def record(order: Order, told: Told, stop: Stop) -> Recorded:
         if order.virtual is not None:
             world = await stack.enter_async_context(order.virtual)
             backend = Backend(*world.backend)
-            wanted = tuple(_played(one, world) for one in wanted)
+            wanted = as_played(wanted, world)
             clocks = _clocks_of(world)
 
         def clock() -> tuple[int, int]:
@@ -131,9 +132,8 @@ async def _choose(order: Order, wanted: Sequence[Wanted], radio: Radio, told: To
 def _planned(wanted: tuple[Wanted, ...], order: Order, utc_ns: int, told: Told) -> tuple[Wanted, ...]:
     """Spread sensors over several adapters, and say where radio or batteries fall short of the night."""
     asked = [Asked(one.site, one.model, one.fs_hz, one.adapter) for one in wanted if one.model]
-    time_zone = order.time_zone or local_zone() or "UTC"
-    end_ns = order.plan.utc_ns(utc_ns, time_zone)
-    plan = plan_night(asked, order.adapters, now_ns=utc_ns, end_ns=end_ns, time_zone=time_zone)
+    end_ns = order.plan.utc_ns(utc_ns, order.zone)
+    plan = plan_night(asked, order.adapters, now_ns=utc_ns, end_ns=end_ns, time_zone=order.zone)
     if not plan.fits:
         for statement in plan.statements:
             told.say(statement)
@@ -148,8 +148,3 @@ def _clocks_of(world: World) -> Callable[[], Reading]:
         return Reading(mono_ns, mono_ns, utc_ns)
 
     return read
-
-
-def _played(wanted: Wanted, world: World) -> Wanted:
-    sensor = world.sensors[wanted.site]
-    return replace(wanted, address=sensor.address, name=sensor.name)

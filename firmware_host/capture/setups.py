@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time
@@ -28,7 +26,7 @@ from firmware_host.errors import (
     StorageError,
     TwitchmapError,
 )
-from firmware_host.recording.night import sync_folder, zone
+from firmware_host.recording.night import write_toml, zone
 from firmware_host.sensors import model_named
 from firmware_host.sensors.protocol import Model
 
@@ -176,26 +174,13 @@ def save_setup(directory: Path, setup: Setup) -> Path:
     StorageError
         If the disk refuses; the old file is then untouched.
     """
-    import tomli_w  # reading does not need it
-
     check_setup(setup)
-    path, temporary = setup_path(directory), None
-    content = {key: value for key, value in msgspec.to_builtins(setup).items() if value is not None}
+    path = setup_path(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=".setup-", suffix=".toml", dir=directory)  # 0600
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(tomli_w.dumps(content).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-        sync_folder(directory)
     except OSError as error:
         raise StorageError(f"{path} could not be written ({error.strerror or error}).") from error
-    finally:
-        if temporary is not None:  # gone by then, unless something went wrong
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink(missing_ok=True)
+    write_toml(path, {key: value for key, value in msgspec.to_builtins(setup).items() if value is not None})
     return path
 
 

@@ -24,12 +24,15 @@ class Surroundings:
 
     def wanted(self, sensors: Sequence[Wanted]) -> tuple[Wanted, ...]:
         """Return sensors as they are found here: virtual ones by the address that they are played with."""
-        if self.world is None:
-            return tuple(sensors)
-        played = self.world.sensors
-        return tuple(
-            replace(one, address=played[one.site].address, name=played[one.site].name) for one in sensors
-        )
+        return tuple(sensors) if self.world is None else as_played(sensors, self.world)
+
+
+def as_played(sensors: Sequence[Wanted], world: World) -> tuple[Wanted, ...]:
+    """Return sensors of a virtual world by the addresses and names that they are played with."""
+    played = world.sensors
+    return tuple(
+        replace(one, address=played[one.site].address, name=played[one.site].name) for one in sensors
+    )
 
 
 @contextlib.asynccontextmanager

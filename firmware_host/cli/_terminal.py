@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 _UNPRINTABLE = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n")}, "?")
-"""Control characters: names of sensors nearby and notes of a night from elsewhere must not steer the terminal."""
+"""Control characters: names of sensors nearby and notes of a night must not steer the terminal."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 

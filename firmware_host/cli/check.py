@@ -59,7 +59,7 @@ def command(
     Without options the sensors of the last set-up are checked. Exit code 0: all can start.
     """
     from firmware_host.capture.asked import order_for
-    from firmware_host.capture.preflight import check, zone_of
+    from firmware_host.capture.preflight import check
     from firmware_host.capture.report import report_text
 
     if sum(map(bool, (sensors, config, virtual))) > 1:
@@ -77,6 +77,6 @@ def command(
         time_zone=timezone,
     )
     report = check(order, seconds, note)
-    show(report, lambda: report_text(report, zone_of(order)), as_json=as_json)
+    show(report, lambda: report_text(report, order.zone), as_json=as_json)
     if not report.ready:
         ctx.exit(1)

@@ -157,26 +157,31 @@ def evening_of(start_ns: int, time_zone: str) -> date:
 
 
 def write_meta(folder: Path, meta: NightMeta) -> None:
-    """Write `night.toml`, private to the user: the old or the new one is there whole, whatever happens.
+    """Write `night.toml` as `write_toml` does."""
+    write_toml(folder / META_FILE, _without_none(msgspec.to_builtins(meta)))
+
+
+def write_toml(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a TOML file, private to the user: the old or the new one is there whole, whatever happens.
 
     Raises
     ------
     StorageError
         If the disk refuses; the old file is then untouched.
     """
-    import tomli_w  # reading nights does not need it
+    import tomli_w  # reading does not need it
 
-    content = _without_none(msgspec.to_builtins(meta))
-    path = folder / META_FILE
     temporary = None
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=".night-", suffix=".toml", dir=folder)  # 0600
+        descriptor, temporary = tempfile.mkstemp(  # 0600
+            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
+        )
         with os.fdopen(descriptor, "wb") as file:
             file.write(tomli_w.dumps(content).encode())
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)
-        sync_folder(folder)
+        sync_folder(path.parent)
     except OSError as error:
         raise StorageError(f"{path} could not be written ({error.strerror or error}).") from error
     finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -30,10 +30,10 @@ from firmware_host.sensors.protocol import (
     Received,
     Script,
     Service,
-    Step,
     Subscribe,
     Warned,
     Write,
+    check_rate,
 )
 from firmware_host.sensors.stamps import Numbering
 
@@ -84,9 +84,7 @@ def mode_for(fs_hz: float) -> bytes:
     SensorError
         If there is no such rate.
     """
-    if fs_hz not in DATA:
-        known = ", ".join(f"{rate:g}" for rate in DATA)
-        raise SensorError(f"A Capture2Go sensor cannot be set to {fs_hz:g} Hz, only to {known}.")
+    check_rate("A Capture2Go sensor", fs_hz, DATA)
     packed = list(DATA).index(fs_hz) + 1
     return struct.pack("<q8BHBQ3B", 0, 0, 0, packed, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1)
 
@@ -171,7 +169,7 @@ class Capture2Go(Driver):
             self.fs_hz, G_PER_COUNT, "int16", 16.0, serial=_text(serial), firmware=_text(firmware)
         )
 
-    def _ask(self, command: int, answer: int, payload: bytes = b"") -> Generator[Step, bytes, None]:
+    def _ask(self, command: int, answer: int, payload: bytes = b"") -> Script:
         """Send a command and wait for its answer, which is kept in `_answers`."""
         self._answers.pop(answer, None)
         self._answers.pop(ERROR, None)

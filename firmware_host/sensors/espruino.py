@@ -36,6 +36,7 @@ from firmware_host.sensors.protocol import (
     Service,
     Subscribe,
     Write,
+    check_rate,
 )
 from firmware_host.sensors.stamps import Counting
 
@@ -106,9 +107,7 @@ class Puck(Driver):
 
     def start(self) -> Script:
         """Reset the board (nothing is saved on it), upload the program, wait for its first line."""
-        if self.fs_hz not in SETTINGS:
-            known = ", ".join(f"{rate:g}" for rate in SETTINGS)
-            raise SensorError(f"A Puck.js cannot be set to {self.fs_hz:g} Hz, only to {known}.")
+        check_rate("A Puck.js", self.fs_hz, SETTINGS)
         yield Subscribe(OUTPUT)
         yield from _type(b"\x03reset();\n")
         yield Pause(1.5)

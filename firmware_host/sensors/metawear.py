@@ -32,12 +32,13 @@ from firmware_host.sensors.protocol import (
     Notify,
     Pause,
     Peripheral,
-    Read,
     Received,
     Script,
     Service,
     Subscribe,
     Write,
+    check_rate,
+    device_texts,
 )
 
 SERVICE = "326a9000-85cb-9195-d9dd-464cfbbae75a"
@@ -94,9 +95,7 @@ def configure(chip: Chip, fs_hz: float, range_g: int) -> bytes:
     SensorError
         If the chip has no such rate.
     """
-    if fs_hz not in chip.rate_codes:
-        known = ", ".join(f"{rate:g}" for rate in chip.rate_codes)
-        raise SensorError(f"A MetaMotion cannot be set to {fs_hz:g} Hz, only to {known}.")
+    check_rate("A MetaMotion", fs_hz, chip.rate_codes)
     return bytes([0x03, 0x03, chip.rate_codes[fs_hz], chip.range_codes[range_g]])
 
 
@@ -124,8 +123,7 @@ class MetaWear(Driver):
             )
         # All boards are sold under one name: only the chip tells which model it is.
         self.model = MODELS[list(CHIPS).index(self._chip.implementation)]
-        serial = (yield Read(SERIAL_NUMBER)).decode(errors="replace")
-        firmware = (yield Read(FIRMWARE_REVISION)).decode(errors="replace")
+        serial, firmware = yield from device_texts()
         setting = configure(self._chip, self.fs_hz, RANGE_G)
         yield Write(COMMAND, connection(FASTEST_MS, FASTEST_MS, 0, 6000), response=False)
         yield Write(COMMAND, setting, response=False)

@@ -42,6 +42,8 @@ from firmware_host.sensors.protocol import (
     Service,
     Subscribe,
     Write,
+    check_rate,
+    device_texts,
 )
 from firmware_host.sensors.stamps import Numbering
 
@@ -89,9 +91,7 @@ class Movesense(Driver):
 
     def start(self) -> Script:
         """Greet, subscribe to acceleration alone, and look at the first measurement."""
-        if self.fs_hz not in SAMPLES:
-            known = ", ".join(f"{rate:g}" for rate in SAMPLES)
-            raise SensorError(f"A Movesense cannot be set to {self.fs_hz:g} Hz, only to {known}.")
+        check_rate("A Movesense", self.fs_hz, SAMPLES)
         try:
             yield Subscribe(NOTIFICATION)
         except MissingPartError:
@@ -99,8 +99,7 @@ class Movesense(Driver):
                 "This Movesense has no firmware that streams to other programs; install one with GATT "
                 "SensorData with the Movesense Showcase app (take the build for your type of sensor)."
             ) from None
-        serial = (yield Read(SERIAL_NUMBER)).decode(errors="replace").strip("\0 ")
-        firmware = (yield Read(FIRMWARE_REVISION)).decode(errors="replace").strip("\0 ")
+        serial, firmware = yield from device_texts()
         yield Write(COMMAND, command(HELLO, GREETING))
         with suppress(NoAnswerError):  # data decide
             yield Await(lambda: self._greeted, "a greeting", within_s=1.0)

@@ -6,7 +6,7 @@ The profile is ours; docs/oba.md defines it, and `oba_rules.py` checks a board a
 from __future__ import annotations
 
 import struct
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -21,6 +21,7 @@ from firmware_host.sensors.protocol import (
     FIRMWARE_REVISION,
     MODEL_NUMBER,
     Advertisement,
+    Asking,
     Await,
     Battery,
     Characteristic,
@@ -37,7 +38,6 @@ from firmware_host.sensors.protocol import (
     Received,
     Script,
     Service,
-    Step,
     Subscribe,
     Warned,
     Write,
@@ -216,7 +216,7 @@ class Oba(Driver):
         self._token = self._token % 255 + 1
         return self._token
 
-    def _ask(self, request: bytes) -> Generator[Step, bytes, tuple[int, bytes]]:
+    def _ask(self, request: bytes) -> Asking[tuple[int, bytes]]:
         """Send a request; return status and content of its answer."""
         self._answers.clear()
         self._awaited = bytes([request[0] | ANSWER, request[1]])

@@ -8,7 +8,7 @@ epoch may be unset, so only differences are used.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -42,9 +42,8 @@ from firmware_host.sensors.polar_pmd import (
 )
 from firmware_host.sensors.protocol import (
     BATTERY_LEVEL,
-    FIRMWARE_REVISION,
-    SERIAL_NUMBER,
     Advertisement,
+    Asking,
     Await,
     Battery,
     Driver,
@@ -55,14 +54,12 @@ from firmware_host.sensors.protocol import (
     Read,
     Received,
     Script,
-    Step,
     Stopped,
     Subscribe,
     Write,
+    device_texts,
 )
 from firmware_host.sensors.stamps import Numbering
-
-Asking = Generator[Step, bytes, "Answer"]
 
 ERRORS = {
     1: "it does not know the command",
@@ -116,8 +113,7 @@ class Polar(Driver):
             )
         yield Subscribe(CONTROL)
         yield Subscribe(DATA)
-        serial = (yield Read(SERIAL_NUMBER)).decode(errors="replace").strip("\0 ")
-        firmware = (yield Read(FIRMWARE_REVISION)).decode(errors="replace").strip("\0 ")
+        serial, firmware = yield from device_texts()
         # A measurement may outlive the link that started it; a refusal means that none ran.
         yield from self._ask(STOP, ACCELERATION)
         if self.needs_sdk_mode:
@@ -132,7 +128,7 @@ class Polar(Driver):
         g_per_count = self._g_per_count(started, range_g)
         self.facts = Facts(float(chosen[RATE][0]), g_per_count, "int16", range_g, serial, firmware)
 
-    def _ask(self, *command: int, settings: bytes = b"", within_s: float = 3.0) -> Asking:
+    def _ask(self, *command: int, settings: bytes = b"", within_s: float = 3.0) -> Asking[Answer]:
         """Send a command and return its answer, joined where it comes in parts."""
         self._asked = bytes(command)
         self._answers.clear()
@@ -142,7 +138,7 @@ class Polar(Driver):
         )
         return self._answers[-1]
 
-    def _demand(self, what: str, *command: int, settings: bytes = b"") -> Generator[Step, bytes, bytes]:
+    def _demand(self, what: str, *command: int, settings: bytes = b"") -> Asking[bytes]:
         """Return the content of an answer that must not be a refusal."""
         answer = yield from self._ask(*command, settings=settings)
         if answer.error:

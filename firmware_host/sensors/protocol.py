@@ -9,9 +9,9 @@ without a radio.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from firmware_host.errors import SensorError
 
 Counts = npt.NDArray[np.int16] | npt.NDArray[np.float32]
+T = TypeVar("T")
 
 BATTERY_SERVICE = "0000180f-0000-1000-8000-00805f9b34fb"
 BATTERY_LEVEL = "00002a19-0000-1000-8000-00805f9b34fb"
@@ -84,6 +85,8 @@ class Await:
 
 
 Step = Subscribe | Read | Write | Pause | Await
+Asking = Generator[Step, bytes, T]
+"""Yields steps and returns what it asked for."""
 Script = Generator[Step, bytes, None]
 """Yields steps; a `Read` sends its bytes back, all other steps b""."""
 
@@ -94,6 +97,20 @@ class NoAnswerError(Exception):
 
 class MissingPartError(SensorError):
     """Thrown into a script that subscribes to or writes what the sensor has not; a driver may catch it."""
+
+
+def check_rate(called: str, fs_hz: float, rates_hz: Iterable[float]) -> None:
+    """Refuse a rate that a sensor, called "A Movesense", has not; raises `SensorError`."""
+    if fs_hz not in rates_hz:
+        known = ", ".join(f"{rate:g}" for rate in rates_hz)
+        raise SensorError(f"{called} cannot be set to {fs_hz:g} Hz, only to {known}.")
+
+
+def device_texts() -> Asking[tuple[str, str]]:
+    """Read serial number and firmware from the device information service."""
+    serial = yield Read(SERIAL_NUMBER)
+    firmware = yield Read(FIRMWARE_REVISION)
+    return serial.decode(errors="replace").strip("\0 "), firmware.decode(errors="replace").strip("\0 ")
 
 
 # What a sensor's notifications say.

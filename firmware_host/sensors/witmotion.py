@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from firmware_host.errors import SensorError
 from firmware_host.sensors.protocol import (
     Advertisement,
+    Asking,
     Await,
     Batch,
     Battery,
@@ -33,9 +34,9 @@ from firmware_host.sensors.protocol import (
     Received,
     Script,
     Service,
-    Step,
     Subscribe,
     Write,
+    check_rate,
 )
 
 SERVICE = "0000ffe5-0000-1000-8000-00805f9a34fb"  # the tail is not that of the Bluetooth standard
@@ -104,9 +105,6 @@ def _may_be_head(two: bytes) -> bool:
     return two[:1] in (b"", bytes([HEAD])) and two[1:] in (b"", bytes([MOTION]), bytes([ANSWER]))
 
 
-_Asking = Generator[Step, bytes, tuple[int, ...]]
-
-
 class WitMotion(Driver):
     """The host's side."""
 
@@ -119,9 +117,7 @@ class WitMotion(Driver):
 
     def start(self) -> Script:
         """Set rate and bandwidth, which are forgotten at power-off, and see that the rate was taken."""
-        if self.fs_hz not in self.model.rates_hz:
-            known = ", ".join(f"{rate:g}" for rate in self.model.rates_hz)
-            raise SensorError(f"A WitMotion sensor cannot be set to {self.fs_hz:g} Hz, only to {known}.")
+        check_rate("A WitMotion sensor", self.fs_hz, self.model.rates_hz)
         yield Subscribe(NOTIFICATION)
         yield from self._ask(RATE)
         serial = _text((yield from self._ask(SERIAL)))
@@ -150,7 +146,7 @@ class WitMotion(Driver):
             "or take the lower rate of 50 Hz (--rate 50), which is all that its first generation can."
         )
 
-    def _ask(self, register: int) -> _Asking:
+    def _ask(self, register: int) -> Asking[tuple[int, ...]]:
         """Read eight registers from one on; () if there is no answer. One at a time: more hang some hosts."""
         self._registers.pop(register, None)
         yield Write(COMMAND, command(READ, register))
