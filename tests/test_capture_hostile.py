@@ -342,3 +342,18 @@ def test_a_sensor_that_stays_connected_to_nobody_is_told_of_again(monkeypatch: p
 
     monkeypatch.setattr("bleak.BleakAdapter", Adapter)
     play(go())
+
+
+def test_answers_without_end_take_no_memory() -> None:
+    """An answer that always goes on is taken to be whole, and one that is repeated is kept once."""
+    polar, oba = (models()[name].driver(models()[name]) for name in ("polar_h10", "oba"))
+    control = "fb005c81-02e7-f387-1cad-8acd2d8df0c8"
+    polar._asked = bytes([1, 2])  # type: ignore[attr-defined]
+    polar.receive(control, bytes([0xF0, 1, 2, 0, 1]))
+    for _ in range(100):
+        polar.receive(control, b"\1" + bytes(511))
+    assert len(polar._answers[0].content) < 5000  # type: ignore[attr-defined]
+    oba._awaited = bytes([0x86, 1])  # type: ignore[attr-defined]
+    for _ in range(100):
+        oba.receive("598a0003-b9f8-4e46-9a98-773fccb0ec98", bytes([0x86, 1, 0]))
+    assert oba._answers == [(0, b"")]  # type: ignore[attr-defined]

@@ -244,7 +244,7 @@ class Oba(Driver):
     def receive(self, characteristic: str, data: bytes) -> Sequence[Received]:
         """Decode an answer or a packet."""
         received, self._read = self._read, []
-        if characteristic == CONTROL and len(data) >= 3 and data[:2] == self._awaited:
+        if characteristic == CONTROL and len(data) >= 3 and data[:2] == self._awaited and not self._answers:
             self._answers.append((data[2], data[3:]))
         elif characteristic == DATA and self._counting is not None:
             try:

@@ -78,6 +78,8 @@ ERRORS = {
     14: "its memory is full; empty it with Polar's own app",
 }
 RANGE_G = 8
+LONGEST = 4096
+"""Bytes of an answer, all parts together."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +225,7 @@ class Polar(Driver):
         """Take a word of the control point; what is read from it may arrive here too, and is no answer."""
         if self._answers and self._answers[-1].more:
             content = self._answers[-1].content + data[1:]
-            self._answers = [Answer(OK, content, data[:1] == b"\1")]
+            self._answers = [Answer(OK, content, data[:1] == b"\1" and len(content) < LONGEST)]
         elif data[:1] == b"\xf0" and len(data) >= 4:
             if data[1 : 1 + len(self._asked)] == self._asked:
                 self._answers = [Answer(data[3], data[5:], data[3] == OK and data[4:5] == b"\1")]
