@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from firmware_host.capture.blocks import Gathering
 from firmware_host.capture.hearing import Ear, Listener, Seen
 from firmware_host.capture.script import Notification
 from firmware_host.capture.setups import Setup, SetupSensor, save_setup
+from firmware_host.capture.stop import Stop, ended_by_signals
 from firmware_host.capture.stream import Stream
 from firmware_host.recording import open_night
 from firmware_host.sensors import models
@@ -290,6 +292,23 @@ def test_a_block_that_cannot_be_kept_costs_nothing_else(tmp_path: Path) -> None:
     assert kinds(night).count("fault") == 1
 
 
+def test_a_block_that_cannot_be_kept_is_no_sample(tmp_path: Path) -> None:
+    """A sensor whose first block the log refused may still turn out to send another scale."""
+    stage = Stage(tmp_path)
+
+    async def script(stage: Stage) -> None:
+        link = stage.links["left_calf"]
+        link.connect()
+        link.outlet.samples(Batch(numbers(0, 10), 2**63), stage.clocks.now.mono_ns, START_NS)
+        link.event("lost", reason="link lost")
+        link.connect(Facts(100.0, 0.002, "int16"))
+        await stage.stream(2)
+        stage.stop.ask("ended by hand")
+
+    stage.play(script)
+    np.testing.assert_array_equal(samples(open_night(stage.path)), numbers(0, 200))
+
+
 def test_marks_on_a_disk_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that cannot be listed for a while ends no night."""
     stage = Stage(tmp_path)
@@ -357,3 +376,15 @@ def test_answers_without_end_take_no_memory() -> None:
     for _ in range(100):
         oba.receive("598a0003-b9f8-4e46-9a98-773fccb0ec98", bytes([0x86, 1, 0]))
     assert oba._answers == [(0, b"")]  # type: ignore[attr-defined]
+
+
+def test_a_signal_ends_what_hangs_behind_the_night() -> None:
+    """While a night is recorded signals only ask for its end; once it is on disk they end the program."""
+    stop = Stop()
+    with ended_by_signals(stop):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert stop.reason == "interrupted"
+        stop.over = True
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)

@@ -93,6 +93,7 @@ async def record(order: Order, told: Told, stop: Stop) -> Recorded:
                 clocks=clocks,
             )
             why = await session.run()
+        stop.over = True
         return Recorded(writer.path, chosen.earlier_start_ns is not None, why)
 
 

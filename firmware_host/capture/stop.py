@@ -15,6 +15,8 @@ class Stop:
 
     def __init__(self) -> None:
         self.reason: str | None = None
+        self.over = False
+        """The night is on disk: a signal need no longer wait for anything."""
         self._waiter: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     def ask(self, reason: str) -> None:
@@ -43,6 +45,8 @@ def ended_by_signals(stop: Stop) -> Iterator[None]:
         return
 
     def handler(number: int, _: FrameType | None) -> None:
+        if stop.over:
+            raise KeyboardInterrupt
         stop.ask({signal.SIGINT: "interrupted"}.get(signal.Signals(number), "terminated"))
 
     wanted: dict[str, Callable[[int, FrameType | None], None] | signal.Handlers] = {

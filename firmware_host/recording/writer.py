@@ -185,8 +185,8 @@ class NightWriter:
             If the sensor, the shape or the dtype is not what the metadata say.
         """
         self._check(sensor, counts, stamps_ns)
-        self._heard.add(sensor)
         coding, payload = encode_samples(counts, first, arrival_mono_ns, arrival_utc_ns, device_ns, stamps_ns)
+        self._heard.add(sensor)
         self._append(BlockKind.SAMPLES, payload, coding, sensor, (sensor, len(counts), arrival_utc_ns))
         if self._listener is not None:
             self._listener.block(sensor, first, counts, arrival_mono_ns)

@@ -25,7 +25,6 @@ from firmware_host.sensors.protocol import (
     SERIAL_NUMBER,
     Advertisement,
     Await,
-    Battery,
     Characteristic,
     Counts,
     Driver,
@@ -36,7 +35,6 @@ from firmware_host.sensors.protocol import (
     NoAnswerError,
     Notify,
     Peripheral,
-    Read,
     Received,
     Script,
     Service,
@@ -87,7 +85,6 @@ class Movesense(Driver):
         self._last = 0  # kind of the last part; 0: none is waited for
         self._greeted = self._refused = False
         self._longest = 0
-        self._read: list[Received] = []
 
     def start(self) -> Script:
         """Greet, subscribe to acceleration alone, and look at the first measurement."""
@@ -121,12 +118,11 @@ class Movesense(Driver):
 
     def poll(self) -> Script:
         """Read the battery; it is told with the next samples."""
-        level = yield Read(BATTERY_LEVEL)
-        self._read.extend(Battery(min(percent, 100)) for percent in level[:1])
+        yield from self.read_level()
 
     def receive(self, characteristic: str, data: bytes) -> Sequence[Received]:
         """Decode one notification; a measurement is told when its last part is there."""
-        received, self._read = self._read, []
+        received = self.untold()
         if characteristic != NOTIFICATION:
             return received
         kind, reference = data[:2] if len(data) > 2 else (0, 0)

@@ -23,7 +23,6 @@ from firmware_host.sensors.protocol import (
     Advertisement,
     Asking,
     Await,
-    Battery,
     Characteristic,
     Counts,
     Driver,
@@ -181,7 +180,6 @@ class Oba(Driver):
         self._counting: Counting | None = None
         self._heard = False
         self._stats: tuple[int, ...] = ()
-        self._read: list[Received] = []
 
     def start(self) -> Script:
         """Read what the board is, end what runs, start."""
@@ -231,19 +229,18 @@ class Oba(Driver):
 
     def poll(self) -> Script:
         """Read the battery, which is told with the next samples, and ask what the board itself has lost."""
-        level = yield Read(BATTERY_LEVEL)
-        self._read.extend(Battery(min(percent, 100)) for percent in level[:1])
+        yield from self.read_level()
         status, content = yield from self._ask(bytes([STATS, self._next_token()]))
         if status == OK and len(content) >= 12:
             before, self._stats = self._stats, struct.unpack_from("<3I", content)
             if before and self._stats[1] > before[1]:
-                self._read.append(
+                self.later.append(
                     Warned("The board lost samples by itself, as it was too slow to read its motion chip.")
                 )
 
     def receive(self, characteristic: str, data: bytes) -> Sequence[Received]:
         """Decode an answer or a packet."""
-        received, self._read = self._read, []
+        received = self.untold()
         if characteristic == CONTROL and len(data) >= 3 and data[:2] == self._awaited and not self._answers:
             self._answers.append((data[2], data[3:]))
         elif characteristic == DATA and self._counting is not None:

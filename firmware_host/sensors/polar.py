@@ -41,11 +41,9 @@ from firmware_host.sensors.polar_pmd import (
     samples_of,
 )
 from firmware_host.sensors.protocol import (
-    BATTERY_LEVEL,
     Advertisement,
     Asking,
     Await,
-    Battery,
     Driver,
     Facts,
     Garbled,
@@ -103,7 +101,6 @@ class Polar(Driver):
         self._numbering = Numbering(self.fs_hz, stamp_of="last")
         self._streaming = False
         self._frame_kind: int | None = None
-        self._read: list[Received] = []
 
     def start(self) -> Script:
         """Stop what runs, enter SDK mode where there is one, choose settings, start, see what frames come."""
@@ -209,12 +206,11 @@ class Polar(Driver):
 
     def poll(self) -> Script:
         """Read the battery; it is told with the next samples."""
-        level = yield Read(BATTERY_LEVEL)
-        self._read.extend(Battery(min(percent, 100)) for percent in level[:1])
+        yield from self.read_level()
 
     def receive(self, characteristic: str, data: bytes) -> Sequence[Received]:
         """Decode one notification or indication."""
-        received, self._read = self._read, []
+        received = self.untold()
         if characteristic == CONTROL:
             received.extend(self._control(data))
         elif characteristic == DATA and self._streaming:

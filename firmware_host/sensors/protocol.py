@@ -226,6 +226,8 @@ class Driver(ABC):
     def __init__(self, model: Model, fs_hz: float | None = None) -> None:
         self.model = model
         self.fs_hz = model.fs_hz if fs_hz is None else fs_hz
+        self.later: list[Received] = []
+        """What a script found out, to be told with the next notification."""
 
     @abstractmethod
     def start(self) -> Script:
@@ -244,6 +246,16 @@ class Driver(ABC):
     def poll(self) -> Script:
         """Ask for the battery; run every ten minutes while the stream goes on."""
         yield from ()
+
+    def read_level(self) -> Script:
+        """Read the battery service, as a part of other scripts."""
+        level = yield Read(BATTERY_LEVEL)
+        self.later.extend(Battery(min(percent, 100)) for percent in level[:1])
+
+    def untold(self) -> list[Received]:
+        """Return what is to be told with this notification."""
+        told, self.later = self.later, []
+        return told
 
     @abstractmethod
     def receive(self, characteristic: str, data: bytes) -> Sequence[Received]:

@@ -18,7 +18,6 @@ from firmware_host.sensors.protocol import (
     BATTERY_SERVICE,
     Advertisement,
     Batch,
-    Battery,
     Characteristic,
     Counts,
     Driver,
@@ -62,7 +61,6 @@ class Thingy52(Driver):
         super().__init__(model, fs_hz)
         self._streaming = False
         self._n = 0
-        self._read: list[Received] = []
 
     def start(self) -> Script:
         """Ask for a fast connection, set the rate and check that it was taken."""
@@ -90,12 +88,11 @@ class Thingy52(Driver):
 
     def poll(self) -> Script:
         """Read the battery; it is told with the next samples."""
-        level = yield Read(BATTERY_LEVEL)
-        self._read.extend(Battery(min(percent, 100)) for percent in level[:1])
+        yield from self.read_level()
 
     def receive(self, characteristic: str, data: bytes) -> Sequence[Received]:
         """Decode one notification: acceleration, turning rate and compass, 3 x int16 each."""
-        received, self._read = self._read, []
+        received = self.untold()
         if characteristic == RAW and self._streaming:
             if len(data) == 18:
                 counts = np.frombuffer(data, "<i2", 3).astype(np.int16).reshape(1, 3)
