@@ -88,6 +88,8 @@ class NightStatus:
         return local_time(time.time_ns(), self._time_zone).strftime("%H:%M:%S")
 
     def _put(self, lines: list[str], *, keep: bool) -> None:
+        if not keep and not self._waiting.empty():
+            return  # sentences need the room; the next view comes in a second
         with contextlib.suppress(queue.Full):
             self._waiting.put_nowait((lines, keep))
 
