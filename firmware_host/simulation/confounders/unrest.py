@@ -11,7 +11,7 @@ from firmware_host.simulation.happenings import Canvas, Draft, Happening, Kind, 
 RATE_HZ = 200.0
 TILE_S = 300.0
 """The noise repeats after this time, under a loudness that does not."""
-TRUNK_MG = (1.5, 20.0)
+TRUNK_MG = (0.7, 9.0)
 STEP_S = 1.5
 
 
