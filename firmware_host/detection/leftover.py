@@ -49,48 +49,44 @@ def repeats(band_mg: Float32, at: Int64, fs_hz: float) -> dict[str, Float32]:
     ----------
     band_mg : (3, samples) float32
     at : (k,) int64
+        In order, one at least.
     fs_hz : float
 
     Returns
     -------
     `repeat` and `repeat_left`, (k,)
     """
-    step = max(1, round(STEP_S * fs_hz))
-    length, first = BURST[1] - BURST[0], BURST[0] * step
-    reach = length * step
-    padded = np.pad(band_mg, ((0, 0), (reach, reach)))
-    own = padded[:, at[:, None] + reach + first + np.arange(length) * step].transpose(1, 2, 0)
-    own = own.reshape(len(at), -1)
-    energy = np.maximum(np.einsum("kx,kx->k", own, own), 1e-9)
-    count = padded.shape[1] - (length - 1) * step
-    like, left = (np.empty((len(at), count), np.float32) for _ in range(2))
-    for phase in range(step):
-        rows = np.ascontiguousarray(padded[:, phase::step].T).reshape(-1)
-        windows = sliding_window_view(rows, 3 * length)[::3]
-        power = np.maximum(np.einsum("nx,nx->n", windows, windows), 1e-3 * energy[:, None])
-        dot = own @ windows.T
-        gain = np.clip(dot / power, *GAIN)
-        like[:, phase::step] = dot / np.sqrt(power * energy[:, None])
-        left[:, phase::step] = 1.0 - gain * (2 * dot - gain * power) / energy[:, None]
-    # Column c begins at the sample c - reach.
-    return _best(like, left, at + reach + first, round(PIECE_S * fs_hz), fs_hz)
-
-
-def _best(like: Float32, left: Float32, itself: Int64, piece: int, fs_hz: float) -> dict[str, Float32]:
-    """Return the means over the best of the pieces around each candidate; `itself` (k,) are its columns."""
-    pieces = round(REPEATS_S / PIECE_S)
-    offset = np.arange(-pieces * piece, pieces * piece)
-    place = itself[:, None] + offset
-    known = (place >= 0) & (place < like.shape[1]) & (np.abs(offset) > ITSELF_S * fs_hz)
-    place = np.clip(place, 0, like.shape[1] - 1)
-    each = np.arange(len(itself))[:, None]
-    shape = (len(itself), 2 * pieces, piece)
-    high = np.where(known, like[each, place], -1.0).reshape(shape).max(axis=2)
-    low = np.where(known, left[each, place], 2.0).reshape(shape).min(axis=2)
-    return {
-        "repeat": np.partition(high, -REPEATS, axis=1)[:, -REPEATS:].mean(axis=1),
-        "repeat_left": np.partition(low, REPEATS, axis=1)[:, :REPEATS].mean(axis=1),
-    }
+    step, piece = max(1, round(STEP_S * fs_hz)), round(PIECE_S * fs_hz)
+    length, first, reach = BURST[1] - BURST[0], BURST[0] * step, round(REPEATS_S / PIECE_S) * piece
+    # Column c of what follows is the stretch that begins at the sample c - reach + first.
+    padded = np.pad(band_mg, ((0, 0), (reach - first, reach + BURST[1] * step)))
+    rows = [np.ascontiguousarray(padded[:, phase::step].T).reshape(-1) for phase in range(step)]
+    windows = [sliding_window_view(each, 3 * length)[::3] for each in rows]
+    root = np.empty(sum(map(len, windows)), np.float32)
+    for phase, each in enumerate(windows):
+        root[phase::step] = np.sqrt(np.maximum(np.einsum("nx,nx->n", each, each), 1e-9))
+    span = reach // 2
+    high, low = [], []
+    for column in np.split(at + reach, np.flatnonzero(np.diff(at // span)) + 1):
+        low_end, stop = column[0] - reach, column[-1] + reach
+        own = np.stack([windows[c % step][c // step] for c in column.tolist()]) / root[column, None]
+        like = np.empty((len(column), stop - low_end), np.float32)
+        for late in range(step):
+            part = like[:, late::step]
+            begin, phase = divmod(int(low_end) + late, step)
+            part[:] = own @ windows[phase][begin : begin + part.shape[1]].T
+        like /= root[low_end:stop]
+        around = sliding_window_view(like, 2 * reach, axis=1)[np.arange(len(column)), column - column[0]]
+        around[:, np.abs(np.arange(-reach, reach)) <= ITSELF_S * fs_hz] = -1.0
+        pieces = around.reshape(len(column), -1, piece)
+        best = np.argmax(pieces, axis=2)
+        top = np.take_along_axis(pieces, best[:, :, None], axis=2)[:, :, 0]
+        place = (column - reach)[:, None] + np.arange(pieces.shape[1]) * piece + best
+        size = root[place] / root[column, None]
+        gain = np.clip(top / size, *GAIN) * size
+        high.append(np.partition(top, -REPEATS, axis=1)[:, -REPEATS:].mean(axis=1))
+        low.append(np.partition(1.0 - gain * (2 * top - gain), REPEATS, axis=1)[:, :REPEATS].mean(axis=1))
+    return {"repeat": np.concatenate(high), "repeat_left": np.concatenate(low)}
 
 
 SHAPE_S, CORE_S = 0.12, 0.05

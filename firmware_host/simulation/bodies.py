@@ -70,8 +70,9 @@ def draw_sleeper(rng: np.random.Generator, p: Parameters, hours: float) -> Sleep
     interval_s = mean_s * (1 + slow + 0.3 * varies * rng.standard_normal(n))
     phase = np.interp(np.cumsum(interval_s), breath_s, np.arange(len(breath_s)))
     interval_s *= 1 + 1.1 * varies * np.sin(2 * np.pi * phase)
-    if rng.random() < p.irregular_share:
-        interval_s *= np.exp(p.irregular * rng.standard_normal(n))
+    rhythm = rng.spawn(1)[0]
+    if rhythm.random() < p.irregular_share:
+        interval_s *= np.exp(p.irregular * rhythm.standard_normal(n))
     beat_s = np.cumsum(np.maximum(interval_s, 0.35))
     early = rng.random(n) < rng.choice(p.early_beat_shares)
     early[1:] &= ~early[:-1]

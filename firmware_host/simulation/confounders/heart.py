@@ -33,8 +33,8 @@ ARM_MG: Range = (1.0, 8.0)
 LEG_MG: Range = (0.5, 4.0)
 LIMB_SHARE: Range = (0.1, 0.6)
 SPAN_S: Range = (300.0, 2400.0)
-UNSTEADY: Range = (0.15, 0.8)
-"""How much the beats of a trunk vary, as a share of the most: 78 % of their energy is told by the beats around
+UNSTEADY: Range = (0.2, 0.9)
+"""How much beats of a trunk vary, as a share of the most: 78 % of their energy is told by the beats around
 them (52-93 % in 90 % of candidates; MSCardio, people developed on)."""
 JITTER_S: Range = (0.001, 0.0075)
 """A part's own shift from beat to beat, standard deviation."""

@@ -21,7 +21,7 @@ from firmware_host.simulation.waves import jolt, put, sized
 AWAKE_PER_HOUR = 60.0
 HZ: Range = (3.5, 9.0)
 DAMPING: Range = (0.06, 0.4)
-JOLTS = (1, 4)
+JOLTS_PER_S = 2.5
 TAIL_S = 0.6
 
 
@@ -41,7 +41,7 @@ def _draw(rng: np.random.Generator, night: Draft, kind: Kind) -> list[Happening]
     "trunk_stir",
     per_hour=5.0,
     when="asleep",
-    duration_s=(0.05, 1.0),
+    duration_s=(0.1, 3.0),
     size_mg=(8.0, 150.0),
     reach=_trunk,
     draw=_draw,
@@ -49,12 +49,12 @@ def _draw(rng: np.random.Generator, night: Draft, kind: Kind) -> list[Happening]
     "other kinds; 60 an hour awake; asleep, how often is an assumption",
 )
 def trunk_stir(canvas: Canvas, event: Happening, size_mg: float) -> None:
-    """Add one to three jolts within the event, each of which sways on for some swings."""
+    """Add jolts within the event, each of which sways on for some swings."""
     rng = canvas.rng(event)
     seconds = event.end_s - event.start_s
     wave = np.zeros((round((seconds + TAIL_S) * FINE_HZ), 3))
     hz, main = log_uniform(rng, HZ, 1)[0], direction(rng)
-    for number in range(int(rng.integers(*JOLTS))):
+    for number in range(1 + int(rng.poisson(JOLTS_PER_S * seconds))):
         way = main + 0.5 * rng.standard_normal(3)
         one = jolt(hz * rng.uniform(0.8, 1.25), log_uniform(rng, DAMPING, 1)[0], TAIL_S)
         at_s = rng.uniform(0, seconds) if number else 0.0
