@@ -135,6 +135,8 @@ def _fill_site(
     peaks = np.sort(peaks_s[inside(peaks_s, valid)])
     rows["valid_s"] = seconds_in(valid, edges_s)
     rows["twitches"] = np.histogram(peaks, edges_s)[0] if len(edges_s) > 1 else 0
+    # A bin that reaches a nanosecond into the night, and in which a twitch fell, was observed.
+    rows["valid_s"] = np.maximum(rows["valid_s"], np.where(rows["twitches"] > 0, 1e-6, 0.0))
     dispersion = _night_dispersion(peaks, valid, end_s, rows)
     for name, values in rates(rows["twitches"], rows["valid_s"], dispersion, tau_s).items():
         rows[name] = values

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from firmware_host.errors import BadValueError
@@ -88,6 +88,7 @@ def test_only_counted_events_in_valid_time_count() -> None:
     assert total["valid_s"].tolist() == [90, 0]
 
 
+@example([0.0], [(1.0, Kind.VALID)], 1.0, -1)
 @given(
     st.lists(st.floats(0, 4000), max_size=60),
     st.lists(st.tuples(st.floats(0.001, 700), st.sampled_from(list(Kind))), min_size=1, max_size=12),

@@ -32,9 +32,9 @@ PASSES = 3
 APART_S = 0.12
 LIKE = 0.3
 """Likeness from which on a maximum may be a beat."""
-STRAY = 6.0
+STRAY = 2.0
 """Price of an interval's squared logarithmic deviation from the period, in beats of perfect likeness."""
-SKIP, SKIP_S = 1.0, 3.0
+SKIP, SKIP_S = 0.5, 3.0
 """Price of missing beats, up to so long."""
 AGAIN = 1.5
 """Price of following on after a longer pause."""

@@ -25,7 +25,7 @@ from firmware_host.detection.trees import Forest, Tree, are_log_odds
 from firmware_host.errors import BadValueError
 from firmware_host.twitches import Table
 
-FRAME_VERSION = 2
+FRAME_VERSION = 3
 """Number of the candidate frame (bands, templates, floor, features): a model is made for one."""
 
 MODEL_FEATURES: tuple[str, ...] = (

@@ -26,6 +26,7 @@ from firmware_host.detection.beats import (
     middle_near,
 )
 from firmware_host.detection.candidates import norm_squared
+from firmware_host.detection.leftover import LEFTOVER_COLUMNS, alone, repeats, shape
 from firmware_host.detection.signals import CELL_S, Bool, Float32, Float64, windows_at
 from firmware_host.twitches import Column, Table, dtype_of
 
@@ -45,6 +46,7 @@ HEART_COLUMNS: tuple[Column, ...] = (
     Column(
         "heart_swerve", "f4", "", "deviation from the mean of the beats near over the usual one at its phase"
     ),
+    *LEFTOVER_COLUMNS,
 )
 HEART_DTYPE = dtype_of(HEART_COLUMNS)
 CONTEXT = round(20.0 / CELL_S)
@@ -109,11 +111,14 @@ def measure(
     clean = band_mg if usable.all() else band_mg * usable.repeat(cell)
     middle_s, period_s, strength = local_period(clean, usable, cell, fs_hz)
     rows["heart_strength"] = np.interp(at / fs_hz, middle_s, strength)
-    if not np.any(strength) or np.mean(strength[strength > 0]) < CHANCE:
-        return rows
-    beats = follow(clean, np.interp(np.arange(clean.shape[1]) / fs_hz, middle_s, period_s) * fs_hz, fs_hz)
-    if len(beats.at) >= LEAST_BEATS:
-        _compare(rows, clean, usable.repeat(cell), beats, fs_hz, at, noise, density)
+    there, rest = usable.repeat(cell), clean
+    if np.any(strength) and np.mean(strength[strength > 0]) >= CHANCE:
+        beats = follow(clean, np.interp(np.arange(clean.shape[1]) / fs_hz, middle_s, period_s) * fs_hz, fs_hz)
+        if len(beats.at) >= LEAST_BEATS:
+            rest = _compare(rows, clean, there, beats, fs_hz, at, noise, density)
+    found = repeats(clean, at, fs_hz) | shape(rest, at, noise, fs_hz)
+    for name, value in (found | alone(norm_squared(rest), there, at, noise, core, fs_hz)).items():
+        rows[name] = value
     return rows
 
 
@@ -130,8 +135,8 @@ def _compare(
     at: Int64,
     noise: Float32,
     density: Float32,
-) -> None:
-    """Fill in what the beats predict of each candidate, and what is left of it."""
+) -> Float32:
+    """Fill in what the beats predict of each candidate; return (3, samples) what they leave."""
     before = round(CYCLE_FROM_S * fs_hz)
     edge, core = round(EDGE_S * fs_hz), round(CORE_S * fs_hz)
     every = float(np.median(np.diff(beats.at)))
@@ -141,8 +146,9 @@ def _compare(
     cycles = np.ascontiguousarray(windows_at(padded, place, before + after).transpose(1, 0, 2))
     gone = np.concatenate([[0], np.cumsum(~_widened(there, before, after))])
     whole = gone[place + before + after] - gone[place] < edge
+    rest = band_mg.copy()
     if whole.sum() < LEAST_BEATS:
-        return
+        return rest
     usual_beat, predicted = _predict(cycles, place / fs_hz, like * whole)
 
     def near(x: Float32) -> Float32:
@@ -153,20 +159,27 @@ def _compare(
     swerve = near(norm_squared(cycles - usual_beat))
     both = 0.5 * (own + mean - left)
     share = apart.sum(axis=1) / np.maximum(power.sum(axis=1), 1e-9)
-    beat = np.searchsorted(place - before + edge, at, side="right") - 1
-    column = at - place[np.maximum(beat, 0)] + before
-    good = np.flatnonzero((beat >= 0) & (column < before + after - edge))
+    explains = 1.0 - middle_near(share, NEIGHBOURS)
+    believed = np.clip((explains - BELIEVED[0]) / (BELIEVED[1] - BELIEVED[0]), 0.0, 1.0)
+
+    def of_beats(at: Int64) -> tuple[Int64, Int64, Int64]:
+        beat = np.searchsorted(place - before + edge, at, side="right") - 1
+        column = at - place[np.maximum(beat, 0)] + before
+        good = np.flatnonzero((beat >= 0) & (column < before + after - edge))
+        return good, beat[good], column[good]
+
+    good, i, j = of_beats(np.arange(rest.shape[1]))
+    rest[:, good] -= (believed[i] * predicted[i, :, j].T).astype(np.float32)
+    good, i, j = of_beats(at)
     if not len(good):
-        return
-    i, j = beat[good], column[good]
+        return rest
     middle, high = _ranked(left[whole][:, j])
     least = 0.5 * noise[good]
     strays, _high = _ranked(swerve[whole][:, j])
     here, noise = left[i, j], noise[good]
-    explains = 1.0 - middle_near(share, NEIGHBOURS)[i]
     values = {
         "heart_trust": trust[i],
-        "heart_explains": np.maximum(explains, 0.0),
+        "heart_explains": np.maximum(explains[i], 0.0),
         "heart_near": np.sqrt(mean[i, j] / np.maximum(own[i, j], 1e-9)),
         "heart_match": both[i, j] / np.sqrt(np.maximum(own[i, j] * mean[i, j], 1e-9)),
         "heart_left": here / np.maximum(own[i, j], 1e-9),
@@ -176,9 +189,9 @@ def _compare(
         "heart_swerve": np.sqrt(swerve[i, j] / np.maximum(strays, least)),
     }
     values |= _twins(padded, place + before, i, at[good] + before, fs_hz)
-    believed = np.clip((explains - BELIEVED[0]) / (BELIEVED[1] - BELIEVED[0]), 0.0, 1.0)
     for name, value in values.items():
-        rows[name][good] += (believed * (value - rows[name][good])).astype(np.float32)
+        rows[name][good] += (believed[i] * (value - rows[name][good])).astype(np.float32)
+    return rest
 
 
 def _ranked(values: Float32) -> tuple[Float32, Float32]:

@@ -65,11 +65,14 @@ def draw_sleeper(rng: np.random.Generator, p: Parameters, hours: float) -> Sleep
     mean_s = 1 / rng.uniform(*p.heart_hz)
     n = int(1.4 * duration_s / mean_s) + 10
     # Sleep's slow change, a quicker one over ten beats, the breath's own, and chance.
-    varies = rng.uniform(*p.heart_variation)
+    varies = float(log_uniform(rng, p.heart_variation, 1)[0])
     slow = 0.06 * _smooth_noise(rng, n, 300) + 0.5 * varies * _smooth_noise(rng, n, 10)
     interval_s = mean_s * (1 + slow + 0.3 * varies * rng.standard_normal(n))
     phase = np.interp(np.cumsum(interval_s), breath_s, np.arange(len(breath_s)))
     interval_s *= 1 + 1.1 * varies * np.sin(2 * np.pi * phase)
+    rhythm = rng.spawn(1)[0]
+    if rhythm.random() < p.irregular_share:
+        interval_s *= np.exp(p.irregular * rhythm.standard_normal(n))
     beat_s = np.cumsum(np.maximum(interval_s, 0.35))
     early = rng.random(n) < rng.choice(p.early_beat_shares)
     early[1:] &= ~early[:-1]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 Range = tuple[float, float]
 
-SIMULATOR_VERSION = 5
+SIMULATOR_VERSION = 6
 """Changes whenever the same seed gives another night; stands in the night's note and the truth's files."""
 
 PROFILES = ("many", "few", "quiet", "mix")
@@ -72,9 +72,14 @@ class Parameters:
     # The body around it.
     heart_hz: Range = (0.8, 1.4)
     """Chests at rest: median 67 a minute (MSCardio); 0.7-1.6 Hz over people."""
-    heart_variation: Range = (0.03, 0.10)
-    """Spread of the interval of beats within minutes: 3-6 % usual; 5-20 % in chests at rest (MSCardio)."""
-    early_beat_shares: tuple[float, ...] = (0.0, 0.0005, 0.0005, 0.002, 0.02)
+    heart_variation: Range = (0.03, 0.16)
+    """Spread of the interval of beats within minutes, even in the logarithm: 3-6 % usual; 5-20 % in chests at
+    rest (MSCardio)."""
+    irregular_share: float = 0.05
+    """People whose beats follow no rhythm, as in atrial fibrillation (share: assumption)."""
+    irregular: float = 0.2
+    """Spread of their interval (assumption)."""
+    early_beat_shares: tuple[float, ...] = (0.0, 0.0005, 0.002, 0.01, 0.04)
     """One of these for each person; most have few (assumption)."""
     breath_hz: Range = (0.18, 0.32)
     awake_share: Range = (0.04, 0.125)

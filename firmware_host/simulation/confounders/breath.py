@@ -8,7 +8,7 @@ from firmware_host.simulation.bodies import log_uniform
 from firmware_host.simulation.happenings import Canvas, Draft, Happening, Kind, confounder
 
 RATE_HZ = 8.0
-TRUNK_MG = (8.0, 30.0)
+TRUNK_MG = (6.0, 24.0)
 
 
 def _draw(rng: np.random.Generator, night: Draft, kind: Kind) -> list[Happening]:
@@ -22,7 +22,7 @@ def _draw(rng: np.random.Generator, night: Draft, kind: Kind) -> list[Happening]
     "breath",
     size_mg=(0.5, 4.0),
     draw=_draw,
-    source="trunk 8-30 mg, as 10-20 on chests (MSCardio); elsewhere 0.5-4 mg, an assumption",
+    source="trunk 6-24 mg, as 10-20 on chests (MSCardio); elsewhere 0.5-4 mg, an assumption",
 )
 def breath(canvas: Canvas, event: Happening, size_mg: float) -> None:
     """Add a tilt with every breath; depth changes from minute to minute."""

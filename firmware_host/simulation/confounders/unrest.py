@@ -11,7 +11,7 @@ from firmware_host.simulation.happenings import Canvas, Draft, Happening, Kind, 
 RATE_HZ = 200.0
 TILE_S = 300.0
 """The noise repeats after this time, under a loudness that does not."""
-TRUNK_MG = (1.5, 20.0)
+TRUNK_MG = (0.7, 9.0)
 STEP_S = 1.5
 
 
@@ -26,7 +26,7 @@ def _draw(rng: np.random.Generator, night: Draft, kind: Kind) -> list[Happening]
     "unrest",
     size_mg=(0.2, 2.0),
     draw=_draw,
-    source="trunk 1.5-20 mg, as chests between their beats (MSCardio); elsewhere 0.2-2 mg, an assumption",
+    source="trunk 0.7-9 mg, as chests between their beats (MSCardio); elsewhere 0.2-2 mg, an assumption",
 )
 def unrest(canvas: Canvas, event: Happening, size_mg: float) -> None:
     """Add noise in 3-25 Hz whose loudness changes within seconds; the size is that of six deviations."""
