@@ -180,6 +180,7 @@ def test_a_terminal(tmp_path: Path) -> None:
     assert b"q and Enter ends it" in shown
     assert b"\x1b[4A\x1b[J" in shown
     assert b"of the night" in shown
+    assert shown.count(b"the night is marked as virtual") == shown.count(b".night (virtual): ") == 1
 
 
 @pytest.mark.parametrize(
@@ -188,6 +189,7 @@ def test_a_terminal(tmp_path: Path) -> None:
         (["--virtual", "left_calf=polar_verity", "--sensor", "right_calf=X"], 2, "leave out --sensor"),
         (["--virtual", "left_claf=polar_verity"], 1, "no body site"),
         (["--virtual", "left_calf=polar_verita"], 1, "Did you mean polar_verity"),
+        (["--virtual", "left_calf=polar_h10"], 1, "at the chest only, not at left_calf"),
         (["--virtual", "left_calf=polar_verity", "--timezone", "Mars"], 1, "no time zone"),
         (["--virtual", "left_calf=polar_verity", "--until", "25:00"], 2, "no time of day"),
         (["--virtual", "left_calf=polar_verity", "--hours", "0"], 2, "hours"),

@@ -90,7 +90,7 @@ def command(
         time_zone=timezone,
         listener=count,
     )
-    with q_asks(stop.ask):
+    with q_asks(stop.ask, status.typed):
         recorded = record_night(order, status, stop)
     status.close()
     if count is not None:
