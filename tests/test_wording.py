@@ -96,11 +96,11 @@ def test_messages_say_nothing_of_illness(source: Path) -> None:
 
 def test_help_says_nothing_of_illness() -> None:
     """The help of every command is as plain."""
-    context = click.Context(commands)
+    context = click.Context(commands, **commands.context_settings)
     for name in commands.list_commands(context):
         command = commands.get_command(context, name)
         assert command is not None
-        assert not bad_words(command.get_help(click.Context(command, info_name=name)))
+        assert not bad_words(command.get_help(click.Context(command, context, name)))
     assert not bad_words(commands.get_help(context))
     assert "not a diagnostic device" in " ".join(commands.get_help(context).split())
 
