@@ -107,6 +107,12 @@ def test_version(run: Run) -> None:
         ["amend", "x", "--site", "left_calf"],
         ["score", "x"],
         ["evaluate", "--only", "everything"],
+        ["record", "--rate", "nan"],
+        ["record", "--rate", "1e9"],
+        ["record", "--hours", "nan"],
+        ["record", "--virtual", "left_calf"],
+        ["check", "--seconds", "nan"],
+        ["scan", "--seconds", "nan"],
     ],
 )
 def test_wrong_usage_is_2(run: Run, arguments: list[str]) -> None:

@@ -160,7 +160,7 @@ def test_what_is_not_known_of_a_battery_is_said() -> None:
     assert made.fits
     assert made.sensors[0].battery_ends_ns is None
     assert made.statements[-1] == (
-        "a: how long its battery of 80 % lasts is not known for a Test sensor; begin with a full charge."
+        "a: how long its battery of 80 % lasts is not known (Test sensor): begin with a full charge."
     )
 
 

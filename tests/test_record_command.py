@@ -158,22 +158,21 @@ def test_interrupted_night_is_judged(tmp_path: Path, started: Callable[..., Reco
 
 
 def test_a_terminal(tmp_path: Path) -> None:
-    """In a terminal one line a sensor is redrawn, and q with Enter ends the night."""
+    """In a terminal one line a sensor is redrawn, over what was typed too; q with Enter ends the night."""
     import pty
 
     pid, terminal = pty.fork()
     if not pid:
         os.execv(sys.executable, twitchmap("record", *SENSORS, "--dir", str(tmp_path), "--no-detect"))
-    shown, typed = b"", False
+    shown, to_type = b"", [(b"\x1b[5A", b"q\n"), (b" s ago", b"\n")]
     try:
         while select.select([terminal], [], [], 60)[0]:
             try:
                 shown += os.read(terminal, 4096)
             except OSError:  # the other side has ended
                 break
-            if not typed and b" s ago" in shown:
-                typed = True
-                os.write(terminal, b"q\n")
+            if to_type and to_type[-1][0] in shown:
+                os.write(terminal, to_type.pop()[1])
         os.close(terminal)
         status = os.waitpid(pid, 0)[1]
     except BaseException:
@@ -182,7 +181,11 @@ def test_a_terminal(tmp_path: Path) -> None:
     assert os.waitstatus_to_exitcode(status) == 0, shown
     assert b"q and Enter ends it" in shown
     assert b"\x1b[4A\x1b[J" in shown
+    assert b"\x1b[5A\x1b[J" in shown
+    summary = shown.index(b".night (virtual): ")
+    assert max(len(line) for line in shown[:summary].splitlines()) < 80 + len(b"\x1b[4A\x1b[J")
     assert b"of the night" in shown
+    assert shown.count(b"the night is marked as virtual") == shown.count(b".night (virtual): ") == 1
 
 
 @pytest.mark.parametrize(
@@ -191,6 +194,7 @@ def test_a_terminal(tmp_path: Path) -> None:
         (["--virtual", "left_calf=polar_verity", "--sensor", "right_calf=X"], 2, "leave out --sensor"),
         (["--virtual", "left_claf=polar_verity"], 1, "no body site"),
         (["--virtual", "left_calf=polar_verita"], 1, "Did you mean polar_verity"),
+        (["--virtual", "left_calf=polar_h10"], 1, "at the chest only, not at left_calf"),
         (["--virtual", "left_calf=polar_verity", "--timezone", "Mars"], 1, "no time zone"),
         (["--virtual", "left_calf=polar_verity", "--until", "25:00"], 2, "no time of day"),
         (["--virtual", "left_calf=polar_verity", "--hours", "0"], 2, "hours"),

@@ -512,7 +512,7 @@ def test_check_repeats_the_setup(run: Run, tmp_path: Path) -> None:
     assert run("setup", *virtual(TWO), "--dir", tmp_path)[0] == 0
     code, out, _ = run("check", "--dir", tmp_path, "--seconds", "5")
     assert code == 0
-    assert out.rstrip().endswith("All is ready: `twitchmap record` begins the night.")
+    assert out.rstrip().endswith("All sensors can start: `twitchmap record` begins the night.")
     assert "left_calf: OBA/1 board" in out
     assert run("check", "--dir", tmp_path, *virtual(TWO), "--config", "x.toml")[0] == 2
 

@@ -688,3 +688,16 @@ def test_what_cannot_be_played(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bumble", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'twitchmap\[virtual\]'"):
         VirtualWorld([VirtualSensor("left_calf", name)])
+
+
+def test_a_world_that_is_left_in_a_hurry() -> None:
+    """Where all that runs has been cancelled already, as by a signal, leaving the world is no fault."""
+
+    async def leave() -> None:
+        async with VirtualWorld([VirtualSensor("left_calf", "tiny")]):
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+    asyncio.run(leave())

@@ -100,7 +100,7 @@ def test_help_says_nothing_of_illness() -> None:
     for name in commands.list_commands(context):
         command = commands.get_command(context, name)
         assert command is not None
-        assert not bad_words(command.get_help(click.Context(command, info_name=name, parent=context)))
+        assert not bad_words(command.get_help(click.Context(command, context, name)))
     assert not bad_words(commands.get_help(context))
     assert "not a diagnostic device" in " ".join(commands.get_help(context).split())
 

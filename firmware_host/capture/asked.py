@@ -14,7 +14,7 @@ from firmware_host import body
 from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.identity import Wanted
 from firmware_host.capture.local_zone import local_zone
-from firmware_host.capture.setups import Setup, load_setup, read_setup
+from firmware_host.capture.setups import Setup, check_place, load_setup, read_setup
 from firmware_host.errors import BadValueError
 from firmware_host.recording.listener import Listener
 from firmware_host.sensors import model_named, models
@@ -150,7 +150,7 @@ def wanted_sensors(sensors: Sequence[tuple[str, str]]) -> tuple[Wanted, ...]:
     Raises
     ------
     BadValueError
-        For an unknown site, or one that is given twice.
+        For an unknown site, one that is given twice, or a model that cannot be worn there.
     """
     found: list[Wanted] = []
     for site, who in sensors:
@@ -160,6 +160,7 @@ def wanted_sensors(sensors: Sequence[tuple[str, str]]) -> tuple[Wanted, ...]:
         if ADDRESS.fullmatch(who):
             found.append(Wanted(site, who, None, None, None))
         elif who in models():
+            check_place(site, model_named(who))
             found.append(Wanted(site, None, None, model_named(who), None))
         else:
             found.append(Wanted(site, None, who, None, None))

@@ -236,7 +236,7 @@ def _battery(
     if ends_ns is None:
         charge = "" if percent is None else f" of {percent} %"
         return True, [
-            f"{site}: how long its battery{charge} lasts is not known for a {sensor.model.label}; "
+            f"{site}: how long its battery{charge} lasts is not known ({sensor.model.label}): "
             "begin with a full charge."
         ]
     hours = max(0.0, (ends_ns - now_ns) / H)

@@ -11,6 +11,9 @@ SERVICE = (
     "The Bluetooth service of this computer (bluetoothd) is not running: "
     "start it with `sudo systemctl start bluetooth`."
 )
+GROUP = (
+    "The system does not let this user use Bluetooth: add the user to the group `bluetooth`, and log in anew."
+)
 SENTENCES = {
     "NO_BLUETOOTH": "This computer has no Bluetooth adapter, or it was unplugged: plug one in.",
     "NO_BLE_CENTRAL_ROLE": "The Bluetooth adapter of this computer knows no Bluetooth Low Energy: "
@@ -52,11 +55,11 @@ def _sentence(error: BaseException) -> str | None:
     if reason == "POWERED_OFF" or name == "org.bluez.Error.NotReady":
         return BLOCKED.get(_blocked() or "", SENTENCES["POWERED_OFF"])
     if reason == "DENIED_BY_SYSTEM" and sys.platform == "linux":
-        return "The system does not let this user use Bluetooth: add the user to the group `bluetooth`."
+        return GROUP
     if reason in SENTENCES:
         return SENTENCES[reason]
     if name.endswith("AccessDenied"):
-        return "The system does not let this user use Bluetooth: add the user to the group `bluetooth`."
+        return GROUP
     if any(part in name for part in GONE) or isinstance(
         error, FileNotFoundError | ConnectionError | EOFError
     ):

@@ -67,6 +67,7 @@ async def record(order: Order, told: Told, stop: Stop) -> Recorded:
             backend = Backend(*world.backend)
             wanted = as_played(wanted, world)
             clocks = _clocks_of(world)
+            told.say("These sensors are made up: the night is marked as virtual.")
 
         def clock() -> tuple[int, int]:
             now = clocks()

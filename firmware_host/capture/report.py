@@ -129,7 +129,7 @@ def report_text(report: Report, time_zone: str) -> str:
     for one in report.sensors:
         lines += [_headline(one), *(f"  {line}" for line in (*_facts(one, time_zone), *one.advice))]
     lines += [*report.plan, *report.computer]
-    lines += ["", *(report.to_do or ("All is ready: `twitchmap record` begins the night.",))]
+    lines += ["", *(report.to_do or ("All sensors can start: `twitchmap record` begins the night.",))]
     return "\n".join(lines)
 
 

@@ -268,8 +268,10 @@ def check_setup(setup: Setup) -> None:
             raise BadValueError(f"the sensor at {sensor.site} needs an address, a name or a model.")
         if sensor.model:
             check_place(sensor.site, model_named(sensor.model))
-        if sensor.rate is not None and not 0 < sensor.rate < 1e5:
-            raise BadValueError(f"the sensor at {sensor.site} cannot have a rate of {sensor.rate} Hz.")
+        if sensor.rate is not None and not 45 <= sensor.rate <= 1000:
+            raise BadValueError(
+                f"the sensor at {sensor.site} cannot have a rate of {sensor.rate:g} Hz; 45 to 1000 can be."
+            )
     if setup.time_zone:
         zone(setup.time_zone)
     if setup.until:

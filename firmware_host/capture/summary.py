@@ -51,6 +51,8 @@ class NightSummary(msgspec.Struct, frozen=True):
     """What was captured in a night."""
 
     night: str
+    origin: str
+    """Who slept in it: "recorded", or "virtual" for nobody."""
     start: str
     end: str
     """Local, ISO 8601."""
@@ -76,6 +78,7 @@ def summarise(night: Night | Path) -> NightSummary:
     meta = night.meta
     return NightSummary(
         night=night.path.name,
+        origin=meta.origin,
         start=local_time(night.start_ns, meta.time_zone).isoformat(timespec="seconds"),
         end=local_time(night.end_ns, meta.time_zone).isoformat(timespec="seconds"),
         hours=night.duration_s / 3600,
@@ -142,7 +145,8 @@ def _unsure_ms(night: Night, info: SensorInfo) -> float | None:
 def text(summary: NightSummary) -> str:
     """Return a summary as a person reads it in the morning."""
     start, end = (datetime.fromisoformat(one).strftime("%H:%M") for one in (summary.start, summary.end))
-    lines = [f"{summary.night}: {start} to {end}, {_long(summary.hours * 3600)}."]
+    made = "" if summary.origin in {"recorded", "imported"} else f" ({summary.origin})"
+    lines = [f"{summary.night}{made}: {start} to {end}, {_long(summary.hours * 3600)}."]
     if summary.sessions > 1:
         lines.append(f"The recorder was started {summary.sessions} times.")
     if summary.marks:
@@ -156,7 +160,8 @@ def _lines(sensor: SensorSummary) -> list[str]:
         return [f"{sensor.site}: no samples came.", *(f"  {remark}" for remark in sensor.remarks)]
     charge = ""
     if sensor.battery_start is not None:
-        charge = f", battery {sensor.battery_start} to {sensor.battery_end} %"
+        fell = "" if sensor.battery_end == sensor.battery_start else f" to {sensor.battery_end}"
+        charge = f", battery {sensor.battery_start}{fell} %"
     rate = f", {sensor.fs_hz:.1f} Hz" if sensor.fs_hz is not None else ""
     lines = [
         f"{sensor.site}: {_long(sensor.hours * 3600)}, {_percent(sensor.share)} of the night{rate}{charge}."

@@ -56,15 +56,16 @@ class NightStatus:
 
     def say(self, sentence: str) -> None:
         """Write a sentence with the time of day, above what is redrawn."""
-        self._put([f"{self._now()} {printable(sentence)}"], keep=True)
+        line = f"{self._now()} {printable(sentence)}"
+        lines = textwrap.wrap(line, self._width(), subsequent_indent=" " * 9) if self._terminal else [line]
+        self._put(lines, keep=True)
 
     def show(self, view: View) -> None:
         """Draw how all sensors are doing; without a terminal write it every ten minutes."""
         self._time_zone = view.time_zone
         counts = None if self._count is None or self._count.trouble else self._count.counts
         if self._terminal:
-            width = shutil.get_terminal_size().columns - 1
-            self._put([printable(line) for line in drawn(view, max(width, 20), counts)], keep=False)
+            self._put([printable(line) for line in drawn(view, self._width(), counts)], keep=False)
             return
         if self._logged_ns is None:
             self._logged_ns = view.mono_ns
@@ -76,11 +77,19 @@ class NightStatus:
         """Ring the terminal's bell once."""
         self._put(["\a"], keep=True)
 
+    def typed(self, lines: int) -> None:
+        """Take note of lines that somebody typed below those that are redrawn."""
+        if self._drawn:
+            self._drawn = [*self._drawn, *[""] * lines]
+
     def close(self) -> None:
         """Write what waits, if the terminal takes it in time, and leave the lines that stand."""
         with contextlib.suppress(queue.Full):
             self._waiting.put(None, timeout=CLOSE_S)
         self._thread.join(CLOSE_S)
+
+    def _width(self) -> int:
+        return max(shutil.get_terminal_size().columns - 1, 20)
 
     def _now(self) -> str:
         from firmware_host.recording import local_time
@@ -161,13 +170,13 @@ def brief(status: LinkStatus, counts: Mapping[str, int] | None = None) -> str:
 
 
 @contextlib.contextmanager
-def q_asks(stop: Callable[[str], None]) -> Iterator[None]:
-    """Call `stop` once somebody types q and Enter, where there is a terminal to type in."""
+def q_asks(stop: Callable[[str], None], typed: Callable[[int], None]) -> Iterator[None]:
+    """Call `stop` once somebody types q and Enter, in a terminal; `typed` for each line."""
     if not sys.stdin or not sys.stdin.isatty():
         yield
         return
     over = threading.Event()
-    thread = threading.Thread(target=_listen, args=(stop, over), name="keys", daemon=True)
+    thread = threading.Thread(target=_listen, args=(stop, typed, over), name="keys", daemon=True)
     thread.start()
     try:
         yield
@@ -176,7 +185,7 @@ def q_asks(stop: Callable[[str], None]) -> Iterator[None]:
         thread.join(2 * LOOK_S)
 
 
-def _listen(stop: Callable[[str], None], over: threading.Event) -> None:
+def _listen(stop: Callable[[str], None], lines: Callable[[int], None], over: threading.Event) -> None:
     with contextlib.suppress(OSError, ValueError):  # the terminal is gone: nobody types any more
         while not over.is_set():
             typed = _typed()
@@ -184,8 +193,10 @@ def _listen(stop: Callable[[str], None], over: threading.Event) -> None:
                 over.wait(LOOK_S)
             elif not typed:
                 return
-            elif b"q" in typed.lower().split():
-                stop("ended by hand")
+            else:
+                lines(typed.count(b"\n"))
+                if b"q" in typed.lower().split():
+                    stop("ended by hand")
 
 
 def _typed() -> bytes | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from firmware_host.cli._values import pair
+from firmware_host.cli._values import Number, pair
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ adapter_option = click.option(
 )
 rate_option = click.option(
     "--rate",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(45, 1000),
     metavar="HZ",
     help="Sampling rate; else each model's usual one.",
 )
@@ -60,7 +60,7 @@ until_option = click.option(
     "--until", type=_time_of_day, metavar="HH:MM", help="When the night ends, on the wall clock."
 )
 hours_option = click.option(
-    "--hours", type=click.FloatRange(0, 48, min_open=True), metavar="H", help="How long the night is."
+    "--hours", type=Number(0, 48, min_open=True), metavar="H", help="How long the night is."
 )
 
 

@@ -1,9 +1,11 @@
-"""Values as a person types them: lengths of time, and pairs."""
+"""Values as a person types them: numbers, lengths of time, and pairs."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import click
 
@@ -18,11 +20,22 @@ def seconds(text: str) -> float:
     return float(match[1]) * _SECONDS[match[2]]
 
 
+class Number(click.FloatRange):
+    """A number in a range; `nan` lies in every range of click's and is refused here."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
+        """Return what was typed as a number."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is no number.", param, ctx)
+        return number
+
+
 def pair(text: str) -> tuple[str, str]:
     """Split LEFT=RIGHT; neither may be empty."""
     left, _, right = text.partition("=")
     if not (left and right):
-        raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE.")
+        raise click.BadParameter(f"{text!r} needs an equals sign with something on both sides.")
     return left, right
 
 

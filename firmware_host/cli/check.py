@@ -19,6 +19,7 @@ from firmware_host.cli._sensors import (
     world_of,
 )
 from firmware_host.cli._terminal import json_option, note, show
+from firmware_host.cli._values import Number
 
 
 @click.command()
@@ -32,7 +33,7 @@ from firmware_host.cli._terminal import json_option, note, show
 @click.option("--timezone", metavar="TZ", help="Time zone in which times are told; else the computer's.")
 @click.option(
     "--seconds",
-    type=click.FloatRange(3, 600),
+    type=Number(3, 600),
     default=20.0,
     show_default=True,
     help="Samples of each sensor to measure.",

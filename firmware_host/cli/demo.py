@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from firmware_host.cli._terminal import Progress, json_option, note, show
+from firmware_host.cli._values import Number
 from firmware_host.errors import NotEmptyError
 
 DEFAULT_OUT = "twitchmap-demo"
@@ -31,7 +32,7 @@ DEFAULT_OUT = "twitchmap-demo"
 @click.option(
     "--seed", type=click.IntRange(0), default=1, show_default=True, help="Another number, another night."
 )
-@click.option("--hours", type=click.FloatRange(0.05, 24), default=8.0, hidden=True)
+@click.option("--hours", type=Number(0.05, 24), default=8.0, hidden=True)
 @json_option
 def command(out: Path | None, look: bool | None, seed: int, hours: float, as_json: bool) -> None:
     """Simulate a night on 4 sites, find its twitches, draw the map and export the tables."""

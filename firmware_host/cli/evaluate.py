@@ -11,6 +11,7 @@ import click
 
 from firmware_host.cli._nights import dir_option
 from firmware_host.cli._terminal import Progress, json_option, note, show
+from firmware_host.cli._values import Number
 from firmware_host.errors import StorageError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--subjects", type=click.IntRange(1), metavar="N", help="Virtual people of mixed nights; else 20."
 )
-@click.option("--hours", type=click.FloatRange(0.05, 24), hidden=True)
+@click.option("--hours", type=Number(0.05, 24), hidden=True)
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes at once; else one a processor.")
 @click.option("--quick", is_flag=True, help="A few short nights and hours, to see that all is well.")
 @click.option(

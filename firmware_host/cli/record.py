@@ -91,7 +91,7 @@ def command(
         time_zone=timezone,
         listener=count,
     )
-    with closing(status), q_asks(stop.ask):
+    with closing(status), q_asks(stop.ask, status.typed):
         recorded = record_night(order, status, stop)
     if count is not None:
         count.close()

@@ -10,6 +10,7 @@ import click
 from firmware_host.cli._nights import dir_option
 from firmware_host.cli._sensors import adapter_option, virtual_option, world_of
 from firmware_host.cli._terminal import Progress, aligned, json_option, show
+from firmware_host.cli._values import Number
 
 if TYPE_CHECKING:
     from firmware_host.capture.finding import Found
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option(
     "--seconds",
-    type=click.FloatRange(0, 600, min_open=True),
+    type=Number(0, 600, min_open=True),
     default=8.0,
     show_default=True,
     help="How long to listen.",

@@ -10,6 +10,7 @@ import click
 
 from firmware_host.cli._nights import dir_option
 from firmware_host.cli._terminal import Progress, aligned, json_option, note, show
+from firmware_host.cli._values import Number
 from firmware_host.errors import BadValueError, NotEmptyError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="Another number, another model; else 1.")
 @click.option("--subjects", type=click.IntRange(1), metavar="N", help="Virtual subjects, one night each.")
-@click.option("--hours", type=click.FloatRange(0.05, 24), hidden=True)
+@click.option("--hours", type=Number(0.05, 24), hidden=True)
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes at once; else one a processor.")
 @click.option("--name", default=None, metavar="NAME", help="Name of the model; else own.")
 @click.option(

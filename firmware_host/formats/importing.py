@@ -141,7 +141,7 @@ def _check(target: Path, sources: Mapping[str, str], options: ImportOptions) -> 
     if options.unit is not None and options.unit not in UNITS:
         raise BadValueError(f"{options.unit!r} is no unit of acceleration; there are {', '.join(UNITS)}")
     if options.rate_hz is not None and not 0 < options.rate_hz < 1e6:
-        raise BadValueError(f"a rate of {options.rate_hz:g} Hz cannot be")
+        raise BadValueError(f"A rate of {options.rate_hz:g} Hz cannot be: give --rate as samples a second.")
     if options.timezone is not None:
         zone(options.timezone)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):

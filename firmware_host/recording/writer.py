@@ -327,7 +327,8 @@ def create_night(folder: Path, meta: NightMeta, clock: Clock = system_clock) -> 
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"{folder} could not be made ({error.strerror or error}).") from error
+        said = error.strerror or error
+        raise StorageError(f"{folder} could not be made ({said}): choose another folder.") from error
     lock = _lock(folder)
     written: list[Path] = []
     try:

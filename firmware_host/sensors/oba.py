@@ -53,7 +53,7 @@ ANSWER = 0x80
 OK, UNKNOWN, BAD_VALUE, BUSY, CHIP, SHORT = range(6)
 REFUSALS = {
     UNKNOWN: "it does not know the command",
-    BAD_VALUE: "it has no such rate or range",
+    BAD_VALUE: "it has no such rate; leave out --rate for its usual one",
     BUSY: "it is busy; switch it off and on",
     CHIP: "its motion chip does not answer; switch it off and on",
     SHORT: "the connection allows only packets that are too short for it",

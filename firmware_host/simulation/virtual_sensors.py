@@ -241,7 +241,8 @@ class PlayedSensor:
     async def close(self) -> None:
         """Be gone for good."""
         self.power_off()
-        await asyncio.wait(self._tasks, timeout=CLOSE_S)  # bumble stumbles over answers to who is gone
+        if self._tasks:  # none where it was closed before it was switched on
+            await asyncio.wait(self._tasks, timeout=CLOSE_S)  # bumble stumbles over answers to who is gone
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
