@@ -46,6 +46,10 @@ class Link(FakeSensor):
         super().__init__(sensor.peripheral, sensor.address)
         self.path = f"{ADAPTER}/dev_{sensor.address.replace(':', '_')}"
         self.known = self.connected = False
+        self.closing_s = 0.0
+        """bluetoothd ends a link so long after it was asked to: 2 s, the real one."""
+        self.unreadable = 0
+        """So many connections to come on which its services are "resolved" though they could not be read."""
         self.notifying: set[tuple[str, str]] = set()
         """Of a D-Bus client, a characteristic's path."""
         self.objects: dict[str, dict[str, dict[str, Variant]]] = {}
@@ -260,6 +264,7 @@ class FakeBluez:
 
     async def _for_device(self, message: Message, link: Link) -> None:
         if message.member == "Disconnect":
+            await asyncio.sleep(link.closing_s)
             self.drop(link)
             self._reply(Message.new_method_return(message))
             return
@@ -275,7 +280,8 @@ class FakeBluez:
         self._changed(link.path, DEVICE1, {"Connected": Variant("b", True)})
         self._reply(Message.new_method_return(message))
         await asyncio.sleep(0.02)
-        for path, interfaces in link.objects.items():
+        link.unreadable -= 1
+        for path, interfaces in link.objects.items() if link.unreadable < 0 else ():
             self._added(path, interfaces)
         if link.connected:
             self._changed(

@@ -230,3 +230,33 @@ def test_bluetoothd_hangs(bus: str) -> None:
             once_each(night, bluez)
 
     asyncio.run(go())
+
+
+def test_a_link_that_is_given_up_has_ended(bus: str) -> None:
+    """Whoever connects after a link was ended finds it ended, though BlueZ takes two seconds for that."""
+
+    async def go() -> None:
+        async with FakeBluez(bus, tiny()) as bluez:
+            [link] = bluez.links.values()
+            link.closing_s = 2.0
+            async with night_on(bluez) as [night]:
+                await until(more(night))
+            assert not link.connected
+
+    asyncio.run(go())
+
+
+def test_services_that_could_not_be_read(bus: str) -> None:
+    """Services that BlueZ calls resolved and does not have are asked for again; nothing is said to lack."""
+
+    async def go() -> None:
+        async with FakeBluez(bus, tiny()) as bluez:
+            [link] = bluez.links.values()
+            link.unreadable = 1
+            async with night_on(bluez) as [night]:
+                await until(more(night))
+            [trouble] = night.all("trouble")
+            assert "did not tell what it offers" in trouble["sentence"]
+            assert link.connects == 2
+
+    asyncio.run(go())

@@ -583,7 +583,7 @@ def test_samples_of_another_scale_are_refused() -> None:
 
 @pytest.mark.parametrize("mute", [False, True])
 def test_the_end_stops_the_sensor(mute: bool) -> None:
-    """When cancelled it stops the sensor and closes, within three seconds though the sensor be dumb."""
+    """When cancelled it stops the sensor and closes, within six seconds though the sensor be dumb."""
 
     async def go() -> None:
         sensor = tiny()
@@ -593,7 +593,7 @@ def test_the_end_stops_the_sensor(mute: bool) -> None:
             sensor.silent = sensor.peripheral.mute = mute  # type: ignore[attr-defined]
             air.hang = mute
             began_s = now_s()
-        assert now_s() - began_s < 3.5
+        assert now_s() - began_s < 6
         assert sensor.peripheral.written_.endswith(b"X")  # type: ignore[attr-defined]
         if not mute:
             assert sensor.client is None

@@ -138,6 +138,13 @@ def test_a_blocked_radio_is_told_apart_from_one_that_is_off(
     [
         (BleakDBusError("org.freedesktop.DBus.Error.ServiceUnknown", ["x"]), "bluetoothd"),
         (BleakDBusError("org.freedesktop.DBus.Error.Spawn.ChildExited", ["x"]), "bluetoothd"),
+        (
+            BleakDBusError(
+                "org.freedesktop.DBus.Error.FileExists",
+                ["Unit dbus-org.bluez.service failed to load properly, please adjust/correct"],
+            ),
+            "bluetoothd",
+        ),
         (BleakDBusError("org.freedesktop.DBus.Error.AccessDenied", ["x"]), "group `bluetooth`"),
         (FileNotFoundError("no bus"), "bluetoothd"),
         (EOFError(), "bluetoothd"),

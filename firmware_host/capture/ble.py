@@ -199,6 +199,8 @@ class Radio:
         connection = _Counted(client, name, self._open, seen.address)
         try:
             await self._connect(client, seen)
+            if not connection.table:  # BlueZ calls services resolved also where it failed to read them
+                raise SensorError(f"{name} did not tell what it offers.")
         except Exception as error:
             await connection.close()
             raise _translated(error, f"{name} could not be connected") from error

@@ -1,7 +1,8 @@
 """One adapter's ear: hears advertisements for all who listen, and falls silent while one connects.
 
 BlueZ refuses to connect while it scans (bleak issue 1036), and reports a device once per scan of about ten
-seconds; so scans are short, and a new one begins when somebody new listens.
+seconds, or not at all where it was heard before the kernel had noted that the scan is on; so scans are short,
+and a new one begins when somebody new listens.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from firmware_host.capture.bounded import bounded
 from firmware_host.errors import RadioError
 from firmware_host.sensors.protocol import Advertisement
 
-WINDOW_S = 5.0
+WINDOW_S = 3.0
 """The longest scan: the next one finds out that the adapter is gone, and hears the same sensor again."""
 YOUNG_S = 1.0
 """A scan that is younger serves somebody who begins to listen as it is."""

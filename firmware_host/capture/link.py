@@ -43,7 +43,9 @@ UNHEARD_S = 20.0
 START_S = 30.0
 """The longest that a driver may take to start its sensor."""
 STOP_S = 1.5
-"""For the stop script and for closing, at the end of the night."""
+"""For the stop script, at the end of the night."""
+END_CLOSE_S = 4.0
+"""BlueZ ends a link two seconds after it was asked to; whoever connects before is thrown out by that."""
 LOST_CLOSE_S = 5.0
 FIRST_POLL_S = 2.0
 AT_ONCE = 32
@@ -203,7 +205,7 @@ class Link:
                 try:
                     reason = await self._converse(talk, seen)
                 except asyncio.CancelledError:
-                    close_s = STOP_S
+                    close_s = END_CLOSE_S
                     with contextlib.suppress(SensorError, RadioError, TimeoutError):
                         await bounded(script.run(driver.stop(), connection, inbox), STOP_S)
                     raise

@@ -60,8 +60,10 @@ def _sentence(error: BaseException) -> str | None:
         return SENTENCES[reason]
     if name.endswith("AccessDenied"):
         return GROUP
-    if any(part in name for part in GONE) or isinstance(
-        error, FileNotFoundError | ConnectionError | EOFError
+    if (
+        any(part in name for part in GONE)
+        or "bluez.service" in str(error)  # systemd cannot start it, for whatever reason
+        or isinstance(error, FileNotFoundError | ConnectionError | EOFError)
     ):
         return SERVICE
     if "adapter" in str(error) and "not found" in str(error):
