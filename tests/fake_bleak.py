@@ -92,6 +92,9 @@ class Air:
         self.dead_adapters: set[str] = set()
         self.hang = False
         """Whether disconnecting never ends."""
+        self.closing_s = 0.0
+        """How long it takes; data come on meanwhile, as with BlueZ."""
+        self.closing = 0
         self.scanning = self.connecting = self.most_connecting = 0
         self.scanned_while_connecting = False
         self.connect_s = 0.0
@@ -209,6 +212,8 @@ class FakeClient(BaseBleakClient):
     async def disconnect(self) -> None:
         if self.air.hang:
             await asyncio.Event().wait()
+        self.air.closing += 1
+        await asyncio.sleep(self.air.closing_s)
         if self.sensor.client is self:
             self.sensor.drop()
         if self in self.sensor.sessions:

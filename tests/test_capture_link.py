@@ -253,6 +253,27 @@ def test_a_silent_sensor_is_started_anew() -> None:
     play(go())
 
 
+def test_what_comes_while_a_connection_is_closed_is_kept() -> None:
+    """A silent sensor that talks again in the two seconds that closing takes with BlueZ loses nothing."""
+
+    async def go() -> None:
+        sensor = tiny()
+        air = Air(sensor)
+        air.closing_s = 2.0
+        async with streaming(air, wanted(sensor)) as (_, [night]):
+            await until(more(night))
+            sensor.silent = True
+            await until(lambda: air.closing > 0)
+            sensor.silent = False
+            before = len(sensor.delivered)
+            await until(lambda: bool(night.all("lost")))
+            assert len(sensor.delivered) > before + 400
+            await until(more(night))
+        settled(sensor, night)
+
+    play(go())
+
+
 def test_a_reboot_is_a_new_connection() -> None:
     """A sensor that reboots is found again and its counter begins a new stretch."""
 

@@ -209,6 +209,8 @@ class Link:
                     with contextlib.suppress(SensorError, RadioError, TimeoutError):
                         await bounded(script.run(driver.stop(), connection, inbox), STOP_S)
                     raise
+                finally:  # BlueZ takes two seconds for it, and what comes meanwhile is taken too
+                    await connection.close(close_s)
             self._outlet.event("lost", *self._clock(), reason=reason)
         finally:
             if stream.facts is not None:
@@ -216,7 +218,6 @@ class Link:
                 self._battery = _first(stream.battery_percent, self._battery)
                 self._last_data = _first(stream.last_data_mono_ns, self._last_data)
             self._stream = None
-            await connection.close(close_s)
 
     async def _converse(self, talk: _Talk, seen: Seen) -> str:
         """Configure the sensor in full, as after a power cut, and deliver; return why it ended."""
