@@ -220,6 +220,19 @@ def test_the_first_generation_is_told_from_the_others() -> None:
     assert slow.driver.facts is not None
 
 
+def test_a_radio_that_loses_half_at_the_start_is_no_reason_to_refuse() -> None:
+    """A unit of which only half arrives at first is taken: the radio may be busy for a moment."""
+
+    class Starved(WitMotionPeripheral):
+        def send(self, counts: Counts, device_ns: int) -> list[Notify]:
+            return super().send(counts[::2], device_ns)
+
+    talk = connect("witmotion", peripheral=Starved(connect("witmotion").driver.model))
+    talk.run(talk.driver.start())
+    assert talk.driver.facts is not None
+    assert talk.driver.facts.fs_hz == 200.0
+
+
 def test_a_rate_that_it_has_not() -> None:
     """A rate without a code is refused before anything is written."""
     talk = connect("witmotion", 125.0)
