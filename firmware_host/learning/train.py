@@ -31,7 +31,7 @@ from firmware_host.simulation.parameters import SIMULATOR_VERSION, Parameters
 
 Floats = npt.NDArray[np.float64]
 
-SUBJECTS = 700
+SUBJECTS = 350
 HOURS = 0.8
 FEWEST = 35
 """With fewer subjects some part would lack a situation."""
