@@ -18,6 +18,7 @@ from firmware_host.capture.recorder import Recorded, record
 from firmware_host.capture.stop import Stop
 from firmware_host.capture.summary import summarise
 from firmware_host.recording import Night, gaps, open_night
+from firmware_host.sensors import model_named
 from firmware_host.simulation.time_lapse import TimeLapseLoop
 from firmware_host.simulation.virtual_radio import VirtualSensor, VirtualWorld
 from firmware_host.simulation.virtual_sensors import PlayedSensor
@@ -41,7 +42,9 @@ class Evening:
     """A recording of virtual sensors, in a loop in which time passes quickly."""
 
     def __init__(self, folder: Path, *models: str, new: bool = False, **world: Any) -> None:
-        sensors = list(zip(SITES, models, strict=False))
+        places = [(model_named(model).places or ("",))[0] for model in models]
+        sites = (f"right_{place}" if place else site for place, site in zip(places, SITES, strict=False))
+        sensors = list(zip(sites, models, strict=True))
         self.told, self.stop = Listener(), Stop()
         self.world = VirtualWorld([VirtualSensor(*one) for one in sensors], **world)
         self.order = order_for(folder, sensors, new=new, virtual=self.world, time_zone="UTC")
