@@ -243,6 +243,7 @@ def any_counts(draw: st.DrawFn) -> tuple[str, Counts]:
 
 @given(any_counts())
 @example(("witmotion", np.array([[0x6155, 0x7155, -32768]] * 90, np.int16)))
+@example(("puckjs", np.full((4, 3), -11265, np.int16)))
 @settings(max_examples=150, deadline=None)
 def test_samples_go_through_bit_for_bit(drawn: tuple[str, Counts]) -> None:
     """Whatever is sampled, extremes and all, is what the decoder gives of the peripheral's notifications."""
