@@ -12,9 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from firmware_host.analysis.findings import row_columns
-from firmware_host.analysis.live_site import Counts, LiveSite
+from firmware_host.analysis.live_site import LiveSite
 from firmware_host.detection.context import CANDIDATE_SCORE, REACH_S, add_context
 from firmware_host.recording import SensorInfo
+from firmware_host.recording.listener import Counts
 from firmware_host.recording.runs import STARTS_A_STRETCH
 from firmware_host.twitches import COVERAGE_DTYPE, Table, table, tiled
 

@@ -10,9 +10,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firmware_host.analysis.live_site import Counts
 from firmware_host.analysis.models import DEFAULT_MODEL, DEFAULT_POINT, load_model
 from firmware_host.recording import SensorInfo
+from firmware_host.recording.listener import Counts
 
 if TYPE_CHECKING:
     from firmware_host.analysis.live import LiveDetector

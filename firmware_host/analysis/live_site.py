@@ -16,17 +16,14 @@ from firmware_host.detection.cover import guarded, in_valid
 from firmware_host.detection.detector import CANDIDATE_DTYPE, SiteDetector
 from firmware_host.recording import SensorInfo
 from firmware_host.recording.clock import Timeline, fit_timeline
+from firmware_host.recording.listener import Counts
+from firmware_host.recording.runs import JUMP_S, RATE_TOLERANCE
 from firmware_host.twitches import Table
-
-Counts = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 
 GAPS_KNOWN_CELLS = 5
 """So many cells before what is final is told: a gap right behind reaches back so far (`cover.guarded`)."""
 CLOCK_S = 600.0
 """Arrivals of so long before say what time it was."""
-JUMP_S = 10.0
-RATE_TOLERANCE = 0.08
-"""A counter that leaves the clock by more is another counter, as in `recording.runs`."""
 
 LIVE_CANDIDATE = np.dtype([("stretch", "i4"), ("peak_s", "f8"), ("fs_hz", "f8"), ("found", CANDIDATE_DTYPE)])
 """A candidate with its stretch (0, 1, ... of the site), its time on the computer's monotonic clock and the

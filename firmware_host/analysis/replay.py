@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from firmware_host.analysis.findings import Findings, Progress, SiteFacts, row_columns
 from firmware_host.analysis.live import LiveDetector
-from firmware_host.analysis.live_site import Counts
 from firmware_host.errors import BadValueError
 from firmware_host.recording import Night, Stretch
 from firmware_host.recording.blocks import BlockKind
+from firmware_host.recording.listener import Counts
+from firmware_host.recording.reader import LOG_FILE
 from firmware_host.recording.stretch import read_blocks
 from firmware_host.twitches import COVERAGE_DTYPE, Table, dtype_of, table, tiled
 
@@ -89,7 +90,7 @@ class _Played:
 
     def play(self, session: npt.NDArray[np.void]) -> Iterator[float]:
         """Play rows of the log's index; yields the share of the log done."""
-        with (self._night.path / "samples.log").open("rb") as stream:
+        with (self._night.path / LOG_FILE).open("rb") as stream:
             for begin in range(0, len(session), BLOCKS_AT_ONCE):
                 some = session[begin : begin + BLOCKS_AT_ONCE]
                 blocks = iter(read_blocks(stream, some[some["kind"] == BlockKind.SAMPLES]))
