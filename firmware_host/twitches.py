@@ -92,6 +92,25 @@ COVERAGE_COLUMNS: tuple[Column, ...] = (
     Column("wear_unconfirmed", "?", "", "1 where the sensor lay so still that wearing it cannot be shown"),
 )
 
+UNIT_WAVE_HZ = 100.0
+"""Rate of the time grid on which waves of units are kept; the candidate's peak stands at `UNIT_PEAK`."""
+UNIT_SAMPLES, UNIT_PEAK = 46, 22
+
+UNIT_COLUMNS: tuple[Column, ...] = (
+    Column("site", "U32", "", "where the sensor sat"),
+    Column("unit", "i4", "", "number of the unit at its site, from the one with most twitches on"),
+    Column("count", "i8", "", "counted twitches ascribed to it"),
+    Column("rate_per_h", "f4", "1/h", "these per hour of valid time"),
+    Column("peak_to_peak_mg", "f4", "mg", "median peak-to-peak of them"),
+    Column("low_mg", "f4", "mg", "lower quartile of it"),
+    Column("high_mg", "f4", "mg", "upper quartile of it"),
+    Column("doublet_share", "f4", "", "share of them that are two or more potentials closer than 60 ms"),
+    Column("run_share", "f4", "", "share of them that follow another of the unit within 60-150 ms"),
+    Column("interval_s", "f4", "s", "median interval between them"),
+    Column("regularity", "f4", "", "0 as random intervals are, 1 as a clock"),
+)
+"""What is told of a unit: twitches of one site that are alike in shape and direction."""
+
 
 def dtype_of(columns: Iterable[Column]) -> np.dtype[np.void]:
     """Return the structured dtype that the columns declare."""
@@ -100,6 +119,7 @@ def dtype_of(columns: Iterable[Column]) -> np.dtype[np.void]:
 
 EVENT_DTYPE = dtype_of(EVENT_COLUMNS)
 COVERAGE_DTYPE = dtype_of(COVERAGE_COLUMNS)
+UNIT_DTYPE = dtype_of(UNIT_COLUMNS)
 
 
 def table(dtype: np.dtype[np.void], n: int, **columns: Any) -> Table:  # noqa: ANN401

@@ -18,6 +18,8 @@ from firmware_host.analysis.runs import (
     night_counts,
     runs_of,
     summary_of,
+    unit_templates,
+    units_of,
 )
 
 __all__ = [
@@ -39,4 +41,6 @@ __all__ = [
     "row_columns",
     "runs_of",
     "summary_of",
+    "unit_templates",
+    "units_of",
 ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,17 @@ if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do withou
 Progress = Callable[[float], None]
 
 
+class Waves(NamedTuple):
+    """What pass 2 looks at of each candidate, see `detection.waves`: (n, 3, samples) and (n,) float32."""
+
+    wave_mg: npt.NDArray[np.float32]
+    floor_mg: npt.NDArray[np.float32]
+
+    def at(self, index: npt.NDArray[Any]) -> Waves:
+        """Return those of some rows."""
+        return Waves(self.wave_mg[index], self.floor_mg[index])
+
+
 @dataclass(frozen=True)
 class SiteFacts:
     """A site's rate as it was, its nominal one, noise and what a user should know of it."""
@@ -60,6 +71,8 @@ class Findings:
     rows: Table
     coverage: Table
     sites: tuple[SiteFacts, ...]
+    waves: Waves | None = None
+    """Of each row; None where only pass 1 was asked for."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -124,11 +137,13 @@ def find_candidates(
     dtype = dtype_of(row_columns())
     coverage = np.concatenate([np.zeros(0, COVERAGE_DTYPE), *(site.coverage for site in found)])
     rows = add_context(np.concatenate([np.zeros(0, dtype), *(site.rows for site in found)]), coverage)
-    rows = rows[rows["score"] >= lowest_score]
+    kept = rows["score"] >= lowest_score
+    rows = rows[kept]
     rows["event_id"] = np.arange(len(rows))
     check_events(events_of(rows))
     check_coverage(coverage)
-    return Findings(rows, coverage, facts)
+    waves = Waves(*(np.concatenate(parts) for parts in zip(*(site.waves for site in found), strict=True)))
+    return Findings(rows, coverage, facts, waves.at(kept))
 
 
 @dataclass(frozen=True)
@@ -138,13 +153,17 @@ class _SiteFound:
     facts: SiteFacts
     rows: Table
     coverage: Table
+    waves: Waves
     searched: bool = True
 
 
 def _unseen(night: Night, facts: SiteFacts) -> _SiteFound:
     """Return a site of which nothing can be said: all its night is a gap."""
+    from firmware_host.detection.waves import WAVE_SHAPE
+
     coverage = tiled(table(COVERAGE_DTYPE, 0), facts.site, night.duration_s)
-    return _SiteFound(facts, table(dtype_of(row_columns()), 0), coverage, searched=False)
+    none = Waves(np.zeros((0, *WAVE_SHAPE), np.float32), np.zeros(0, np.float32))
+    return _SiteFound(facts, table(dtype_of(row_columns()), 0), coverage, none, searched=False)
 
 
 def _find_at(night: Night, site: str, lowest_score: float, tell: Progress) -> _SiteFound:
@@ -175,14 +194,17 @@ def _find_at(night: Night, site: str, lowest_score: float, tell: Progress) -> _S
     pauses_s = [float(b.time_ns(0) - a.time_ns(a.n)) / 1e9 for a, b in pairwise(stretches)]
     parts, noise = [], None
     for stretch, found in zip(stretches, judge_stretches(searched, pauses_s), strict=True):
-        parts.append((_rows(found, stretch, night.start_ns), _coverage(found, stretch, night.start_ns)))
+        rows, coverage = _rows(found, stretch, night.start_ns), _coverage(found, stretch, night.start_ns)
+        parts.append((rows, coverage, found.candidates["wave_mg"], found.candidates["floor_mg"]))
         if stretch is longest and np.isfinite(found.density).all():
             noise = float(np.sqrt(np.mean(found.density**2)))
-    rows, coverage = (np.concatenate(tables) for tables in zip(*parts, strict=True))
+    rows, coverage, *waves = (np.concatenate(tables) for tables in zip(*parts, strict=True))
+    order = np.argsort(rows["peak_s"], kind="stable")
     return _SiteFound(
         SiteFacts(site, fs_hz, info.fs_hz, noise, warning if slow else None),
-        rows[np.argsort(rows["peak_s"], kind="stable")],
+        rows[order],
         tiled(coverage, site, night.duration_s),
+        Waves(*waves).at(order),
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 import firmware_host
 from firmware_host.analysis.findings import (
@@ -29,11 +30,15 @@ from firmware_host.twitch_map import twitch_map
 from firmware_host.twitches import (
     COVERAGE_COLUMNS,
     EVENT_COLUMNS,
+    UNIT_DTYPE,
+    UNIT_SAMPLES,
+    UNIT_WAVE_HZ,
     Flag,
     Kind,
     Table,
     check_coverage,
     check_events,
+    table,
 )
 
 if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do without
@@ -63,12 +68,20 @@ class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Run:
-    """One detection run over a night: its events (`EVENT_DTYPE`), coverage (`COVERAGE_DTYPE`) and summary."""
+    """One detection run over a night: its events (`EVENT_DTYPE`), coverage (`COVERAGE_DTYPE`) and summary.
+
+    `units` (`UNIT_DTYPE`) are those that pass 2 told apart, none in a run of pass 1; `templates`
+    (units, 3, UNIT_SAMPLES) float32 their mean waves in mg, on a grid of `UNIT_WAVE_HZ`.
+    """
 
     info: RunInfo
     events: Table
     coverage: Table
     summary: Summary
+    units: Table = field(default_factory=lambda: table(UNIT_DTYPE, 0))
+    templates: npt.NDArray[np.float32] = field(
+        default_factory=lambda: np.zeros((0, 3, UNIT_SAMPLES), np.float32)
+    )
 
     @property
     def counted(self) -> Table:
@@ -165,6 +178,19 @@ def judge(findings: Findings, model: Model, operating_point: str = DEFAULT_POINT
     rows["flags"] |= np.where(rows["counted"], np.uint32(0), np.uint32(Flag.BELOW_FLOOR))
     rows["event_id"] = np.arange(len(rows))
     return rows
+
+
+def units_of(run: Run) -> Table:
+    """Return the units of a run (`UNIT_DTYPE`), by site; events name them in their column `unit`."""
+    return run.units
+
+
+def unit_templates(run: Run) -> tuple[npt.NDArray[np.float32], float]:
+    """Return the mean waves of `units_of`, (units, 3, samples) in mg, and their rate in Hz.
+
+    The peak stands at sample `twitches.UNIT_PEAK`.
+    """
+    return run.templates, UNIT_WAVE_HZ
 
 
 def _site_summary(facts: SiteFacts, events: Table, coverage: Table) -> SiteSummary:
