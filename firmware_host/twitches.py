@@ -63,6 +63,29 @@ class Flag(IntFlag):
     """A candidate below the operating point, kept for review and for `export --candidates`."""
 
 
+class Reason(IntEnum):
+    """What speaks most against a candidate that does not count; by simple rules, for who looks at it."""
+
+    NONE = 0
+    """It counts, or nothing was asked."""
+    SECOND_MAXIMUM = 1
+    """A later swing of the larger event beside it."""
+    ELSEWHERE = 2
+    """Sensors on other muscles show something at the same moment."""
+    MOVEMENT = 3
+    """The site moves just before or after, or is restless."""
+    HEART = 4
+    """The heartbeats around explain it."""
+    SERIES = 5
+    """It is one of a regular series."""
+    MACHINE = 6
+    """Its unit repeats like a clock, or far too often."""
+    NOISE = 7
+    """Hardly larger than the noise."""
+    UNLIKE = 8
+    """None of these: its shape and surroundings together."""
+
+
 EVENT_COLUMNS: tuple[Column, ...] = (
     Column("event_id", "i8", "", "number of the event within its run, in order of site and time"),
     Column("site", "U32", "", "where the sensor sat; left and right are the person's own"),
@@ -77,6 +100,7 @@ EVENT_COLUMNS: tuple[Column, ...] = (
     Column("counted", "?", "", "1 where at or above the operating point and not rejected"),
     Column("label", "u1", "", "the reviewer's verdict: empty, twitch or not_twitch"),
     Column("flags", "u4", "", "what else is known: complex, rejected, below_floor"),
+    Column("reason", "u1", "", "what speaks most against it where it does not count, see twitches.Reason"),
 )
 
 COVERAGE_COLUMNS: tuple[Column, ...] = (

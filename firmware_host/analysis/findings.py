@@ -7,7 +7,7 @@ judge the same findings.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -29,10 +29,12 @@ from firmware_host.twitches import (
     dtype_of,
     table,
     tiled,
+    valid_s,
 )
 
 if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do without
     from firmware_host.detection.cover import Found
+    from firmware_host.detection.units import Grouped
 
 Progress = Callable[[float], None]
 
@@ -73,6 +75,33 @@ class Findings:
     sites: tuple[SiteFacts, ...]
     waves: Waves | None = None
     """Of each row; None where only pass 1 was asked for."""
+    _grouped: dict[tuple[str, float], Grouped] = field(default_factory=dict, repr=False, compare=False)
+
+    def grouped(self, site: str, lowest_score: float) -> Grouped:
+        """Return the units of a site among the candidates from a score on; made once.
+
+        Raises
+        ------
+        ValueError
+            If the findings hold no waves.
+        """
+        from threadpoolctl import threadpool_limits
+
+        from firmware_host.detection.units import group
+
+        if self.waves is None:
+            raise ValueError("these findings were made for pass 1 alone and hold no waves")
+        key = site, lowest_score
+        if key not in self._grouped:
+            own = np.flatnonzero((self.rows["site"] == site) & (self.rows["score"] >= lowest_score))
+            rows, waves = self.rows[own], self.waves.at(own)
+            with threadpool_limits(1, user_api="blas"):
+                self._grouped[key] = group(*waves, rows["score"], rows["peak_s"])
+        return self._grouped[key]
+
+    def valid_h(self, site: str) -> float:
+        """Return the valid hours of a site."""
+        return valid_s(self.coverage[self.coverage["site"] == site]) / 3600
 
     @property
     def warnings(self) -> tuple[str, ...]:

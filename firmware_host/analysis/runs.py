@@ -23,6 +23,7 @@ from firmware_host.analysis.findings import (
     row_columns,
 )
 from firmware_host.analysis.models import DEFAULT_MODEL, DEFAULT_POINT, load_model
+from firmware_host.analysis.stored_units import STORED_UNIT_COLUMNS, no_units, read_units, stored_units
 from firmware_host.errors import BadFileError
 from firmware_host.recording import Night, ResultsStore, RunInfo, open_night
 from firmware_host.recording.results import damaged
@@ -30,15 +31,12 @@ from firmware_host.twitch_map import twitch_map
 from firmware_host.twitches import (
     COVERAGE_COLUMNS,
     EVENT_COLUMNS,
-    UNIT_DTYPE,
-    UNIT_SAMPLES,
     UNIT_WAVE_HZ,
     Flag,
     Kind,
     Table,
     check_coverage,
     check_events,
-    table,
 )
 
 if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do without
@@ -78,10 +76,8 @@ class Run:
     events: Table
     coverage: Table
     summary: Summary
-    units: Table = field(default_factory=lambda: table(UNIT_DTYPE, 0))
-    templates: npt.NDArray[np.float32] = field(
-        default_factory=lambda: np.zeros((0, 3, UNIT_SAMPLES), np.float32)
-    )
+    units: Table = field(default_factory=lambda: no_units()[0])
+    templates: npt.NDArray[np.float32] = field(default_factory=lambda: no_units()[1])
 
     @property
     def counted(self) -> Table:
@@ -132,11 +128,18 @@ def detect_night(
     store = ResultsStore(night.path)
     store.prepare()
     if as_live:
-        from firmware_host.analysis.replay import replay_candidates as find
+        from firmware_host.analysis.replay import replay_candidates
+
+        findings = replay_candidates(night, bundle.lowest_score, progress=progress)
     else:
-        find = find_candidates
-    findings = find(night, bundle.lowest_score, progress=progress)
-    rows = judge(findings, bundle, operating_point)
+        findings = find_candidates(night, bundle.search_score, progress=progress)
+    passes = passes_of(bundle, 1 if as_live else 2)
+    rows = judge(findings, bundle, operating_point, passes=passes)
+    units, templates = no_units()
+    if passes == 2:
+        from firmware_host.analysis.second_pass import units_found
+
+        units, templates = units_found(findings, rows, bundle.search_score)
     events = events_of(rows)
     summary = Summary(
         start_ns=night.start_ns,
@@ -152,32 +155,63 @@ def detect_night(
         model=f"{model} {bundle.version}",
         model_sha256=model_sha256,
         operating_point=operating_point,
-        passes=1,
+        passes=passes,
         settings=json.dumps(bundle.settings() | {"as_live": as_live}),
         summary=msgspec.json.encode(summary).decode(),
         complete=not night.being_written,
     )
-    store.write_run(info, row_columns(), rows, COVERAGE_COLUMNS, findings.coverage)
-    return Run(info, events, findings.coverage, summary)
+    store.write_run(
+        info, row_columns(), rows, COVERAGE_COLUMNS, findings.coverage,
+        more={"units": (STORED_UNIT_COLUMNS, stored_units(units, templates))},
+    )  # fmt: skip
+    return Run(info, events, findings.coverage, summary, units, templates)
 
 
-def judge(findings: Findings, model: Model, operating_point: str = DEFAULT_POINT) -> Table:
+def judge(
+    findings: Findings, model: Model, operating_point: str = DEFAULT_POINT, *, passes: int = 2
+) -> Table:
     """Return the candidates of a night with their probability and which of them count.
 
     All rows are kept, those that do not count with `Flag.BELOW_FLOOR`.
+
+    Parameters
+    ----------
+    findings
+        Of the night, from `model.search_score` on at the highest.
+    model, operating_point
+        Who judges, and how strictly.
+    passes
+        1 for pass 1 alone. A model that has no second pass, and findings without waves, know only that.
 
     Raises
     ------
     BadValueError
         If the operating point is unknown.
     """
+    if model.second is not None and passes == 2 and findings.waves is not None:
+        from firmware_host.analysis.second_pass import judge_again
+
+        return judge_again(findings, model, operating_point)
     rows = findings.rows[findings.rows["score"] >= model.lowest_score]
     probability = model.probability(rows)
     rows["probability"] = probability
     rows["counted"] = model.counted(rows, operating_point, probability)
+    return finished(rows)
+
+
+def finished(rows: Table) -> Table:
+    """Give numbers to judged candidates, and mark those that do not count, with what speaks against them."""
+    from firmware_host.detection.reasons import reasons
+
     rows["flags"] |= np.where(rows["counted"], np.uint32(0), np.uint32(Flag.BELOW_FLOOR))
+    rows["reason"] = reasons(rows)
     rows["event_id"] = np.arange(len(rows))
     return rows
+
+
+def passes_of(model: Model, passes: int = 2) -> int:
+    """Return how many passes a model makes of those that are asked for."""
+    return min(passes, 1 if model.second is None else 2)
 
 
 def units_of(run: Run) -> Table:
@@ -219,6 +253,7 @@ def load_run(night: Night, run_id: str | None = None) -> Run:
     info = store.run(run_id)
     events = store.read_events(info.run_id, EVENT_COLUMNS)
     coverage = store.read_coverage(info.run_id, COVERAGE_COLUMNS)
+    units, templates = read_units(store.read_table("units", info.run_id, STORED_UNIT_COLUMNS))
     summary = summary_of(info)
     try:
         check_events(events)
@@ -228,7 +263,7 @@ def load_run(night: Night, run_id: str | None = None) -> Run:
     except ValueError as error:
         raise damaged(store.path, error) from error
     for renamed in night.meta.renamed_since(since_ns):
-        for rows in (events, coverage):
+        for rows in (events, coverage, units):
             names, of_row = np.unique(rows["site"], return_inverse=True)
             rows["site"] = np.array([renamed.get(name, name) for name in names.tolist()], "U32")[of_row]
         sites = (msgspec.structs.replace(one, site=renamed.get(one.site, one.site)) for one in summary.sites)
@@ -236,7 +271,7 @@ def load_run(night: Night, run_id: str | None = None) -> Run:
     if {one.site for one in summary.sites} != set(night.sites):
         text = f"The run {info.run_id} of {night.path.name} is of other sites than the night: detect again."
         raise BadFileError(text, path=store.path)
-    return Run(info, events, coverage, summary)
+    return Run(info, events, coverage, summary, units, templates)
 
 
 def runs_of(path: Path) -> list[RunInfo]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +22,8 @@ from threadpoolctl import threadpool_limits
 
 import firmware_host
 from firmware_host.analysis import find_candidates
-from firmware_host.detection.context import CANDIDATE_SCORE
 from firmware_host.learning.match import match_sites
+from firmware_host.learning.repeats import Repeats, repeats_of
 from firmware_host.learning.score import TRUTH_DTYPE, in_valid_time, merge_truth
 from firmware_host.recording import open_night
 from firmware_host.simulation import simulate_night
@@ -31,6 +32,8 @@ from firmware_host.twitches import Table, valid_s
 
 Float32 = npt.NDArray[np.float32]
 
+SECOND_SCORE = 5.0
+"""Pass 2 looks at candidates from here on: of a known unit, weaker ones can be believed."""
 LEAST_D = 3.9
 """A smaller truth reaches the candidates' lowest score less than one time in ten: what is matched to it is
 mostly there for another reason."""
@@ -41,17 +44,26 @@ NOT, TWITCH, NEITHER = 0, 1, -1
 
 @dataclass(frozen=True)
 class Labelled:
-    """The candidates in valid time of one subject's night.
+    """The candidates of one subject's night, by site and time.
 
-    `features` (n, names) float32; `label` (n,) int8: TWITCH, NOT or NEITHER; `d` (n,) float32 of the matched
-    truth, NaN where none; `truths_d` (m,) float32 of the truths in valid time; `valid_h` in hours.
+    `features` (n, names) float32; `label` (n,) int8: TWITCH, NOT or NEITHER, as are all outside valid time;
+    `d` (n,) float32 of the matched truth, NaN where none; `score` (n,) float32; `truths_d` (m,) float32 of
+    the truths in valid time; `valid_h` in hours; `repeats` what pass 2 looks at beside.
     """
 
     features: Float32
     label: npt.NDArray[np.int8]
     d: Float32
+    score: Float32
     truths_d: Float32
     valid_h: float
+    repeats: Repeats
+
+    def at(self, own: npt.NDArray[np.bool_]) -> Labelled:
+        """Return the night with some of its candidates only; its units still are those of all."""
+        return replace(
+            self, features=self.features[own], label=self.label[own], d=self.d[own], score=self.score[own]
+        )
 
 
 @dataclass(frozen=True)
@@ -134,6 +146,17 @@ def label(candidates: Table, truth: Table) -> tuple[npt.NDArray[np.int8], Float3
     return kind, d
 
 
+def _as_arrays(night: Labelled) -> dict[str, Any]:
+    plain = {name: value for name, value in vars(night).items() if name != "repeats"}
+    return plain | {f"repeats_{name}": value for name, value in night.repeats._asdict().items()}
+
+
+def _from_arrays(arrays: Mapping[str, Any]) -> Labelled:
+    own = {name: arrays[name] for name in arrays if not name.startswith("repeats_")}
+    repeats = Repeats(*(arrays[f"repeats_{name}"] for name in Repeats._fields))
+    return Labelled(**own | {"valid_h": float(own["valid_h"])}, repeats=repeats)
+
+
 def _labelled(
     one: Subject, names: tuple[str, ...], scratch: Path, cache: Path | None, program: str
 ) -> Labelled:
@@ -143,29 +166,30 @@ def _labelled(
         key = hashlib.sha256(repr((program, one.spec, names)).encode()).hexdigest()[:24]
         kept = cache / f"{key}.npz"
         with contextlib.suppress(OSError, ValueError, KeyError), np.load(kept, allow_pickle=False) as arrays:
-            return Labelled(
-                **{name: arrays[name] for name in arrays.files} | {"valid_h": float(arrays["valid_h"])}
-            )
+            return _from_arrays(arrays)
     # Sums of several threads differ in their last digits, and the processes of a pool have one thread each.
     with threadpool_limits(1), tempfile.TemporaryDirectory(dir=scratch) as folder:
         path = Path(folder) / "subject.night"
         twitches = simulate_night(path, spec=one.spec).twitches
-        findings = find_candidates(open_night(path), CANDIDATE_SCORE)
+        findings = find_candidates(open_night(path), SECOND_SCORE)
+        repeats = repeats_of(findings, SECOND_SCORE)
     truth = merge_truth(twitches[list(TRUTH_DTYPE.names or ())].astype(TRUTH_DTYPE))
     kind, d = label(findings.rows, truth)
     valid = in_valid_time(findings.rows, findings.coverage)
-    features = np.stack([findings.rows[name].astype(np.float32) for name in names], axis=1)
+    kind[~valid], d[~valid] = NEITHER, np.nan
     found = Labelled(
-        features[valid],
-        kind[valid],
-        d[valid],
+        np.stack([findings.rows[name].astype(np.float32) for name in names], axis=1),
+        kind,
+        d,
+        findings.rows["score"].astype(np.float32),
         truth["d"][in_valid_time(truth, findings.coverage)].astype(np.float32),
         valid_s(findings.coverage) / 3600,
+        repeats,
     )
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=kept.parent, suffix=".part", delete=False) as part:
-            np.savez(part, **vars(found))
+            np.savez(part, **_as_arrays(found))
         Path(part.name).replace(kept)
     return found
 
@@ -187,6 +211,9 @@ def _fingerprint() -> str:
     rooms = ("analysis", "detection", "recording", "simulation")
     sources = [path for room in rooms for path in sorted((package / room).rglob("*.py"))]
     content = hashlib.sha256()
-    for path in (*sources, *(package / "learning" / f"{name}.py" for name in ("dataset", "match", "score"))):
+    for path in (
+        *sources,
+        *(package / "learning" / f"{name}.py" for name in ("dataset", "match", "repeats", "score")),
+    ):
         content.update(path.name.encode() + path.read_bytes())
     return content.hexdigest()

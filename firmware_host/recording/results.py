@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -84,8 +84,9 @@ class ResultsStore:
         events: Table,
         coverage_columns: Sequence[Column],
         coverage: Table,
+        more: Mapping[str, tuple[Sequence[Column], Table]] | None = None,
     ) -> None:
-        """Store a run whole, or not at all.
+        """Store a run whole, or not at all; `more` are other tables of it by name.
 
         Raises
         ------
@@ -99,6 +100,8 @@ class ResultsStore:
             run = connection.execute(insert, tuple(fields.values())).lastrowid
             _insert(connection, "events", event_columns, events, run)
             _insert(connection, "coverage", coverage_columns, coverage, run)
+            for name, (columns, rows) in (more or {}).items():
+                _insert(connection, name, columns, rows, run)
 
     def runs(self) -> list[RunInfo]:
         """Return all runs, oldest first."""
@@ -149,6 +152,10 @@ class ResultsStore:
         """Return a run's coverage, in the order in which it was written."""
         return self._read("coverage", run_id, columns)
 
+    def read_table(self, name: str, run_id: str, columns: Sequence[Column]) -> Table:
+        """Return another table of a run; no rows where its program stored none."""
+        return self._read(name, run_id, columns)
+
     def _read(self, name: str, run_id: str, columns: Sequence[Column]) -> Table:
         with self._opened() as connection:
             known = _columns(connection, name) if connection is not None else set()
@@ -194,7 +201,11 @@ def _table(rows: Sequence[tuple[Any, ...]], read: Sequence[Column], columns: Seq
             table[column.name] = np.nan  # a column that the run's program did not know
     for column, values in zip(read, zip(*rows, strict=True), strict=bool(rows)):
         kind = table.dtype[column.name].kind
-        table[column.name] = np.array(values, np.float64) if kind == "f" else values
+        if kind == "V" and any(len(value) != table.dtype[column.name].itemsize for value in values):
+            raise ValueError(f"a value of {column.name} has not the length that it must have")
+        table[column.name] = (
+            np.array(values, np.float64 if kind == "f" else column.dtype) if kind in "fV" else values
+        )
     return table
 
 
@@ -266,7 +277,7 @@ def _columns(connection: sqlite3.Connection, name: str) -> set[str]:
 def _sql_type(column: Column) -> str:
     """Numbers keep their kind; what an older run does not know of is empty text, 0, or NULL read as NaN."""
     kind = np.dtype(column.dtype).kind
-    return {"U": "TEXT DEFAULT ''", "f": "REAL"}.get(kind, "INTEGER DEFAULT 0")
+    return {"U": "TEXT DEFAULT ''", "f": "REAL", "V": "BLOB"}.get(kind, "INTEGER DEFAULT 0")
 
 
 def _sentence(error: sqlite3.Error, path: Path) -> Exception:
