@@ -26,8 +26,8 @@ def stored_units(units: Table, templates: Templates) -> Table:
     rows = np.zeros(len(units), dtype_of(STORED_UNIT_COLUMNS))
     for name in UNIT_DTYPE.names or ():
         rows[name] = units[name]
-    flat = np.ascontiguousarray(templates, "<f4").reshape(len(units), -1)
-    rows["template"] = flat.view(f"V{_BYTES}")[:, 0] if len(units) else rows["template"]
+    flat = np.ascontiguousarray(templates, "<f4").reshape(len(units), 3 * UNIT_SAMPLES)
+    rows["template"] = flat.view(f"V{_BYTES}")[:, 0]
     return rows
 
 

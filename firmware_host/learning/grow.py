@@ -38,8 +38,8 @@ TREES: dict[str, Any] = {
 }
 RISING = ("score",)
 """With all else equal a larger answer of the template bank is never less likely a twitch."""
-RISING_AGAIN = ("score", "first_odds", "unit_odds", "near_odds")
-"""Nor is one that pass 1 believes more, or whose like it believes more."""
+RISING_AGAIN = ("score", "first_odds")
+"""Nor is one that pass 1 believes more."""
 FOLDS = 3
 
 

@@ -48,7 +48,7 @@ from firmware_host.simulation.parameters import SIMULATOR_VERSION, Parameters
 Floats = npt.NDArray[np.float64]
 
 SUBJECTS = 350
-HOURS = 0.8
+HOURS = 1.0
 FEWEST = 35
 """With fewer subjects some part would lack a situation."""
 MOST = 10_000
