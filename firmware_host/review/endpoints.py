@@ -139,10 +139,8 @@ class Endpoint:
         if self.body is not None:
             try:
                 given["body"] = msgspec.json.decode(body, type=self.body)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise BadValueError(f"What was sent is not as expected: {error}.") from error
-            except RecursionError as error:
-                raise BadValueError("What was sent is not as expected: it is nested too deeply.") from error
         elif body:
             raise BadValueError("Nothing is expected to be sent here.")
         return self.function(context, **given)

@@ -22,8 +22,8 @@ code: `python -m firmware_host.review > docs/api.md`. A running server has the s
 `/api/openapi.json` (OpenAPI 3.1).
 
 Writes need the header `Content-Type: application/json` and an `Origin` that is the server's own address;
-bodies hold at most 1 MB. What goes wrong is answered with a status of 4xx or 5xx and `{"error": "a sentence"}`.
-Numbers that are not known are null. Where a token is asked for, the address with `?token=` gives a cookie.
+bodies hold at most 1 MB. What goes wrong is answered with 4xx or 5xx and `{"error": "a sentence"}`. Numbers
+that are not known are null. Where a token is asked for, the address with `?token=` gives a cookie.
 
 Counts that the folder's settings keep back are null, or refused with 403; `show=true` asks for those that are
 shown on request only."""

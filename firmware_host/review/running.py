@@ -6,12 +6,14 @@ import ipaddress
 import logging
 import os
 import secrets
+import signal
 import socket
 import threading
 import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -90,6 +92,14 @@ def run_review(
         serve(listening, folder, place, token)
 
 
+class _Server(uvicorn.Server):
+    """Ends in order at Ctrl-C and SIGTERM, which are no error here; at a second Ctrl-C at once."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+
 def serve(listening: socket.socket, folder: Path, place: Place, token: str | None) -> None:
     """Answer on a socket until Ctrl-C or SIGTERM, which are its ordinary end."""
     logging.getLogger("uvicorn.error").addHandler(_faults())
@@ -103,10 +113,7 @@ def serve(listening: socket.socket, folder: Path, place: Place, token: str | Non
         timeout_graceful_shutdown=END_S,
         ws="none",
     )
-    try:
-        uvicorn.Server(config).run(sockets=[listening])
-    except KeyboardInterrupt:
-        return
+    _Server(config).run(sockets=[listening])
 
 
 def _faults() -> logging.Handler:
