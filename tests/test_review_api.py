@@ -36,10 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make one night of ten minutes with a run, and one without."""
     folder = tmp_path_factory.mktemp("nights")
     for name in (NIGHT, "raw.night"):
-        with create_night(folder / name, made_nights.meta(2)) as writer:
-            for block in range(600):
-                for sensor in range(2):
-                    made_nights.append(writer, sensor, 100 * block)
+        made_nights.quiet_night(folder / name)
     detect_night(folder / NIGHT)
     return folder
 
@@ -135,7 +132,7 @@ def copies(folder: Path, days: range, **changes: Any) -> None:
     import sqlite3
 
     for day in days:
-        path = folder / f"{changes.get('origin', 'recorded')}{day}.night"
+        path = folder / f"{changes.get('origin', 'imported')}{day}.night"
         shutil.copytree(folder / NIGHT, path)
         meta = known_meta(path)
         start_ns = meta.start_ns + day * DAY_NS
@@ -166,7 +163,7 @@ def test_weeks_that_are_over_are_summed(
     assert site["twitches"] == sum(10 * day for day in range(1, 8))
     assert site["valid_h"] == pytest.approx(7 * valid_h)
     assert site["rate_per_h"] == pytest.approx(280 / (7 * valid_h))
-    for asked, shown in ((False, set()), (True, {f"recorded{day}.night" for day in range(1, 15)} | {NIGHT})):
+    for asked, shown in ((False, set()), (True, {f"imported{day}.night" for day in range(1, 15)} | {NIGHT})):
         counted = {
             name
             for name, night in listed(client, show=asked).items()

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_host.analysis import detect_night
-from firmware_host.recording import create_night
 from firmware_host.recording.settings import Settings, read_settings, showing, write_settings
 
 MONDAY = date(2026, 11, 23)
@@ -53,9 +52,7 @@ def test_settings_are_kept_beside_the_nights(tmp_path: Path) -> None:
 def night(tmp_path: Path) -> Path:
     """Give a night of ten minutes that somebody slept, with a run."""
     path = tmp_path / "a.night"
-    with create_night(path, made_nights.meta(1)) as writer:
-        for block in range(600):
-            made_nights.append(writer, 0, 100 * block)
+    made_nights.quiet_night(path)
     detect_night(path)
     return path
 
