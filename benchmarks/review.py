@@ -1,7 +1,7 @@
 """Speed of `twitchmap review`: `python benchmarks/review.py [--nights 500]`.
 
-Cold start: from starting the process to its first answer, which is a page or the whole list of nights. The list
-again: when each night has been looked at. The nights are copies of one simulated hour on four sites.
+Cold start: from starting the process to its first answer, which is a page or the whole list of nights. The
+list again: when each night has been looked at. The nights are copies of one simulated hour on four sites.
 """
 
 from __future__ import annotations

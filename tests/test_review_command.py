@@ -157,7 +157,8 @@ def test_alone_it_opens_the_pages(
 ) -> None:
     """`twitchmap` before a terminal and a screen opens the pages of the usual folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("firmware_host.cli.has_screen", lambda: True)
+    for module in ("firmware_host.cli", "firmware_host.cli.review"):
+        monkeypatch.setattr(f"{module}.has_screen", lambda: True)
     code, out, _ = run()
     assert code == 0
     assert answering == [re.search(r"http://\S+", out)[0]]  # type: ignore[index]

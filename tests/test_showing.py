@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_host.analysis import detect_night
+from firmware_host.cli.record import may_count
 from firmware_host.recording.settings import Settings, read_settings, showing, write_settings
 
 MONDAY = date(2026, 11, 23)
@@ -87,6 +88,17 @@ def test_no_command_lets_a_count_slip(run: Run, night: Path, monkeypatch: pytest
     code, out, _ = run("detect", night)
     assert "not shown" in out
     assert "2026-11-23" in out
+
+
+def test_tonight_is_not_counted_where_weeks_are_awaited(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`record --count` asks by itself; only where counts wait for the week's end is nothing counted, and said."""
+    for show, counts in ((None, True), ("nightly", True), ("on_request", True), ("weekly", False)):
+        write_settings(tmp_path, Settings(show))  # type: ignore[arg-type]
+        assert may_count(tmp_path, virtual=False) == counts
+        assert may_count(tmp_path, virtual=True)
+    assert "until the week is over" in capsys.readouterr().err
 
 
 def test_settings_that_cannot_be_read_show_nothing(run: Run, night: Path) -> None:

@@ -74,7 +74,7 @@ def command(
 
     if virtual and (sensors or config or adapters):
         raise click.UsageError("--virtual plays made-up sensors: leave out --sensor, --config and --adapter.")
-    count = LiveCount(directory) if counting and _may_count(directory, virtual=bool(virtual)) else None
+    count = LiveCount(directory) if counting and may_count(directory, virtual=bool(virtual)) else None
     stop, status = Stop(), NightStatus(count)
     order = order_for(
         directory,
@@ -113,7 +113,7 @@ def command(
     show(document, lambda: f"{text(summary)}\n\n{_found(recorded.path, found, hidden)}", as_json=as_json)
 
 
-def _may_count(directory: Path, *, virtual: bool) -> bool:
+def may_count(directory: Path, *, virtual: bool) -> bool:
     """Tell whether counts of tonight may be shown to somebody who asks for them; say it if not."""
     from firmware_host.recording.settings import read_settings
 

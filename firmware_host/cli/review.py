@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from firmware_host.cli._nights import dir_option
-from firmware_host.cli._terminal import json_option, note, show
+from firmware_host.cli._terminal import has_screen, json_option, note, show
 
 
 @click.command()
@@ -49,7 +49,7 @@ def command(
         if place.reachable:
             note(t("review.reachable"))
 
-    run_review(folder, place, path=path, browser=not no_browser, tell=tell)
+    run_review(folder, place, path=path, browser=not no_browser and has_screen(), tell=tell)
 
 
 def _begin(where: str | None, directory: Path) -> tuple[Path, str]:

@@ -13,6 +13,8 @@ from typing import Literal
 
 from firmware_host.errors import NightBusyError, NotFoundError
 
+END_S = 5.0
+"""So long a process has to end when it is asked to."""
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 
@@ -80,9 +82,12 @@ class Detecting:
     def close(self) -> None:
         """End what runs: its results would reach nobody, and a run is stored whole or not at all."""
         with self._lock:
+            worker = self._worker
             for detection in self._known.values():
                 if detection.state in {"waiting", "running"}:
                     self._end(detection)
+        if worker is not None:
+            worker.join(END_S)
 
     def _end(self, detection: Detection) -> None:
         detection.state = "cancelled"

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from firmware_host.recording.settings import Settings, Show, write_settings
+from firmware_host.recording.settings import Show, write_settings
 from firmware_host.review.endpoints import Context, endpoint
 
 
@@ -38,7 +38,7 @@ def settings(context: Context) -> ShownSettings:
 @endpoint("PUT", "/settings", summary="Choose when counts are shown")
 def choose(context: Context, body: NewSettings) -> ShownSettings:
     """Keep what was chosen beside the nights, in `settings.toml`."""
-    write_settings(context.folder, Settings(body.show))
+    write_settings(context.folder, msgspec.structs.replace(context.settings, show=body.show))
     return ShownSettings(body.show)
 
 
