@@ -93,7 +93,7 @@ def test_no_command_lets_a_count_slip(run: Run, night: Path, monkeypatch: pytest
 def test_tonight_is_not_counted_where_weeks_are_awaited(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`record --count` asks by itself; only where counts wait for the week's end is nothing counted, and said."""
+    """`record --count` asks by itself; only where counts wait for the week's end is nothing counted."""
     for show, counts in ((None, True), ("nightly", True), ("on_request", True), ("weekly", False)):
         write_settings(tmp_path, Settings(show))  # type: ignore[arg-type]
         assert may_count(tmp_path, virtual=False) == counts
