@@ -77,6 +77,16 @@ def test_who_can_come(host: str, reachable: bool) -> None:
     assert Place(host).reachable == reachable
 
 
+def test_the_address_for_others_is_one_that_is_answered() -> None:
+    """Listening everywhere, the address that is printed is this computer's own, and is among the known names."""
+    place = Place("0.0.0.0", names=("Night.example",))
+    assert place.shown_host == "Night.example"
+    assert "night.example" in place.hosts
+    assert Place("0.0.0.0").shown_host not in {"0.0.0.0", ""}
+    assert Place("0.0.0.0").shown_host.lower() in Place("0.0.0.0").hosts
+    assert Place().hosts == {"127.0.0.1", "localhost", "::1"}
+
+
 def test_others_need_the_token(served: Serve, folder: Path) -> None:
     """On another address nothing is answered without the token, and its page may then write."""
     server = served(folder, "--host", "0.0.0.0", "--allow-host", "Night.example")
@@ -94,6 +104,7 @@ def test_others_need_the_token(served: Serve, folder: Path) -> None:
             return answer
 
     assert ask("GET", "/api/nights").status == 401
+    assert ask("GET", "/api/nights", host=f"127.0.0.2:{port}").status == 421
     assert ask("GET", f"/?token={server.token}", host="evil.example").status == 421
     assert ask("GET", "/?token=" + "x" * 43).status == 401
     shown = ask("GET", f"/nights?token={server.token}")

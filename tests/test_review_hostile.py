@@ -174,7 +174,7 @@ def test_the_token_leads_nowhere_else(folder: Path) -> None:
 TRAVERSALS = [
     "..", "../outside.night", "..%2foutside.night", "%2e%2e%2foutside.night", "%2e%2e/outside.night",
     "..%5coutside.night", "....//outside.night", "no-night", "%00", "settings.toml", "%2fetc%2fpasswd",
-    f"{NIGHT}/..", f"{NIGHT}%2f..%2f..%2foutside.night", f"{NIGHT}%00", NIGHT.upper(), "*", "%", "%ff%fe",
+    f"{NIGHT}%2f..", f"{NIGHT}%2f..%2f..%2foutside.night", f"{NIGHT}%00", NIGHT.upper(), "*", "%", "%ff%fe",
     "'; DROP TABLE runs; --", "<script>alert(1)</script>", "a" * 5000, "${jndi:ldap://x}", "{{ 7*7 }}",
 ]  # fmt: skip
 

@@ -64,7 +64,8 @@ class Guard:
         """Return the answer to a request that does not pass, None for one that does."""
         headers, method = Headers(scope=scope), scope["method"]
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or _name(hosts[0]) not in self.hosts:
+        here = (scope.get("server") or ("",))[0]  # the address that was reached: no foreign name is one
+        if len(hosts) != 1 or _name(hosts[0]) not in {*self.hosts, here}:
             return _refused(scope, 421, t("errors.host"))
         if method not in _READS | _WRITES:
             return _refused(scope, 405, t("errors.method"))

@@ -90,7 +90,7 @@ class _Types:
 
 def _operation(one: Endpoint, types: _Types) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": one.function.__name__,
+        "operationId": f"{one.function.__module__.rpartition('.')[2]}_{one.function.__name__}",
         "summary": one.summary,
         "description": " ".join((inspect.getdoc(one.function) or "").split()),
         "parameters": [*_in_path(one), *_in_query(one, types)],

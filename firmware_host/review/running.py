@@ -49,7 +49,7 @@ class Place:
         if not self.reachable:
             return self.host
         everywhere = _address(self.host, "is_unspecified")
-        return next(iter(self.names), socket.gethostname() if everywhere else self.host)
+        return next(iter(self.names), _own_address() if everywhere else self.host)
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -121,6 +121,16 @@ def _faults() -> logging.Handler:
     handler = logging.StreamHandler()
     handler.setLevel(logging.ERROR)
     return handler
+
+
+def _own_address() -> str:
+    """Return the address under which the network knows this computer, else its name; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        try:
+            one.connect(("192.0.2.1", 9))  # an address that is nobody's (RFC 5737)
+        except OSError:
+            return socket.gethostname()
+        return str(one.getsockname()[0])
 
 
 def _address(host: str, trait: str) -> bool:
