@@ -78,7 +78,7 @@ def test_who_can_come(host: str, reachable: bool) -> None:
 
 
 def test_the_address_for_others_is_one_that_is_answered() -> None:
-    """Listening everywhere, the address that is printed is this computer's own, and is among the known names."""
+    """Listening everywhere, the address that is printed is this computer's own, and is a known name."""
     place = Place("0.0.0.0", names=("Night.example",))
     assert place.shown_host == "Night.example"
     assert "night.example" in place.hosts
