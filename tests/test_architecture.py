@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "firmware_host"
+SAMPLES = PACKAGE.parent / "recordings" / "samples"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 EVERYWHERE = {"errors", "body", "twitches"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -116,9 +117,25 @@ def test_files_and_functions_stay_short(path: Path) -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["nights", "--help"]])
 def test_start_up_is_light(arguments: list[str]) -> None:
     """Help and lists start without scipy, scikit-learn, bleak and matplotlib."""
-    script = (
-        "import sys\nfrom firmware_host.cli import main\n"
+    starts_light(
+        "from firmware_host.cli import main\n"
         f"try:\n    main({arguments!r})\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
+    )
+
+
+def test_the_server_starts_light() -> None:
+    """The review server, with all that its files declare, and its list are there without them too."""
+    starts_light(
+        "from pathlib import Path\nfrom firmware_host.review.server import application\napplication(Path())\n"
+        "from firmware_host.review.night_list import NightsSeen\n"
+        f"assert NightsSeen(Path({str(SAMPLES)!r})).nights()[0]\n"
+    )
+
+
+def starts_light(script: str) -> None:
+    """Run a script and see that it imported nothing heavy."""
+    script = (
+        f"import sys\n{script}"
         "heavy = {'scipy', 'sklearn', 'bleak', 'matplotlib', 'pyarrow'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
