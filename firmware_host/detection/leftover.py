@@ -29,9 +29,9 @@ LEFTOVER_COLUMNS: tuple[Column, ...] = (
 STEP_S = 0.02
 BURST = (-5, 11)
 """What is compared, in such steps from a burst's middle: most power lies below 25 Hz."""
-MIDDLE_S, MIDDLE_REACH_S = 0.06, 0.05
+MIDDLE_S, MIDDLE_REACH_S = 0.06, 0.06
 """A burst's middle is where its power over such a time is largest, so far around the candidate."""
-APART_S = 0.15
+APART_S = 0.06
 """Other bursts are compared with where power is largest within so long before and after."""
 LAGS_S = 0.01
 LAGS = np.arange(-2, 3)
