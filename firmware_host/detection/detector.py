@@ -262,7 +262,11 @@ class SiteDetector:
         if final.any():
             index = index[final]
             train = self._beats(start, stop, moving, index)
-            self._cut(index, template[final], score[final], merged[final], left[final], right[final], train)
+            kept = ~heart.plain_beats(train)
+            template, score, merged, left, right = (
+                each[final][kept] for each in (template, score, merged, left, right)
+            )
+            self._cut(index[kept], template, score, merged, left, right, train[kept])
 
     def _beats(self, start: int, stop: int, moving: Bool, index: pick_stage.Int64) -> Table:
         """Measure how candidates (positions in the ring) fit the heartbeat."""

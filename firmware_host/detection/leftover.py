@@ -15,7 +15,7 @@ from firmware_host.detection.site_night import Int64
 from firmware_host.twitches import Column
 
 LEFTOVER_COLUMNS: tuple[Column, ...] = (
-    Column("repeat", "f4", "", "mean correlation with the likest four other bursts of the 9 s before and after"),
+    Column("repeat", "f4", "", "mean correlation with the likest four bursts of the 9 s before and after"),
     Column("repeat_left", "f4", "", "share of energy that differs from these, their size hardly changed"),
     Column("left_before", "f4", "", "what beats leave 0.15-0.45 s before it over what is left of it"),
     Column("left_after", "f4", "", "the same after it"),
