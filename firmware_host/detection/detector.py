@@ -55,6 +55,9 @@ BESIDE = 8
 STEP_CELLS = np.array([-4, -3, -2, 2, 3, 4])
 STEP_WEIGHTS = np.array([-1, -1, -1, 1, 1, 1], np.float32) / 3
 """The slow step of a burst: mean of three cells after less that of three before."""
+AT_ONCE = 4
+"""Filter blocks (five minutes) whose candidates are looked for together where nobody waits for them: beats
+are followed over a longer time, and fewer seconds twice."""
 BATCH = 64
 """Candidates whose features are measured at once."""
 
@@ -73,6 +76,8 @@ class SiteDetector:
     step_g : float, optional
         Step of its numbers; None if unknown, then it is seen in them. No floor is believed to be under
         what the steps add.
+    at_once : int, optional
+        Filter blocks whose candidates are looked for together.
 
     Raises
     ------
@@ -81,12 +86,19 @@ class SiteDetector:
     """
 
     def __init__(
-        self, fs_hz: float, lowest_score: float, *, range_g: float | None = None, step_g: float | None = None
+        self,
+        fs_hz: float,
+        lowest_score: float,
+        *,
+        range_g: float | None = None,
+        step_g: float | None = None,
+        at_once: int = 1,
     ) -> None:
         self._plan = make_plan(fs_hz)
         self._lowest_score = lowest_score
         self._range_g = range_g
         self._step_g = step_g
+        self._at_once = at_once
         self._expect_noise()
         self._shadow = pick_stage.shadow_of(self._plan)
         self._filter = BlockFilter(self._plan)
@@ -158,6 +170,7 @@ class SiteDetector:
         for block in self._filter.finish(length):
             self._take_block(block)
         self._ring.pad(REACH + MARGIN + GROUP)
+        self._at_once = 1
         self._advance()
         count = -(-length // self.cell_samples)
         cells = join_cells(self._kept, count - self._taken)
@@ -214,6 +227,8 @@ class SiteDetector:
         window = ring.cells(start - REACH, stop + REACH)
         floor, steady = self._floor.learn(ring.energy[:, window], usable[window])
         ring.learn_floor(floor, steady[0])
+        if stop - MARGIN - self._picked < (self._at_once - 1) * self._plan.cells:
+            return
         self._pick(self._picked, stop - MARGIN, slow)
         self._picked = max(self._picked, stop - MARGIN)
         ring.drop_before(self._picked - MARGIN - REACH)
@@ -364,6 +379,7 @@ def search_stretch(
     *,
     range_g: float | None = None,
     step_g: float | None = None,
+    at_once: int = 1,
 ) -> Searched:
     """Search a stretch whose samples come in chunks; `judge_stretches` ends it.
 
@@ -376,10 +392,10 @@ def search_stretch(
     fs_hz : float
         Nominal sampling rate.
     lowest_score : float
-    range_g, step_g : float, optional
+    range_g, step_g, at_once : optional
         See `SiteDetector`.
     """
-    detector = SiteDetector(fs_hz, lowest_score, range_g=range_g, step_g=step_g)
+    detector = SiteDetector(fs_hz, lowest_score, range_g=range_g, step_g=step_g, at_once=at_once)
     for first, acc_g in chunks:
         detector.push(first, acc_g)
     return detector.close(n)

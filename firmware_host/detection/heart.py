@@ -36,6 +36,7 @@ HEART_COLUMNS: tuple[Column, ...] = (
     Column("heart_explains", "f4", "", "share of the beats' energy near the candidate that they predict"),
     Column("heart_near", "f4", "", "amplitude that a beat has at this phase over that of the candidate"),
     Column("heart_match", "f4", "", "correlation of the candidate with what the beats predict"),
+    Column("heart_usual", "f4", "", "its correlation with the mean of the beats near at this phase"),
     Column("heart_left", "f4", "", "share of the candidate's energy that the beats do not predict"),
     Column("heart_left_d", "f4", "", "d of what the beats do not predict"),
     Column("heart_twin", "f4", "", "correlation with the likest six of the 24 nearest beats at this phase"),
@@ -68,10 +69,10 @@ BELIEVED = (0.05, 0.2)
 """Share of their energy that beats must predict of each other to be believed not at all, and wholly."""
 UNUSUAL = 1.5
 """Cycles that deviate so many times the median speak less for how beats vary."""
-PLAIN_TRUST, PLAIN_MATCH, PLAIN_STAND = 0.3, 0.7, 1.4
-"""A candidate among beats that are alike and regular, of the shape that they predict of it, of which no more
-is left than beats leave, is one of them. So are three quarters of what a simulated chest shows, and two in a
-thousand of its twitches that any operating point would count."""
+PLAIN_TRUST, PLAIN_USUAL, PLAIN_MATCH, PLAIN_STAND = 0.15, 0.8, 0.7, 1.4
+"""A candidate among regular beats, shaped like their mean and as they predict of it, of which no more is left
+than beats leave, is one of them. So are 69 % of what a simulated chest shows, and two in a thousand of its
+twitches that would be counted."""
 TWINS, BEST_TWINS = 24, 6
 TWIN_NAMES = ("heart_twin", "heart_twin_left", "heart_twin_all")
 TWIN_AT_S = np.arange(-4, 7) * 0.02
@@ -139,6 +140,7 @@ def plain_beats(rows: Table) -> Bool:
     """
     return np.asarray(
         (rows["heart_trust"] > PLAIN_TRUST)
+        & (rows["heart_usual"] > PLAIN_USUAL)
         & (rows["heart_match"] > PLAIN_MATCH)
         & (rows["heart_stand"] < PLAIN_STAND)
     )
@@ -178,7 +180,7 @@ def _compare(
 
     apart, power = norm_squared(cycles - predicted), norm_squared(cycles)
     left, own, mean = near(apart), near(power), near(norm_squared(predicted))
-    swerve = near(norm_squared(cycles - usual_beat))
+    swerve, common = near(norm_squared(cycles - usual_beat)), near(norm_squared(usual_beat))
     both = 0.5 * (own + mean - left)
     share = apart.sum(axis=1) / np.maximum(power.sum(axis=1), 1e-9)
     explains = 1.0 - middle_near(share, NEIGHBOURS)
@@ -204,6 +206,9 @@ def _compare(
         "heart_explains": np.maximum(explains[i], 0.0),
         "heart_near": np.sqrt(mean[i, j] / np.maximum(own[i, j], 1e-9)),
         "heart_match": both[i, j] / np.sqrt(np.maximum(own[i, j] * mean[i, j], 1e-9)),
+        "heart_usual": 0.5
+        * (own[i, j] + common[i, j] - swerve[i, j])
+        / np.sqrt(np.maximum(own[i, j] * common[i, j], 1e-9)),
         "heart_left": here / np.maximum(own[i, j], 1e-9),
         "heart_left_d": _d(here - noise, density[good], fs_hz),
         "heart_stand": np.sqrt(here / np.maximum(middle, least)),

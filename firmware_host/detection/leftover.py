@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from firmware_host.detection.candidates import norm_squared
-from firmware_host.detection.signals import Bool, Float32, Float64, largest_within
+from firmware_host.detection.signals import Bool, Float32, Float64, largest_within, windows_at
 from firmware_host.detection.site_night import Int64
 from firmware_host.twitches import Column
 
@@ -34,7 +34,7 @@ MIDDLE_S, MIDDLE_REACH_S = 0.06, 0.06
 APART_S = 0.06
 """Other bursts are compared with where power is largest within so long before and after."""
 LAGS_S = 0.01
-LAGS = np.arange(-2, 3)
+LAGS = np.arange(-1, 2)
 """In such steps a burst may lie beside its middle."""
 REPEATS_S, REPEATS = 9.0, 4
 ITSELF_S = 0.3
@@ -72,9 +72,9 @@ def repeats(band_mg: Float32, at: Int64, fs_hz: float) -> dict[str, Float32]:
     one = np.searchsorted(bursts, middle.min() - reach)
     bursts = bursts[one : np.searchsorted(bursts, middle.max() + reach, "right")]
     step = round(LAGS_S * fs_hz)
-    others = np.stack([_burst_at(band_mg, bursts + lag * step, fs_hz) for lag in LAGS])
+    others = _bursts_at(band_mg, bursts, step * LAGS, fs_hz)
     size = np.sqrt(np.maximum(np.einsum("lbx,lbx->lb", others, others), 1e-9))
-    own = _burst_at(band_mg, middle, fs_hz)
+    own = _bursts_at(band_mg, middle, np.zeros(1, int), fs_hz)[0]
     root = np.sqrt(np.maximum(np.einsum("kx,kx->k", own, own), 1e-9))
     own /= root[:, None]
     others /= size[:, :, None]
@@ -98,13 +98,13 @@ def repeats(band_mg: Float32, at: Int64, fs_hz: float) -> dict[str, Float32]:
     return {"repeat": high, "repeat_left": low}
 
 
-def _burst_at(band_mg: Float32, at: Int64, fs_hz: float) -> Float32:
-    """Return (k, 3 * steps): what is compared of bursts at some middles, zero beyond the ends."""
+def _bursts_at(band_mg: Float32, at: Int64, lags: Int64, fs_hz: float) -> Float32:
+    """Return (lags, k, 3 * steps): what is compared of bursts at some middles, and at lags from these."""
     step = max(1, round(STEP_S * fs_hz))
-    place = at[:, None] + step * np.arange(*BURST)
-    values = band_mg[:, np.clip(place, 0, band_mg.shape[1] - 1)]
-    values *= (place >= 0) & (place < band_mg.shape[1])
-    return values.transpose(1, 0, 2).reshape(len(at), -1)
+    first, size = BURST[0] * step + lags[0], (BURST[1] - BURST[0]) * step
+    near = windows_at(band_mg, at + first, size + lags[-1] - lags[0])
+    values = [near[:, :, lag - lags[0] :][:, :, :size:step] for lag in lags]
+    return np.stack(values).transpose(0, 2, 1, 3).reshape(len(lags), len(at), -1)
 
 
 SHAPE_S, CORE_S = 0.12, 0.05

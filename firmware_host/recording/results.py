@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from firmware_host.errors import BadFileError, NewerFormatError, NightBusyError, NotFoundError, StorageError
 from firmware_host.twitches import EVENT_COLUMNS, Column, Table, dtype_of
@@ -170,7 +171,7 @@ class ResultsStore:
             if connection is None:
                 return _table([], [], columns)
             known = _columns(connection, name)
-            packed = _packed(connection, run_id) if name == "events" else {}
+            packed = _packed(connection, run_id, columns) if name == "events" else {}
             wanted = [column for column in columns if column.name in known and column.name not in packed]
             rows: list[tuple[Any, ...]] = []
             if known:
@@ -182,7 +183,7 @@ class ResultsStore:
             table = _table(rows, wanted, columns)
             for column in columns:
                 if column.name in packed:
-                    table[column.name] = np.frombuffer(packed[column.name], "<f4")
+                    table[column.name] = _unpacked(packed[column.name], len(table))
         except (ValueError, TypeError, OverflowError) as error:
             raise damaged(self.path, error) from error
         return table
@@ -287,9 +288,18 @@ def _pack(connection: sqlite3.Connection, columns: Sequence[Column], rows: Table
     connection.executemany("INSERT INTO packed (run, name, data) VALUES (?, ?, ?)", packed)
 
 
-def _packed(connection: sqlite3.Connection, run_id: str) -> dict[str, bytes]:
-    select = "SELECT name, data FROM packed JOIN runs USING (run) WHERE run_id = ?"
-    return dict(connection.execute(select, (run_id,)).fetchall())
+def _packed(connection: sqlite3.Connection, run_id: str, columns: Sequence[Column]) -> dict[str, bytes]:
+    """Return what is packed of some columns of a run."""
+    marks = ", ".join("?" * len(columns))
+    select = f"SELECT name, data FROM packed JOIN runs USING (run) WHERE run_id = ? AND name IN ({marks})"  # noqa: S608 - marks alone
+    return dict(connection.execute(select, (run_id, *(column.name for column in columns))).fetchall())
+
+
+def _unpacked(data: bytes, count: int) -> npt.NDArray[np.float32]:
+    values = np.frombuffer(data, "<f4")
+    if len(values) != count:
+        raise ValueError(f"{len(values)} numbers of {count} events")
+    return values
 
 
 def _columns(connection: sqlite3.Connection, name: str) -> set[str]:
