@@ -8,7 +8,6 @@ stretch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from firmware_host.detection import candidates as pick_stage
 from firmware_host.detection import features, heart, quality
 from firmware_host.detection.cover import CellRows, Found, Searched, join_cells, judge_stretches
+from firmware_host.detection.cuts import Cut, measure_cuts
 from firmware_host.detection.floor import REACH, FloorTracker, quiet_gain
 from firmware_host.detection.ring import Ring
 from firmware_host.detection.signals import (
@@ -29,7 +29,7 @@ from firmware_host.detection.signals import (
     make_plan,
     windows_at,
 )
-from firmware_host.twitches import Column, Flag, Kind, Table, dtype_of
+from firmware_host.twitches import Column, Kind, Table, dtype_of
 
 CANDIDATE_COLUMNS: tuple[Column, ...] = (
     Column(
@@ -108,7 +108,7 @@ class SiteDetector:
         self._kept: list[CellRows] = []
         self._gaps: list[tuple[int, int]] = []
         self._variances: list[Float64] = []
-        self._waiting: list[_Cut] = []
+        self._waiting: list[Cut] = []
         self._tables: list[Table] = []
 
     def push(self, first: int, acc_g: npt.ArrayLike) -> None:
@@ -322,53 +322,17 @@ class SiteDetector:
             template=template.astype(np.float32),
             step_mg=np.where(np.isfinite(step), step, np.float32(0.0)),
         )
-        self._waiting.append(_Cut(index + ring.first_cell * plan.cell, score, merged, train, snippets))
+        self._waiting.append(Cut(index + ring.first_cell * plan.cell, score, merged, train, snippets))
         if sum(len(cut.at) for cut in self._waiting) >= BATCH:
             self._measure()
 
     def _measure(self) -> None:
         """Turn what was cut out into rows of the candidate table."""
-        if not self._waiting:
-            return
-        plan, waiting = self._plan, self._waiting
-        self._waiting = []
-        parts = [cut.snippets for cut in waiting]
-        bursts = features.make_bursts(
-            features.Snippets(
-                *(
-                    np.concatenate([getattr(part, name) for part in parts])
-                    for name in features.Snippets.__match_args__
-                )
-            ),
-            plan.fs_internal_hz,
-            plan.bandwidth_hz,
-        )
-        index = np.concatenate([cut.at for cut in waiting])
-        rows = np.zeros(len(index), CANDIDATE_DTYPE)
-        middle = len(bursts.time_s) // 2
-        for name in ("peak", "onset", "end"):
-            offset = (getattr(bursts, name) - middle) / features.OVERSAMPLING
-            rows[f"{name}_index"] = (index + offset) * plan.decimation
-        rows["peak_to_peak_mg"] = features.peak_to_peak_mg(bursts)
-        rows["snr"] = features.snr(bursts)
-        rows["dominant_cps"] = features.dominant_hz(bursts) / plan.fs_hz
-        rows["score"] = np.concatenate([cut.score for cut in waiting])
-        rows["flags"] = np.concatenate([cut.merged for cut in waiting]) * np.uint32(Flag.COMPLEX)
-        for name, function in features.FEATURES.items():
-            rows[name] = function(bursts)
-        for column in heart.HEART_COLUMNS:
-            rows[column.name] = np.concatenate([cut.train[column.name] for cut in waiting])
-        self._tables.append(rows)
-
-
-class _Cut(NamedTuple):
-    """Candidates whose features are still to be measured; `at` counts internal samples of the stretch."""
-
-    at: pick_stage.Int64
-    score: Float32
-    merged: Bool
-    train: Table
-    snippets: features.Snippets
+        if self._waiting:
+            rows = np.zeros(sum(len(cut.at) for cut in self._waiting), CANDIDATE_DTYPE)
+            measure_cuts(self._waiting, self._plan, rows)
+            self._tables.append(rows)
+            self._waiting = []
 
 
 def search_stretch(

@@ -174,13 +174,9 @@ def _compare(
     if whole.sum() < LEAST_BEATS:
         return rest
     usual_beat, predicted = _predict(cycles, place / fs_hz, like * whole)
-
-    def near(x: Float32) -> Float32:
-        return np.asarray(ndimage.uniform_filter1d(x, 2 * core + 1, axis=1, mode="nearest") * (2 * core + 1))
-
     apart, power = norm_squared(cycles - predicted), norm_squared(cycles)
-    left, own, mean = near(apart), near(power), near(norm_squared(predicted))
-    swerve, common = near(norm_squared(cycles - usual_beat)), near(norm_squared(usual_beat))
+    parts = apart, power, norm_squared(predicted), norm_squared(cycles - usual_beat), norm_squared(usual_beat)
+    left, own, mean, swerve, common = (_sums_over(part, 2 * core + 1) for part in parts)
     both = 0.5 * (own + mean - left)
     share = apart.sum(axis=1) / np.maximum(power.sum(axis=1), 1e-9)
     explains = 1.0 - middle_near(share, NEIGHBOURS)
@@ -197,9 +193,10 @@ def _compare(
     good, i, j = of_beats(at)
     if not len(good):
         return rest
-    middle, high = _ranked(left[whole][:, j])
+    columns, of = np.unique(j, return_inverse=True)
+    middle, high = (each[of] for each in _ranked(left[whole][:, columns]))
+    strays = _ranked(swerve[whole][:, columns])[0][of]
     least = 0.5 * noise[good]
-    strays, _high = _ranked(swerve[whole][:, j])
     here, noise = left[i, j], noise[good]
     values = {
         "heart_trust": trust[i],
@@ -215,24 +212,30 @@ def _compare(
         "heart_stand_high": np.sqrt(here / np.maximum(high, least)),
         "heart_swerve": np.sqrt(swerve[i, j] / np.maximum(strays, least)),
     }
-
-    def fill(good: Int64, believed: Float64, values: dict[str, Float32]) -> None:
-        for name, value in values.items():
-            rows[name][good] += (believed * (value - rows[name][good])).astype(np.float32)
-
-    fill(good, believed[i], values)
+    _fill(rows, good, believed[i], values)
     asked = ~plain_beats(rows[good])
     if asked.any():
         good, i = good[asked], i[asked]
-        fill(good, believed[i], _twins(padded, place + before, i, at[good] + before, fs_hz))
+        _fill(rows, good, believed[i], _twins(padded, place + before, i, at[good] + before, fs_hz))
     return rest
+
+
+def _sums_over(values: Float32, size: int) -> Float32:
+    return np.asarray(ndimage.uniform_filter1d(values, size, axis=1, mode="nearest") * np.float32(size))
+
+
+def _fill(rows: Table, good: Int64, believed: Float64, values: dict[str, Float32]) -> None:
+    """Move some rows towards what the beats say, as far as these are believed."""
+    for name, value in values.items():
+        rows[name][good] += (believed * (value - rows[name][good])).astype(np.float32)
 
 
 def _ranked(values: Float32) -> tuple[Float32, Float32]:
     """Return of each column the median, and what one value in seven exceeds."""
-    ordered = np.sort(values.T, axis=1)
-    last = ordered.shape[1] - 1
-    return ordered[:, (last + 1) // 2], ordered[:, int(0.86 * last)]
+    last = len(values) - 1
+    middle, high = (last + 1) // 2, int(0.86 * last)
+    ordered = np.partition(values.T, (middle, high), axis=1)
+    return ordered[:, middle], ordered[:, high]
 
 
 def _twins(padded: Float32, place: Int64, beat: Int64, at: Int64, fs_hz: float) -> dict[str, Float32]:
@@ -328,7 +331,7 @@ def _predict(cycles: Float32, time_s: Float64, like: Float64) -> tuple[Float32, 
     count = len(cycles)
     size = np.sqrt(norm_squared(cycles))
     rank = int(0.75 * count)
-    limit = 1.5 * np.sort(size.T, axis=1)[:, rank]
+    limit = 1.5 * np.partition(size.T, rank, axis=1)[:, rank]
     limit = ndimage.maximum_filter1d(limit, 5)
     tame = (cycles * np.minimum(1.0, limit / np.maximum(size, 1e-9))[:, None, :]).reshape(count, -1)
     weight = np.exp(-np.abs(time_s[:, None] - time_s) / NEIGHBOUR_S) * np.maximum(like, 0.0)
