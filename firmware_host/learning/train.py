@@ -22,7 +22,14 @@ from firmware_host.detection.classifier import FRAME_VERSION, model_from_dict
 from firmware_host.detection.context import CANDIDATE_SCORE
 from firmware_host.errors import BadValueError
 from firmware_host.learning.bundle import Trained, Training
-from firmware_host.learning.calibrate import LARGE_D, Judged, calibration, operating_points
+from firmware_host.learning.calibrate import (
+    LARGE_D,
+    MOST_ALARMS_OF_TWO_PER_H,
+    MOST_ALARMS_PER_H,
+    Judged,
+    calibration,
+    operating_points,
+)
 from firmware_host.learning.dataset import (
     NEITHER,
     NOT,
@@ -151,7 +158,7 @@ def make_model(name: str, seed: int, subjects: Sequence[Subject], nights: Sequen
     fitted = [i for i, one in enumerate(subjects) if one.part == "fit"]
     trees = fit([nights[i] for i in fitted], seed)
     log_odds = [said_by(trees, night.features) for night in nights]
-    first = _stage(trees, LEARNT, CANDIDATE_SCORE, subjects, nights, log_odds)
+    first = _stage(trees, LEARNT, CANDIDATE_SCORE, subjects, nights, log_odds, MOST_ALARMS_PER_H)
     # Pass 2 must learn from what pass 1 says of nights that it has not seen.
     for i, unseen in zip(fitted, cross_fitted([nights[i] for i in fitted], seed), strict=True):
         log_odds[i] = unseen
@@ -161,7 +168,7 @@ def make_model(name: str, seed: int, subjects: Sequence[Subject], nights: Sequen
     ]
     trees = fit([again[i] for i in fitted], seed, SECOND_LEARNT, RISING_AGAIN, lowest_score=SECOND_SCORE)
     log_odds = [said_by(trees, night.features) for night in again]
-    second = _stage(trees, SECOND_LEARNT, SECOND_SCORE, subjects, again, log_odds)
+    second = _stage(trees, SECOND_LEARNT, SECOND_SCORE, subjects, again, log_odds, MOST_ALARMS_OF_TWO_PER_H)
     model = first.bundle | {
         "name": name,
         "version": "1",
@@ -189,6 +196,7 @@ def _stage(
     subjects: Sequence[Subject],
     nights: Sequence[Labelled],
     log_odds: Sequence[Floats],
+    most_per_h: float,
 ) -> Stage:
     """Calibrate trees and choose operating points, on subjects that the trees have not seen."""
     looked_at = [night.score >= lowest_score for night in nights]
@@ -203,6 +211,7 @@ def _stage(
         cohort.judged("calibrate", "body"),
         cohort.judged("calibrate", "silent"),
         {chip: cohort.judged("calibrate", "empty", chip) for chip in TRAINED.chips},
+        most_per_h,
     )
     bundle = export_trees(
         trees,
