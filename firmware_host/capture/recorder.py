@@ -18,6 +18,7 @@ from firmware_host.capture.outlet import expected_info
 from firmware_host.capture.permissions import radio_trouble
 from firmware_host.capture.plan import Asked, plan_night
 from firmware_host.capture.session import Session
+from firmware_host.capture.status_file import StatusFile
 from firmware_host.capture.stop import Stop, ended_by_signals
 from firmware_host.capture.surroundings import as_played
 from firmware_host.capture.told import Told
@@ -76,7 +77,7 @@ async def record(order: Order, told: Told, stop: Stop) -> Recorded:
         wanted = _planned(wanted, order, clock()[1], told)
         radio = Radio(backend, order.adapters)
         chosen = await _choose(order, wanted, radio, told, clock)
-        with chosen.writer as writer:
+        with chosen.writer as writer, StatusFile(writer, told, stop) as told:
             if order.listener is not None:
                 writer.listen(order.listener)
             proof = await stack.enter_async_context(keep_awake())

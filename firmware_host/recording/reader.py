@@ -24,6 +24,8 @@ from firmware_host.recording.stretch import Counts, Stretch, read_blocks
 
 LOG_FILE = "samples.log"
 LOCK_FILE = "writer.lock"
+LOOK_S = 0.05
+"""So long a lock is tried: who only looks holds it shorter, a writer for hours."""
 
 CLOCK_SETTLED_NS = 600 * 10**9
 CLOCK_STEP_NS = 500 * 10**6
@@ -279,6 +281,15 @@ def read_headers(stream: BinaryIO, index: Rows) -> list[dict[str, Any]]:
     return [content for _, kind, content in _notes(stream, index) if kind == BlockKind.HEADER]
 
 
+def is_finished(night: Night) -> bool:
+    """Tell whether the last session of a night came to its end."""
+    if not night.notes:
+        return False
+    session = night.scan.index["session"]
+    last = session[night.notes[-1][0]]
+    return any(content.get("kind") == "ended" and session[row] == last for row, _, content in night.notes)
+
+
 def is_being_written(folder: Path) -> bool:
     """Tell whether a writer is alive at a night."""
     from filelock import FileLock, Timeout  # the light start
@@ -286,7 +297,8 @@ def is_being_written(folder: Path) -> bool:
     if not (folder / LOCK_FILE).exists():
         return False
     try:
-        with FileLock(str(folder / LOCK_FILE), timeout=0):
+        # Another reader that looks holds it for a moment.
+        with FileLock(str(folder / LOCK_FILE), timeout=LOOK_S, poll_interval=LOOK_S / 5):
             return False
     except Timeout:
         return True
