@@ -75,9 +75,7 @@ def verify(path: Path) -> Check:
 
 def captured_s(night: Night, site: str) -> float:
     """Return how much of a site's samples is there, seconds."""
-    return sum(
-        int(np.diff(one.time_ns(one.pieces), axis=1).sum()) / 1e9 for one in night.stretches(site)
-    )
+    return sum(int(np.diff(one.time_ns(one.pieces), axis=1).sum()) / 1e9 for one in night.stretches(site))
 
 
 def gaps(night: Night, site: str) -> tuple[Gap, ...]:

@@ -1,4 +1,4 @@
-"""The evening of one folder: its set-up, the program that runs for it, the recorder, the night when it has ended.
+"""The evening of one folder: its set-up, the program that runs for it, the recorder, the night that ended.
 
 Everything is read anew from what is there: a server that starts while a night is recorded finds it.
 """
@@ -202,9 +202,7 @@ def read_setup(folder: Path) -> Setup | None:
     path = folder / SETUP_FILE
     try:
         setup = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Setup)
-        labelled = (
-            msgspec.structs.replace(one, label=body.site(one.site).label) for one in setup.sensors
-        )
+        labelled = (msgspec.structs.replace(one, label=body.site(one.site).label) for one in setup.sensors)
         return msgspec.structs.replace(setup, sensors=tuple(labelled))
     except (FileNotFoundError, NotADirectoryError):
         return None

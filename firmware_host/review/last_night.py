@@ -1,4 +1,4 @@
-"""The newest recording of a folder after its end, planned or not: what of it is safe, and whether it can go on."""
+"""The newest recording of a folder after its end: what of it is safe, and whether it can go on."""
 
 from __future__ import annotations
 

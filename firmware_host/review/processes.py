@@ -1,4 +1,4 @@
-"""Programs of ours that the page starts: one that ends by itself and answers, and the recorder, which outlives us.
+"""Programs that the page starts: one that ends by itself and answers; the recorder, which outlives us.
 
 What came with a request is only ever an argument in a list; no shell reads it.
 """
@@ -57,7 +57,7 @@ class Job:
         self.placed: list[str] = []
         self.answer = b""
         self.cancelled = False
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - a list; no shell
             command(kind, *arguments),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -130,7 +130,7 @@ class RecorderProcess:
         self._log = folder / RECORDER_LOG
         descriptor = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - a list; no shell
                 command("record", *arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=descriptor,
