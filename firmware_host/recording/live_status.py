@@ -134,7 +134,7 @@ def stop_asked(night: Path, run: str) -> bool:
 
 
 def remove_status(night: Path) -> None:
-    """Remove what a recorder said, and what it was asked; for a normal end."""
+    """Remove what a recorder said, and what it was asked: it has ended, or another one takes its place."""
     for name in (STATUS_FILE, f".{STATUS_FILE}", STOP_FILE, f".{STOP_FILE}"):
         with contextlib.suppress(OSError):
             (night / name).unlink(missing_ok=True)

@@ -150,8 +150,8 @@ class RecorderProcess:
 
     @property
     def failure(self) -> str | None:
-        """What it said last, if it ended with an error."""
-        if self._process.poll() in {None, 0}:
+        """What it said last, if it ended with an error; one that was killed said nothing of that."""
+        if (self._process.poll() or 0) <= 0:
             return None
         with contextlib.suppress(OSError), self._log.open("rb") as file:
             file.seek(max(0, self._log.stat().st_size - LONGEST_REPORT))

@@ -71,6 +71,7 @@ function show(next) {
   if (job?.checked) list("report-sensors", job.checked.sensors, checked), report(job.checked);
   dim(live || phase === "starting");
   if (before && before.phase !== phase) say(at("state").textContent);
+  if (before?.job?.running && job?.checked && !job.running) at("report-title").focus();
   if (document.activeElement?.closest("[hidden]")) at("headline").focus();
 }
 
@@ -160,8 +161,13 @@ function checked(one) {
   const key = works ? "check_sensor_ready" : one.found ? "check_sensor_heard" : "check_sensor_unheard";
   const m = one.measured;
   const measured = m && { fs: m.fs_hz.toFixed(1), share: percent(m.lost_share), mg: m.smallest_twitch_mg.toFixed(1) };
-  const lines = [one.trouble, battery(one, now.now_ns), m && t("tonight.check_measured", measured), ...one.advice];
-  return sensor({ label: one.where }, t(`tonight.${key}`), lines);
+  const lines = [one.trouble, battery(one, now.now_ns), m && t("tonight.check_measured", measured)];
+  const line = sensor({ label: one.where }, t(`tonight.${key}`), lines);
+  if (one.advice.length) {
+    const advice = one.advice.map((text) => make("p", { class: "quiet" }, text));
+    line.append(make("details", { open: !works }, make("summary", {}, t("tonight.check_what")), advice));
+  }
+  return line;
 }
 
 function report({ ready, radio, plan, computer, to_do: todo, sensors }) {
@@ -187,7 +193,7 @@ function showLast(last, { phase, job, now_ns: nowNs, setup }) {
   visible("open", !finding);
   at("open").href = `/night/${encodeURIComponent(last.night)}`;
   at("open").classList.toggle("first", last.detected);
-  at("find").classList.toggle("first", !setup || nowNs - last.end_ns < JUST_NS);
+  at("find").classList.toggle("first", phase !== "broken_off" && (!setup || nowNs - last.end_ns < JUST_NS));
   const first = nowNs - last.end_ns < JUST_NS ? at("ready") : at("after");
   if (at("last").nextElementSibling !== first) at("last").parentElement.insertBefore(at("last"), first);
 }
@@ -201,7 +207,7 @@ function night(one) {
 function showReady(setup, before) {
   visible("ready-trial", setup.virtual);
   visible("keep", true);
-  list("ready-sensors", setup.sensors, (one) => sensor(one, setup.virtual ? t("tonight.trial") : one.name || one.model, [one.placement]));
+  list("ready-sensors", setup.sensors, (one) => sensor(one, setup.virtual ? t("tonight.trial_sensor") : one.name || one.model, [one.placement]));
   if (!before) at("until").value = localStorage.getItem("tonight.until") ?? (setup.until || "07:00");
 }
 
