@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @hours_option
 @adapter_option
 @rate_option
-@click.option("--steps", is_flag=True, help="For programs: tell on stderr in lines of JSON.")
+@click.option("--steps", is_flag=True, help="Tell on stderr in lines of JSON, for programs.")
 @dir_option
 @json_option
 def command(

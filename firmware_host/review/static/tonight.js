@@ -98,7 +98,7 @@ function showLive(recording, { now_ns: nowNs, phase }) {
   visible("live-trouble", said !== null);
   const all = n ? t(sent === n ? "tonight.all_stream" : "tonight.some_stream", { n, sent }) : t("tonight.starting_note");
   if (put("live-line", all)) say(all);
-  list("live-sensors", sensors, (one) => sensor(one, state(one), [battery(one, nowNs), one.trouble]));
+  list("live-sensors", sensors, (one) => sensor(one, state(one), [battery(one, nowNs, recording.time_zone), one.trouble]));
   list("live-details", sensors, (one) => make("li", {}, [one.label, ...details(one)].join(" · ")));
   const when = (one) => `${clock(one.utc_ns, recording.time_zone)} ${one.sentence}`;
   list("live-said", [...recording.said].reverse(), (one) => make("li", {}, when(one)));
@@ -138,7 +138,7 @@ function showJob(job, setup) {
   visible("job-sites", sites.length > 0);
   list("job-sites", sites.map((one) => ({ ...one, done: job.placed.includes(one.site), here: job.asked === one.site })), (one) =>
     make("li", { "aria-current": one.here && "step" }, one.done ? `${one.label}: ${t("tonight.done_site")}` : one.label));
-  const note = { check: "tonight.check_note", detect: "tonight.finding", setup: ordered.trial ? "tonight.tap_trial" : "tonight.tap_how" };
+  const note = { check: "tonight.check_note", setup: ordered.trial ? "tonight.tap_trial" : "tonight.tap_how" };
   put("job-note", job.running && note[job.kind] ? t(note[job.kind]) : "");
   visible("job-cancel", job.running);
 }

@@ -1,6 +1,8 @@
 // Times, lengths and shares as a person reads them.
 import { t } from "./texts.js";
 
+const TOLD_H = 20; // what ends later is not told by the time of day
+
 /** Return a time (UTC, ns) on the clock of a time zone; of what is not known, null. */
 export function clock(ns, timeZone) {
   if (ns === null || ns === undefined) return null;
@@ -28,9 +30,11 @@ export function percent(share) {
 }
 
 /** Return how full a battery is, and for how long it does. */
-export function battery(one, nowNs) {
-  if (one.battery_percent === null) return null;
-  const hours = one.battery_ends_ns === null ? null : (one.battery_ends_ns - nowNs) / 3.6e12;
-  if (hours === null) return t("tonight.battery", { percent: one.battery_percent });
-  return t("tonight.battery_until", { percent: one.battery_percent, hours: Math.max(0, Math.round(hours)) });
+export function battery(one, nowNs, timeZone) {
+  const percent = one.battery_percent;
+  if (percent === null) return null;
+  if (one.battery_ends_ns === null) return t("tonight.battery", { percent });
+  const hours = Math.max(0, Math.round((one.battery_ends_ns - nowNs) / 3.6e12));
+  const time = clock(one.battery_ends_ns, timeZone);
+  return t(hours < TOLD_H ? "tonight.battery_until" : "tonight.battery_hours", { percent, hours, time });
 }

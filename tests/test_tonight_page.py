@@ -1,0 +1,123 @@
+"""Tonight in a real browser, with the keyboard alone: an empty folder becomes a finished virtual night."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser import Serve, console_errors, screen, wait_for
+from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from firmware_host.errors import TwitchmapError
+from firmware_host.recording import list_nights, open_night
+from firmware_host.recording.live_status import ask_stop
+from firmware_host.recording.nights import running_night
+from firmware_host.recording.reader import is_finished
+
+MARKUP = "<img src=x onerror=alert(1)> & <b>bold</b>"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Give an empty folder; a recorder that the test leaves is ended."""
+    yield tmp_path
+    for _ in range(100):
+        if (night := running_night(tmp_path)) is None:
+            return
+        with contextlib.suppress(TwitchmapError):
+            ask_stop(night)
+        time.sleep(0.1)
+
+
+def tab_to(browser: Chrome, selector: str) -> WebElement:
+    """Go to a control with Tab alone; it must come within one round."""
+    for _ in range(120):
+        here = browser.switch_to.active_element
+        if browser.execute_script("return arguments[0].matches(arguments[1])", here, selector):
+            return here
+        ActionChains(browser).send_keys(Keys.TAB).perform()
+    raise AssertionError(f"{selector} is not reached by Tab")
+
+
+def press(browser: Chrome, selector: str, key: str = Keys.ENTER) -> None:
+    """Go to a control with Tab and press it."""
+    tab_to(browser, selector)
+    ActionChains(browser).send_keys(key).perform()
+
+
+def test_from_an_empty_folder_to_a_finished_night(browser: Chrome, served: Serve, folder: Path) -> None:
+    """Set up, check, start, mark, a server that is killed and comes back, end: by Tab, Enter and Space."""
+    server = served(folder)
+    browser.get(server.url)
+    wait_for(browser, "#state", "Set up")
+    press(browser, "#sites details:last-child summary")
+    press(browser, "[value=left_calf]", Keys.SPACE)
+    wait_for(browser, "#chosen", "left calf")
+    assert browser.find_elements(By.CSS_SELECTOR, ".figures .chosen[data-site=left_calf]")
+    tab_to(browser, "[name=how]")
+    ActionChains(browser).send_keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN).perform()
+    press(browser, "#do-setup")
+    wait_for(browser, "#job-tap", "Tap the sensor for the left calf now", 40)
+    wait_for(browser, "#ready-sensors", "left calf", 40)
+    press(browser, "#check")
+    wait_for(browser, "#report-title", "All is ready", 60)
+    press(browser, "#detect", Keys.SPACE)
+    press(browser, "#start")
+    wait_for(browser, "#live-line", "The sensor sends", 60)
+    assert "ends by itself at 07:00" in browser.find_element(By.ID, "state").text
+    assert browser.find_element(By.TAG_NAME, "html").get_attribute("data-dim") is not None
+    browser.find_element(By.TAG_NAME, "body").send_keys("m")
+    wait_for(browser, "#marked", "felt one")
+    tab_to(browser, "#mark-text")
+    ActionChains(browser).send_keys(MARKUP, Keys.ENTER).perform()
+    wait_for(browser, "#marked", MARKUP)
+    os.killpg(server.process.pid, signal.SIGKILL)
+    wait_for(browser, "#trouble", "goes on without it")
+    console_errors(browser)  # that nobody answered is one
+    browser.get(served(folder).url)
+    wait_for(browser, "#live-line", "The sensor sends")
+    wait_for(browser, "#stop")
+    press(browser, "#live-more summary")
+    wait_for(browser, "#live-said", MARKUP)
+    press(browser, "#stop")
+    press(browser, "#stop-no")
+    assert running_night(folder) is not None
+    press(browser, "#stop")
+    press(browser, "#stop-yes")
+    wait_for(browser, "#last-title", "The night is safe")
+    assert "1 sensor" in browser.find_element(By.ID, "last-line").text
+    assert "virtual" in browser.find_element(By.ID, "last-when").text
+    assert not browser.find_elements(By.CSS_SELECTOR, "main img, main b")
+    (path,) = list_nights(folder)
+    night = open_night(path)
+    assert is_finished(night)
+    marks = [event.details["text"] for event in night.events() if event.kind == "mark"]
+    assert marks == ["felt one", MARKUP]
+    assert wait_for(browser, "#open").get_attribute("href").endswith(path.name)  # type: ignore[union-attr]
+    browser.get(browser.current_url.rpartition("/")[0] + "/nights")
+    wait_for(browser, "main", "left")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_cut_off_and_everything_is_large_enough(
+    browser: Chrome, served: Serve, folder: Path, width: int
+) -> None:
+    """At both widths nothing scrolls sideways, and whatever can be pressed is 44 px high."""
+    screen(browser, width)
+    browser.get(served(folder).url + "tonight")
+    wait_for(browser, "#state", "Set up")
+    for summary in browser.find_elements(By.CSS_SELECTOR, "#sites summary"):
+        summary.click()
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    pressed = "button, a, summary, select, .check, input:not([type=checkbox], [type=radio])"
+    controls = browser.find_elements(By.CSS_SELECTOR, f"main :is({pressed})")
+    shown = [one for one in controls if one.is_displayed()]
+    assert len(shown) > 60
+    assert [one.get_attribute("outerHTML") for one in shown if one.size["height"] < 44] == []
