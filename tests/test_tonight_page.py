@@ -25,9 +25,10 @@ MARKUP = "<img src=x onerror=alert(1)> & <b>bold</b>"
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """Give an empty folder; a recorder that the test leaves is ended."""
+def folder(tmp_path: Path, browser: Chrome, served: Serve) -> Iterator[Path]:  # noqa: ARG001 - left before it
+    """Give an empty folder; at the end the page is left before its server, and a recorder is ended."""
     yield tmp_path
+    browser.get("about:blank")
     for _ in range(100):
         if (night := running_night(tmp_path)) is None:
             return
