@@ -71,7 +71,7 @@ def test_a_recording_tells_how_it_is_doing(tmp_path: Path) -> None:
     """All that the page shows is there, private to the user, and everybody who was told before still is."""
     told, stop = Listener(), Stop()
     with writer_of(tmp_path / "a.night") as writer:
-        with StatusFile(writer, told, stop) as status_file:
+        with StatusFile(writer, told, stop, ["Plug it in."]) as status_file:
             status_file.say("left_calf: streaming.")
             status_file.show(VIEW)
             status_file.ring()
@@ -86,6 +86,7 @@ def test_a_recording_tells_how_it_is_doing(tmp_path: Path) -> None:
     assert sensor.last_data_ns == VIEW.utc_ns - S
     assert [one.sentence for one in status.said] == ["left_calf: streaming."]
     assert (status.start_ns, status.end_ns, status.virtual) == (VIEW.start_ns, VIEW.end_ns, False)
+    assert status.advice == ("Plug it in.",)
     assert (status.disk_free_bytes or 0) > 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ MARKUP = "<img src=x onerror=alert(1)> & <b>bold</b>"
 
 
 @pytest.fixture
-def folder(tmp_path: Path, browser: Chrome, served: Serve) -> Iterator[Path]:  # noqa: ARG001 - left before it
+def folder(tmp_path: Path, browser: Chrome, served: Serve) -> Iterator[Path]:
     """Give an empty folder; at the end the page is left before its server, and a recorder is ended."""
     yield tmp_path
     browser.get("about:blank")
@@ -104,6 +105,66 @@ def test_from_an_empty_folder_to_a_finished_night(browser: Chrome, served: Serve
     assert wait_for(browser, "#open").get_attribute("href").endswith(path.name)  # type: ignore[union-attr]
     browser.get(browser.current_url.rpartition("/")[0] + "/nights")
     wait_for(browser, "main", "left")
+
+
+FOUND = """
+const [done] = arguments;
+import("/static/tonight_setup.js").then((setup) => {
+  setup.offer([
+    { address: "C0:00:00:00:00:01", name: "<i>A</i>", label: "Model", rssi_dbm: -60, site: null },
+    { address: "C0:00:00:00:00:02", name: "", label: null, rssi_dbm: null, site: "left_calf" },
+  ]);
+  done();
+});
+"""
+ORDER = """
+const [done] = arguments;
+import("/static/tonight_setup.js").then((setup) => {
+  try { done(setup.order()); } catch (error) { done(error.message); }
+});
+"""
+
+
+def test_sensors_are_chosen_by_name(browser: Chrome, served: Serve, folder: Path) -> None:
+    """What a scan finds is offered for each place; a place without a sensor is named; markup is text."""
+    browser.get(served(folder).url + "tonight")
+    wait_for(browser, "#state", "Set up")
+    for site in ("left_calf", "right_calf"):  # on the figure
+        browser.execute_script(
+            "document.querySelector(arguments[0]).dispatchEvent(new MouseEvent('click', {bubbles: true}))",
+            f".figures [data-site={site}]",
+        )
+    browser.find_element(By.CSS_SELECTOR, "[value=name]").click()
+    assert browser.execute_async_script(ORDER) == "Choose a sensor for the left calf."
+    browser.execute_async_script(FOUND)
+    wait_for(browser, "#scan-result", "2 sensors are in range")
+    assert browser.execute_async_script(ORDER) == "Choose a sensor for the right calf."
+    browser.find_element(By.ID, "who-right_calf").send_keys("<i>A</i>")
+    browser.find_element(By.CSS_SELECTOR, "#placements summary").click()
+    browser.find_element(By.ID, "placement-left_calf").send_keys(" below the knee ")
+    left = {"site": "left_calf", "who": "C0:00:00:00:00:02", "placement": "below the knee"}
+    right = {"site": "right_calf", "who": "C0:00:00:00:00:01", "placement": ""}
+    assert browser.execute_async_script(ORDER) == {"sensors": [left, right], "trial": False}
+    assert not browser.find_elements(By.CSS_SELECTOR, "main i")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="hides BlueZ")
+def test_what_the_radio_refuses_is_said(
+    browser: Chrome, served: Serve, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Bluetooth cannot be used the page says why, and what was chosen stays."""
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere")
+    browser.get(served(folder).url + "tonight")
+    wait_for(browser, "#state", "Set up")
+    browser.find_element(By.CSS_SELECTOR, "#sites details:last-child summary").click()
+    browser.find_element(By.CSS_SELECTOR, "[value=left_calf]").click()
+    browser.find_element(By.ID, "do-setup").click()
+    wait_for(browser, "#job-said", "luetooth")
+    wait_for(browser, "#setup")
+    assert browser.find_element(By.CSS_SELECTOR, "[value=left_calf]").is_selected()
+    browser.find_element(By.CSS_SELECTOR, "[value=name]").click()
+    browser.find_element(By.ID, "scan").click()
+    wait_for(browser, "#scan-result", "luetooth")
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -40,10 +41,17 @@ class StatusFile:
 
     A thread of its own writes it: a disk that is slow, full or gone holds up no recording. A context manager;
     after a normal end no status is left.
+
+    Parameters
+    ----------
+    writer, told, stop
+        The night, who is told, and who may end it.
+    advice
+        What somebody should see to before sleeping; sentences may be added later.
     """
 
-    def __init__(self, writer: NightWriter, told: Told, stop: Stop) -> None:
-        self._writer, self._told, self._stop = writer, told, stop
+    def __init__(self, writer: NightWriter, told: Told, stop: Stop, advice: Sequence[str] = ()) -> None:
+        self._writer, self._told, self._stop, self._advice = writer, told, stop, advice
         self._id = secrets.token_hex(8)
         self._said: deque[Saying] = deque(maxlen=SENTENCES)
         self._readings: dict[str, tuple[Reading, Reading]] = {}
@@ -97,6 +105,7 @@ class StatusFile:
             sensors=tuple(self._sensor(one, view) for one in view.sensors),
             disk_free_bytes=None,
             trouble=view.trouble,
+            advice=tuple(self._advice),
             said=tuple(self._said),
         )
 

@@ -70,7 +70,9 @@ class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
     disk_free_bytes: int | None
     trouble: str | None
     """What the disk refuses, a sentence."""
-    said: tuple[Saying, ...]
+    advice: tuple[str, ...] = ()
+    """What somebody should see to before sleeping, a sentence each."""
+    said: tuple[Saying, ...] = ()
     """The newest sentences, oldest first."""
 
 

@@ -64,6 +64,8 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     disk_free_bytes: int | None
     trouble: str | None
     """What the disk refuses, a sentence."""
+    advice: tuple[str, ...]
+    """What somebody should see to before sleeping."""
     said: tuple[Said, ...]
     """The newest sentences, oldest first."""
 
@@ -184,6 +186,7 @@ def _recording(live: Live, now_ns: int) -> Recording:
             sensors=(),
             disk_free_bytes=None,
             trouble=None,
+            advice=(),
             said=(),
         )
     return Recording(
@@ -196,6 +199,7 @@ def _recording(live: Live, now_ns: int) -> Recording:
         sensors=tuple(_sensor(one, now_ns) for one in status.sensors),
         disk_free_bytes=status.disk_free_bytes,
         trouble=status.trouble,
+        advice=status.advice,
         said=tuple(Said(one.utc_ns, one.sentence) for one in status.said),
     )
 

@@ -49,22 +49,24 @@ function show(next) {
   now = next;
   const { phase, job, recording, setup, last } = next;
   if (job?.running) watched = job.kind;
-  const busy = Boolean(job?.running && job.kind !== "detect");
+  const busy = Boolean(job?.running && !["detect", "scan"].includes(job.kind));
   const live = recording !== null;
   if (live) changing = false;
   done(before?.job, job);
   const calm = !live && !busy && phase !== "starting";
   visible("live", live);
   visible("broken", calm && phase === "broken_off");
-  visible("job", Boolean(job && (job.running || (watched === job.kind && (job.error || job.cancelled)))) && !live);
+  visible("job", Boolean(job && job.kind !== "scan" && (job.running || (watched === job.kind && (job.error || job.cancelled)))) && !live);
   visible("last", calm && last !== null);
-  visible("ready", calm && setup !== null && !changing && phase !== "broken_off");
-  visible("report", calm && Boolean(job?.checked) && !changing && phase !== "broken_off");
-  visible("setup", calm && phase !== "broken_off" && (changing || setup === null));
+  visible("ready", calm && setup !== null && !changing);
+  visible("start", phase !== "broken_off");
+  visible("report", calm && Boolean(job?.checked) && !changing);
+  visible("setup", calm && (changing || setup === null));
   headline(next);
   trouble(complaint ?? next.trouble);
   if (live) showLive(recording, next);
-  if (job) showJob(job, setup);
+  if (job?.kind === "scan") scanning(job);
+  else if (job) showJob(job);
   if (last) showLast(last, next);
   if (phase === "broken_off") put("broken-line", t("tonight.broken", { time: clock(last.end_ns, last.time_zone) }));
   if (setup) showReady(setup, before?.setup);
@@ -104,6 +106,8 @@ function showLive(recording, { now_ns: nowNs, phase }) {
   list("live-said", [...recording.said].reverse(), (one) => make("li", {}, when(one)));
   const free = recording.disk_free_bytes;
   put("live-disk", free === null ? "" : t("tonight.disk", { size: Math.floor(free / 1e9) }));
+  list("live-advice", recording.advice, (line) => make("li", {}, line));
+  visible("live-advice-box", recording.advice.length > 0);
   for (const id of ["marks", "stopping"]) visible(id, phase !== "ending");
 }
 
@@ -127,7 +131,7 @@ function sensor(one, text, more) {
   return make("li", {}, head, more.filter(Boolean).map((line) => make("p", { class: "quiet" }, line)));
 }
 
-function showJob(job, setup) {
+function showJob(job) {
   put("job-title", t(`tonight.job_${job.kind}`));
   const tap = job.asked_label && t("tonight.tap_now", { label: job.asked_label });
   visible("job-tap", Boolean(tap));
@@ -141,6 +145,11 @@ function showJob(job, setup) {
   const note = { check: "tonight.check_note", setup: ordered.trial ? "tonight.tap_trial" : "tonight.tap_how" };
   put("job-note", job.running && note[job.kind] ? t(note[job.kind]) : "");
   visible("job-cancel", job.running);
+}
+
+function scanning(job) {
+  if (job.running) put("scan-result", t("tonight.scanning"));
+  else if (watched === "scan" && (job.error || job.cancelled)) put("scan-result", job.error ?? t("tonight.cancelled"));
 }
 
 /** What follows when a program has ended that this page saw running. */
