@@ -181,6 +181,27 @@ def test_a_recorder_that_cannot_start_says_why(page: Page) -> None:
     assert list_nights(page.folder) == []
 
 
+def test_a_start_can_be_cancelled(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recorder that does not come to record is ended, and that is no error; the next start is a start."""
+    save_setup(page.folder, TRIAL)
+    program = "import time; time.sleep(60)"
+    monkeypatch.setattr(processes, "command", lambda *_: [sys.executable, "-c", program])
+    assert page.post("start")["phase"] == "starting"
+    assert "already" in page.post("start", status=409)["error"]
+    page.post("stop")
+    now = page.until(lambda now: now["phase"] == "ready")
+    assert now["trouble"] is None
+    assert "No night" in page.post("stop", status=404)["error"]
+
+
+def test_a_folder_that_takes_nothing_is_said(page: Page) -> None:
+    """The sentence names the folder, and nothing is started."""
+    save_setup(page.folder, TRIAL)
+    (page.folder / "recorder.log").mkdir()
+    assert str(page.folder) in page.post("start", status=507)["error"]
+    assert page.now()["phase"] == "ready"
+
+
 def test_an_evening_without_anything(page: Page) -> None:
     """An empty folder, and one that is not there, stand at the beginning; nothing can be started."""
     for folder in (page.folder, page.folder / "not" / "there"):

@@ -141,14 +141,14 @@ def _planned(
     asked = [Asked(one.site, one.model, one.fs_hz, one.adapter) for one in wanted if one.model]
     end_ns = order.plan.utc_ns(utc_ns, order.zone)
     plan = plan_night(asked, order.adapters, now_ns=utc_ns, end_ns=end_ns, time_zone=order.zone)
-    short = [] if plan.fits else list(plan.statements)
-    for statement in short:
-        told.say(statement)
+    if not plan.fits:
+        for statement in plan.statements:
+            told.say(statement)
     if len(order.adapters) > 1:
         wanted = tuple(
             replace(one, adapter=plan.adapter_of(one.site)) if one.model else one for one in wanted
         )
-    return wanted, short
+    return wanted, list(plan.short)
 
 
 def _clocks_of(world: World) -> Callable[[], Reading]:

@@ -134,7 +134,7 @@ class Evening:
                 ) from error
 
     def stop(self) -> None:
-        """Ask the recorder for the night's end; asking twice does no harm.
+        """Ask the recorder for the night's end, or for its own while it starts; asking twice does no harm.
 
         Raises
         ------
@@ -146,7 +146,10 @@ class Evening:
         with self._lock:
             live = self._live()
             if live is None:
-                raise NotFoundError(t("tonight.not_recording"))
+                if self._recorder is None or self.now().phase != "starting":
+                    raise NotFoundError(t("tonight.not_recording"))
+                self._recorder.terminate()
+                return
             try:
                 ask_stop(live.night)
             except TwitchmapError:  # it cannot write its status, or we cannot write there: ask it directly

@@ -128,6 +128,7 @@ class RecorderProcess:
 
     def __init__(self, folder: Path, arguments: Sequence[str]) -> None:
         self._log = folder / RECORDER_LOG
+        self._ended = False
         descriptor = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - a list; no shell
@@ -150,8 +151,8 @@ class RecorderProcess:
 
     @property
     def failure(self) -> str | None:
-        """What it said last, if it ended with an error; one that was killed said nothing of that."""
-        if (self._process.poll() or 0) <= 0:
+        """What it said last, if it ended with an error; one that was killed or ended said nothing of that."""
+        if self._ended or (self._process.poll() or 0) <= 0:
             return None
         with contextlib.suppress(OSError), self._log.open("rb") as file:
             file.seek(max(0, self._log.stat().st_size - LONGEST_REPORT))
@@ -162,4 +163,5 @@ class RecorderProcess:
     def terminate(self) -> None:
         """Ask it to end; on Windows, which would kill it, do nothing."""
         if sys.platform != "win32" and self.running:
+            self._ended = True
             self._process.terminate()
