@@ -126,6 +126,8 @@ class Evening:
             if read_setup(self.folder) is None:
                 raise NotFoundError(t("tonight.no_setup"))
             self._started_ns = time.time_ns()
+            if self.job is not None and not self.job.running:
+                self.job = None  # a check of this evening says nothing of the next
             try:
                 self._recorder = RecorderProcess(self.folder, [*arguments, "--dir", str(self.folder)])
             except OSError as error:

@@ -52,6 +52,7 @@ function show(next) {
   const busy = Boolean(job?.running && !["detect", "scan"].includes(job.kind));
   const live = recording !== null;
   if (live) changing = false;
+  if (live && !before?.recording) sure(false, false);
   done(before?.job, job);
   const calm = !live && !busy && phase !== "starting";
   visible("live", live);
@@ -268,10 +269,10 @@ function mark(text, button) {
   });
 }
 
-function sure(is) {
+function sure(is, focus = true) {
   visible("stop", !is);
   visible("stop-sure", is);
-  at(is ? "stop-no" : "stop").focus();
+  if (focus) at(is ? "stop-no" : "stop").focus();
 }
 
 function change(is) {
@@ -314,5 +315,8 @@ on("dim", "click", () => {
   dim(now?.recording !== null);
 });
 document.addEventListener("visibilitychange", () => document.hidden || poll());
-shortcut("m", t("tonight.key_mark"), () => now?.recording && mark("felt one", document.querySelector("[data-mark]")));
+shortcut("m", t("tonight.key_mark"), () => {
+  const felt = document.querySelector("[data-mark]");
+  if (now?.recording) mark(felt.dataset.mark, felt);
+});
 poll();
