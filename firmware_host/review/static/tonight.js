@@ -23,7 +23,7 @@ async function poll() {
     const answer = await get("/tonight");
     if (mine === asked) show(answer);
   } catch (error) {
-    if (mine === asked) trouble(error.status ? error.message : t("tonight.no_answer"));
+    if (mine === asked) silent(error);
   }
   if (mine !== asked) return;
   const hurry = now && (now.job?.running || ["starting", "ending"].includes(now.phase));
@@ -239,6 +239,12 @@ function put(id, text) {
 
 function visible(id, is) {
   at(id).hidden = !is;
+}
+
+/** What was shown of a recording says nothing any more when nobody answers. */
+function silent(error) {
+  trouble(error.status ? error.message : t("tonight.no_answer"));
+  visible("live", false);
 }
 
 function trouble(text) {
