@@ -19,9 +19,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_page_lists_the_nights(browser: Chrome, served: Serve, folder: Path) -> None:
-    """The nights are listed, and the console has nothing to complain of."""
-    browser.get(served(folder).url + "nights")
+def test_the_first_page_lists_the_nights(browser: Chrome, served: Serve, folder: Path) -> None:
+    """The address that the command prints shows the nights, and the console has nothing to complain of."""
+    browser.get(served(folder).url)
     wait_for(browser, "#state", "2 nights")
     assert len(browser.find_elements(By.CSS_SELECTOR, "#nights tbody tr")) == 2
     assert browser.title.startswith("Nights")

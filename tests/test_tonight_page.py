@@ -57,7 +57,7 @@ def press(browser: Chrome, selector: str, key: str = Keys.ENTER) -> None:
 def test_from_an_empty_folder_to_a_finished_night(browser: Chrome, served: Serve, folder: Path) -> None:
     """Set up, check, start, mark, a server that is killed and comes back, end: by Tab, Enter and Space."""
     server = served(folder)
-    browser.get(server.url)
+    browser.get(f"{server.origin}/tonight")
     wait_for(browser, "#state", "Set up")
     press(browser, "#sites details:last-child summary")
     press(browser, "[value=left_calf]", Keys.SPACE)
@@ -83,7 +83,7 @@ def test_from_an_empty_folder_to_a_finished_night(browser: Chrome, served: Serve
     os.killpg(server.process.pid, signal.SIGKILL)
     wait_for(browser, "#trouble", "goes on without it")
     console_errors(browser)  # that nobody answered is one
-    browser.get(served(folder).url)
+    browser.get(f"{served(folder).origin}/tonight")
     wait_for(browser, "#live-line", "The sensor sends")
     wait_for(browser, "#stop")
     press(browser, "#live-more summary")
@@ -127,7 +127,7 @@ import("/static/tonight_setup.js").then((setup) => {
 
 def test_sensors_are_chosen_by_name(browser: Chrome, served: Serve, folder: Path) -> None:
     """What a scan finds is offered for each place; a place without a sensor is named; markup is text."""
-    browser.get(served(folder).url + "tonight")
+    browser.get(f"{served(folder).origin}/tonight")
     wait_for(browser, "#state", "Set up")
     for site in ("left_calf", "right_calf"):  # on the figure
         browser.execute_script(
@@ -154,7 +154,7 @@ def test_what_the_radio_refuses_is_said(
 ) -> None:
     """Where Bluetooth cannot be used the page says why, and what was chosen stays."""
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere")
-    browser.get(served(folder).url + "tonight")
+    browser.get(f"{served(folder).origin}/tonight")
     wait_for(browser, "#state", "Set up")
     browser.find_element(By.CSS_SELECTOR, "#sites details:last-child summary").click()
     browser.find_element(By.CSS_SELECTOR, "[value=left_calf]").click()
@@ -173,7 +173,7 @@ def test_nothing_is_cut_off_and_everything_is_large_enough(
 ) -> None:
     """At both widths nothing scrolls sideways, and whatever can be pressed is 44 px high."""
     screen(browser, width)
-    browser.get(served(folder).url + "tonight")
+    browser.get(f"{served(folder).origin}/tonight")
     wait_for(browser, "#state", "Set up")
     for summary in browser.find_elements(By.CSS_SELECTOR, "#sites summary"):
         summary.click()

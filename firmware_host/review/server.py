@@ -36,7 +36,7 @@ from firmware_host.review.texts import script, t
 
 BODY_BYTES = 1_000_000
 """The longest body that is read."""
-FIRST_PAGE = "tonight"
+FIRST_PAGE = "nights"
 _STATUS: dict[type[TwitchmapError], int] = {
     NotFoundError: 404, NightBusyError: 409, NotEmptyError: 409, NewerFormatError: 409, StorageError: 507,
 }  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 from firmware_host.body import SITES, Region, Site, View
 from firmware_host.review.charts.body_figure import HALF_WIDTH, HEIGHT, regions, silhouette
-from firmware_host.review.charts.scene import path_data
+from firmware_host.review.charts.scene import path_of
 from firmware_host.review.pages import Context, page
 
 WIDTH = 2 * HALF_WIDTH + 8
@@ -32,9 +32,9 @@ def _figure(view: View) -> dict[str, Any]:
     found = regions(view, x, y, 1.0)
     return {
         "view": view,
-        "outline": path_data(silhouette(x, y, 1.0)),
+        "outline": path_of(silhouette(x, y, 1.0)),
         "regions": [
-            {"site": name, "label": SITES[name].label, "d": path_data(shape)} for name, shape in found.items()
+            {"site": name, "label": SITES[name].label, "d": path_of(shape)} for name, shape in found.items()
         ],
     }
 
