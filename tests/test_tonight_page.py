@@ -10,15 +10,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import made_nights
 import pytest
-from browser import Serve, console_errors, screen, wait_for
+from browser import Serve, axe_problems, console_errors, screen, small_targets, wait_for
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
+from firmware_host.capture.setups import Setup, SetupSensor, save_setup
 from firmware_host.errors import TwitchmapError
-from firmware_host.recording import list_nights, open_night
-from firmware_host.recording.live_status import ask_stop
+from firmware_host.recording import create_night, list_nights, open_night
+from firmware_host.recording.live_status import LiveStatus, Saying, SensorNow, ask_stop, write_status
 from firmware_host.recording.nights import running_night
 from firmware_host.recording.reader import is_finished
 
@@ -178,8 +180,38 @@ def test_nothing_is_cut_off_and_everything_is_large_enough(
     for summary in browser.find_elements(By.CSS_SELECTOR, "#sites summary"):
         summary.click()
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-    pressed = "button, a, summary, select, .check, input:not([type=checkbox], [type=radio])"
-    controls = browser.find_elements(By.CSS_SELECTOR, f"main :is({pressed})")
-    shown = [one for one in controls if one.is_displayed()]
-    assert len(shown) > 60
-    assert [one.get_attribute("outerHTML") for one in shown if one.size["height"] < 44] == []
+    assert small_targets(browser) == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_page_is_for_everybody(browser: Chrome, served: Serve, folder: Path, dark: bool) -> None:
+    """axe-core finds nothing wrong before the night, while one is recorded, dimmed or not, and after it."""
+    screen(browser, 390, dark=dark)
+    with create_night(folder / "2026-11-22T23-30-00.night", made_nights.meta(1)) as writer:
+        now_ns = time.time_ns()
+        sensors = tuple(
+            SensorNow(
+                site=site, state=state, model="M", fs_hz=200.0, samples=samples, lost_share=0.01,
+                battery_percent=50, battery_ends_ns=now_ns + 4 * 10**12, rssi_dbm=-60,
+                last_data_ns=now_ns if samples else None, trouble=None if samples else "It is not heard.",
+            )
+            for site, state, samples in [("left_calf", "streaming", 9), ("right_calf", "looking", 0)]
+        )  # fmt: skip
+        status = LiveStatus(
+            id="x", utc_ns=now_ns, start_ns=now_ns, end_ns=None, time_zone="UTC", virtual=True,
+            sensors=sensors, disk_free_bytes=10**10, trouble="The disk is full.", advice=("Plug it in.",),
+            said=(Saying(now_ns, "Marked."),),
+        )  # fmt: skip
+        write_status(writer.path, status)
+        browser.get(f"{served(folder).origin}/tonight")
+        wait_for(browser, "#live-line", "1 of 2 sensors")
+        browser.find_element(By.CSS_SELECTOR, "#live-more summary").click()
+        browser.find_element(By.ID, "stop").click()
+        assert axe_problems(browser) == []
+        browser.find_element(By.ID, "dim").click()
+        assert browser.find_element(By.TAG_NAME, "html").get_attribute("data-dim") is None
+        assert axe_problems(browser) == []
+        assert small_targets(browser) == []
+    save_setup(folder, Setup(sensors=(SetupSensor(site="left_calf", name="A", placement="strap"),)))
+    wait_for(browser, "#ready-sensors", "left calf")
+    assert axe_problems(browser) == []
