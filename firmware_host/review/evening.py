@@ -79,10 +79,8 @@ class Evening:
         self.job: Job | None = None
 
     def close(self) -> None:
-        """End what is of no use without the page; the recorder, and looking for twitches, go on."""
-        with self._lock:
-            if self.job is not None and self.job.uses_radio:
-                self.job.cancel()
+        """End what is of no use without the page; the recorder goes on."""
+        self.cancel()
 
     def now(self) -> Now:
         """Return how the evening stands."""
@@ -121,13 +119,12 @@ class Evening:
         """
         with self._lock:
             self._refuse_while_recording()
-            if self.job is not None and self.job.uses_radio and self.job.running:
+            if self.job is not None and self.job.running:
                 raise NightBusyError(t("tonight.busy_with_sensors"))
             if read_setup(self.folder) is None:
                 raise NotFoundError(t("tonight.no_setup"))
             self._started_ns = time.time_ns()
-            if self.job is not None and not self.job.running:
-                self.job = None  # a check of this evening says nothing of the next
+            self.job = None  # a check of this evening says nothing of the next
             try:
                 self._recorder = RecorderProcess(self.folder, [*arguments, "--dir", str(self.folder)])
             except OSError as error:
@@ -170,8 +167,7 @@ class Evening:
         with self._lock:
             if self.job is not None and self.job.running:
                 raise NightBusyError(t("tonight.busy"))
-            if kind != "detect":
-                self._refuse_while_recording()
+            self._refuse_while_recording()
             self.job = Job(kind, arguments)
             return self.job
 

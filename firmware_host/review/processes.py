@@ -17,7 +17,7 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["scan", "setup", "check", "detect"]
+Kind = Literal["scan", "setup", "check"]
 LINES = 40
 END_S = 5.0
 """So long a program that is asked to end is waited for."""
@@ -80,11 +80,6 @@ class Job:
     def code(self) -> int | None:
         """Its exit code; None while it runs."""
         return None if self.running else self._process.returncode
-
-    @property
-    def uses_radio(self) -> bool:
-        """Whether it keeps sensors to itself."""
-        return self.kind != "detect"
 
     def cancel(self) -> None:
         """Have it end, and wait for that."""

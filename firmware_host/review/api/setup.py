@@ -85,7 +85,7 @@ def check(context: Context, body: Listen) -> JobShown:
 
 @endpoint("POST", "/tonight/cancel", summary="End the program that runs for the page; never the recorder")
 def cancel(context: Context, body: Nothing) -> JobShown | None:  # noqa: ARG001
-    """End scan, set-up, check, or looking for twitches."""
+    """End scan, set-up or check."""
     evening = context.shared(Evening)
     evening.cancel()
     return None if evening.job is None else job_shown(evening.job)

@@ -1,4 +1,4 @@
-"""Tonight: how the evening stands, start, stop, marks, and looking for twitches afterwards."""
+"""Tonight: how the evening stands, start, stop and marks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from msgspec import Meta
 from firmware_host import body as places
 from firmware_host.recording.live_status import SensorNow
 from firmware_host.recording.marks import leave_mark
+from firmware_host.review.detecting import Detecting, State
 from firmware_host.review.endpoints import Context, endpoint
 from firmware_host.review.evening import Evening, Live, Phase, Setup
 from firmware_host.review.jobs import JobShown, job_shown
@@ -70,6 +71,16 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """The newest sentences, oldest first."""
 
 
+class Search(msgspec.Struct, frozen=True):
+    """The search for twitches in a night."""
+
+    state: State
+    progress: float
+    """0 to 1."""
+    sentence: str
+    """What went wrong, or what is to be known besides."""
+
+
 class Tonight(msgspec.Struct, frozen=True, kw_only=True):
     """How the evening stands."""
 
@@ -80,10 +91,12 @@ class Tonight(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str | None
     """Why the recorder did not start, or the set-up cannot be read."""
     job: JobShown | None
-    """The program that was started last: scan, setup, check, detect."""
+    """The program that was started last: scan, setup, check."""
     recording: Recording | None
     last: LastNight | None
     """The newest night that has ended, within 18 h."""
+    search: Search | None
+    """Of the last night, where the page asked for it."""
 
 
 class Start(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -111,12 +124,6 @@ class Marked(msgspec.Struct, frozen=True):
     text: str
 
 
-class Detect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A night in which twitches are to be looked for."""
-
-    night: Annotated[str, Meta(max_length=255)]
-
-
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Nothing needs to be said."""
 
@@ -126,6 +133,7 @@ def tonight(context: Context) -> Tonight:
     """Tell how the evening stands; to be asked every few seconds."""
     evening = context.shared(Evening)
     now, now_ns = evening.now(), time.time_ns()
+    search = None if now.last is None else context.shared(Detecting).of(now.last.night)
     return Tonight(
         phase=now.phase,
         now_ns=now_ns,
@@ -134,6 +142,7 @@ def tonight(context: Context) -> Tonight:
         job=None if evening.job is None else job_shown(evening.job),
         recording=None if now.live is None else _recording(now.live, now_ns),
         last=now.last,
+        search=None if search is None else Search(search.state, search.progress, search.sentence),
     )
 
 
@@ -163,14 +172,6 @@ def mark(context: Context, body: NewMark) -> Marked:
     """Leave a mark for the recorder, as `twitchmap mark` does."""
     text = " ".join(body.text.split())
     return Marked(leave_mark(context.folder, text).name, text)
-
-
-@endpoint("POST", "/tonight/detect", summary="Look for twitches in a night, as a process of its own")
-def detect(context: Context, body: Detect) -> Tonight:
-    """Start looking for twitches."""
-    path = context.night(body.night)
-    context.shared(Evening).run("detect", ["--json", "--", str(path.resolve())])
-    return tonight(context)
 
 
 def _recording(live: Live, now_ns: int) -> Recording:

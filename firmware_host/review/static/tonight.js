@@ -1,5 +1,5 @@
 // The evening: it asks every few seconds how things stand and shows that. Nothing here is needed by a recording.
-import { get, send } from "./api.js";
+import { at as path, get, send } from "./api.js";
 import { make, say, shortcut } from "./page.js";
 import { t } from "./texts.js";
 import { choose, offer, order, scan } from "./tonight_setup.js";
@@ -26,7 +26,7 @@ async function poll() {
     if (mine === asked) silent(error);
   }
   if (mine !== asked) return;
-  const hurry = now && (now.job?.running || ["starting", "ending"].includes(now.phase));
+  const hurry = now && (now.job?.running || searching(now) || ["starting", "ending"].includes(now.phase));
   timer = setTimeout(poll, document.hidden ? UNSEEN_MS : hurry ? SOON_MS : USUAL_MS);
 }
 
@@ -49,7 +49,7 @@ function show(next) {
   now = next;
   const { phase, job, recording, setup, last } = next;
   if (job?.running) watched = job.kind;
-  const busy = Boolean(job?.running && !["detect", "scan"].includes(job.kind));
+  const busy = Boolean(job?.running && job.kind !== "scan");
   const live = recording !== null;
   if (live) changing = false;
   if (live && !before?.recording) sure(false, false);
@@ -75,6 +75,7 @@ function show(next) {
   if (job?.checked) list("report-sensors", job.checked.sensors, checked), report(job.checked);
   dim(live || phase === "starting");
   if (before && before.phase !== phase) say(at("state").textContent);
+  if (before && searching(before) && next.search?.state === "done") say(t("tonight.found"));
   if (before?.job?.running && job?.checked && !job.running) at("report-title").focus();
   if (document.activeElement?.closest("[hidden]")) at("headline").focus();
 }
@@ -164,7 +165,6 @@ function done(before, job) {
   }
   if (job.kind === "scan") offer(job.found ?? []);
   if (job.kind === "check") say(t(job.checked?.ready ? "tonight.check_ready" : "tonight.check_not_ready"));
-  if (job.kind === "detect") say(t("tonight.found"));
 }
 
 function checked(one) {
@@ -188,18 +188,27 @@ function report({ ready, radio, plan, computer, to_do: todo, sensors }) {
   list("report-more", [...plan, ...computer], (line) => make("li", {}, line));
 }
 
-function showLast(last, { phase, job, now_ns: nowNs, setup }) {
+function searching({ search }) {
+  return ["waiting", "running"].includes(search?.state);
+}
+
+function showLast(last, next) {
+  const { phase, search, now_ns: nowNs, setup } = next;
   const n = last.sensors.length;
-  const share = n ? last.sensors.reduce((sum, one) => sum + one.share, 0) / n : 0;
+  const there = n ? last.sensors.reduce((sum, one) => sum + one.share, 0) / n : 0;
   const [start, end] = [last.start_ns, last.end_ns].map((one) => clock(one, last.time_zone));
   put("last-title", t(last.finished ? "tonight.safe" : "tonight.last_night"));
-  put("last-line", t("tonight.safe_line", { length: length(last.seconds), n, share: percent(share) }));
+  put("last-line", t("tonight.safe_line", { length: length(last.seconds), n, share: percent(there) }));
   const when = t("tonight.safe_from_to", { start, end });
   put("last-when", [when, !last.finished && t("tonight.unended", { end }), last.virtual && t("tonight.trial_note")].filter(Boolean).join(" "));
   list("last-sensors", last.sensors, (one) => make("li", {}, night(one)));
-  const finding = phase === "detecting" || (job?.running && job.kind === "detect");
-  visible("last-found", finding);
-  put("last-found", finding ? t("tonight.finding") : "");
+  const asked = searching(next);
+  const finding = phase === "detecting" || asked;
+  const share = asked ? ` ${t("tonight.finding_share", { share: `${Math.round(search.progress * 100)} %` })}` : "";
+  const failed = search?.state === "failed" && !last.detected ? search.sentence : "";
+  put("last-found", finding ? t("tonight.finding") + share : failed);
+  visible("last-found", finding || failed !== "");
+  visible("find-cancel", asked);
   visible("find", !last.detected && !finding);
   visible("open", !finding);
   at("open").href = `/night/${encodeURIComponent(last.night)}`;
@@ -301,7 +310,8 @@ on("change", "click", () => change(true));
 on("keep", "click", () => change(false));
 on("scan", "click", () => act(at("scan"), scan));
 on("job-cancel", "click", () => act(at("job-cancel"), () => send("POST", "/tonight/cancel", {})));
-on("find", "click", () => act(at("find"), () => send("POST", "/tonight/detect", { night: now.last.night })));
+on("find", "click", () => act(at("find"), () => send("POST", path`/nights/${now.last.night}/detection`, {})));
+on("find-cancel", "click", () => act(at("find-cancel"), () => send("DELETE", path`/nights/${now.last.night}/detection`)));
 on("do-setup", "click", () =>
   act(at("do-setup"), () => {
     const wanted = order();
