@@ -336,10 +336,11 @@ def _predict(cycles: Float32, time_s: Float64, like: Float64) -> tuple[Float32, 
     limit = 1.5 * np.partition(size.T, rank, axis=1)[:, rank]
     limit = ndimage.maximum_filter1d(limit, 5)
     tame = (cycles * np.minimum(1.0, limit / np.maximum(size, 1e-9))[:, None, :]).reshape(count, -1)
-    weight = np.exp(-np.abs(time_s[:, None] - time_s) / NEIGHBOUR_S) * np.maximum(like, 0.0)
+    scaled = (time_s / np.float32(NEIGHBOUR_S)).astype(np.float32)
+    weight = np.exp(-np.abs(scaled[:, None] - scaled)) * np.maximum(like, 0.0).astype(np.float32)
     np.fill_diagonal(weight, 0.0)
-    weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1e-9)
-    mean = weight.astype(np.float32) @ tame
+    weight /= np.maximum(weight.sum(axis=1, keepdims=True), np.float32(1e-9))
+    mean = weight @ tame
     apart = (tame - mean) * (like > 0)[:, None].astype(np.float32)
     # A twitch on a beat must not become a way in which beats vary.
     strange = np.linalg.norm(apart, axis=1)

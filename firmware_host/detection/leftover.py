@@ -39,7 +39,7 @@ LAGS = np.arange(-1, 2)
 REPEATS_S, REPEATS = 9.0, 4
 ITSELF_S = 0.3
 """Nearer places are the candidate itself."""
-TOGETHER_S = 6.0
+TOGETHER_S = 18.0
 """Candidates within so long are compared at once."""
 GAIN = (0.6, 1.7)
 BESIDE_S = (0.15, 0.45)
