@@ -223,14 +223,17 @@ class SiteDetector:
         start, stop = ring.floor_stop, (ring.stop - REACH) // GROUP * GROUP
         if stop <= start:
             return
-        slow = quality.slow_movement(ring.mean_mg)
-        usable = ~(ring.missing | ring.clipped | ring.stuck | slow)
         window = ring.cells(start - REACH, stop + REACH)
-        floor, steady = self._floor.learn(ring.energy[:, window], usable[window])
+        # What is slow in a cell shows within a few seconds of it.
+        near = slice(max(window.start - MARGIN, 0), window.stop + MARGIN)
+        slow = quality.slow_movement(ring.mean_mg[:, near])
+        usable = ~(ring.missing | ring.clipped | ring.stuck)[window]
+        usable &= ~slow[window.start - near.start :][: len(usable)]
+        floor, steady = self._floor.learn(ring.energy[:, window], usable)
         ring.learn_floor(floor, steady[0])
         if stop - MARGIN - self._picked < (self._at_once - 1) * self._plan.cells:
             return
-        self._pick(self._picked, stop - MARGIN, slow)
+        self._pick(self._picked, stop - MARGIN, quality.slow_movement(ring.mean_mg))
         self._picked = max(self._picked, stop - MARGIN)
         ring.drop_before(self._picked - MARGIN - REACH)
 

@@ -180,7 +180,7 @@ def _compare(
     both = 0.5 * (own + mean - left)
     share = apart.sum(axis=1) / np.maximum(power.sum(axis=1), 1e-9)
     explains = 1.0 - middle_near(share, NEIGHBOURS)
-    believed = np.clip((explains - BELIEVED[0]) / (BELIEVED[1] - BELIEVED[0]), 0.0, 1.0)
+    believed = np.clip((explains - BELIEVED[0]) / (BELIEVED[1] - BELIEVED[0]), 0.0, 1.0).astype(np.float32)
 
     def of_beats(at: Int64) -> tuple[Int64, Int64, Int64]:
         beat = np.searchsorted(place - before + edge, at, side="right") - 1
@@ -189,7 +189,9 @@ def _compare(
         return good, beat[good], column[good]
 
     good, i, j = of_beats(np.arange(rest.shape[1]))
-    rest[:, good] -= (believed[i] * predicted[i, :, j].T).astype(np.float32)
+    here = i * predicted[0].size + j
+    for axis, row in enumerate(rest):
+        row[good] -= believed[i] * predicted.take(here + axis * predicted.shape[2])
     good, i, j = of_beats(at)
     if not len(good):
         return rest
@@ -224,7 +226,7 @@ def _sums_over(values: Float32, size: int) -> Float32:
     return np.asarray(ndimage.uniform_filter1d(values, size, axis=1, mode="nearest") * np.float32(size))
 
 
-def _fill(rows: Table, good: Int64, believed: Float64, values: dict[str, Float32]) -> None:
+def _fill(rows: Table, good: Int64, believed: Float32, values: dict[str, Float32]) -> None:
     """Move some rows towards what the beats say, as far as these are believed."""
     for name, value in values.items():
         rows[name][good] += (believed * (value - rows[name][good])).astype(np.float32)
@@ -334,10 +336,11 @@ def _predict(cycles: Float32, time_s: Float64, like: Float64) -> tuple[Float32, 
     limit = 1.5 * np.partition(size.T, rank, axis=1)[:, rank]
     limit = ndimage.maximum_filter1d(limit, 5)
     tame = (cycles * np.minimum(1.0, limit / np.maximum(size, 1e-9))[:, None, :]).reshape(count, -1)
-    weight = np.exp(-np.abs(time_s[:, None] - time_s) / NEIGHBOUR_S) * np.maximum(like, 0.0)
+    scaled = (time_s / np.float32(NEIGHBOUR_S)).astype(np.float32)
+    weight = np.exp(-np.abs(scaled[:, None] - scaled)) * np.maximum(like, 0.0).astype(np.float32)
     np.fill_diagonal(weight, 0.0)
-    weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1e-9)
-    mean = weight.astype(np.float32) @ tame
+    weight /= np.maximum(weight.sum(axis=1, keepdims=True), np.float32(1e-9))
+    mean = weight @ tame
     apart = (tame - mean) * (like > 0)[:, None].astype(np.float32)
     # A twitch on a beat must not become a way in which beats vary.
     strange = np.linalg.norm(apart, axis=1)

@@ -39,7 +39,7 @@ LAGS = np.arange(-1, 2)
 REPEATS_S, REPEATS = 9.0, 4
 ITSELF_S = 0.3
 """Nearer places are the candidate itself."""
-TOGETHER_S = 6.0
+TOGETHER_S = 18.0
 """Candidates within so long are compared at once."""
 GAIN = (0.6, 1.7)
 BESIDE_S = (0.15, 0.45)
@@ -125,12 +125,16 @@ def shape(rest: Float32, at: Int64, least: Float32, fs_hz: float) -> dict[str, F
     size, core, wide = (round(side * fs_hz) for side in (SHAPE_S, CORE_S, 0.25))
     step = max(1, round(STEP_S * fs_hz))
     padded = np.pad(rest, ((0, 0), (wide, wide)))
-    place = at[:, None] + wide + np.arange(-size, size + 1)
-    burst = padded[:, place].transpose(1, 0, 2)
+    count = 2 * size + 1
+    near = windows_at(padded, at + wide - size - step // 2, count + step - 1)
+    burst = near[:, :, step // 2 : step // 2 + count].transpose(1, 0, 2)
     values = np.linalg.eigvalsh(burst @ burst.transpose(0, 2, 1))
     power = np.concatenate([np.zeros(1), np.cumsum(norm_squared(padded), dtype=np.float64)])
     # Smoothed over a step, so that what only faster sensors hear does not count.
-    smooth = ndimage.uniform_filter1d(padded, step, axis=1)[:, place]
+    smooth = near[:, :, :count].copy()
+    for late in range(1, step):
+        smooth += near[:, :, late : late + count]
+    smooth /= np.float32(step)
     turn = np.einsum("aks,aks->k", smooth[:, :, step:], smooth[:, :, :-step])
 
     def within(side: int) -> Float64:
