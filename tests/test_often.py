@@ -28,9 +28,9 @@ def test_only_units_that_fire_often_are_counted() -> None:
 
 
 def test_the_level_is_crossed_once_an_hour() -> None:
-    """Rice's rate at the level is one an hour, and a little above the level half of the twitches are found."""
+    """Rice's rate of a matched filter at the level is one an hour."""
     assert 3600 * 16.0 * np.exp(-(LEVEL**2) / 2) == pytest.approx(1.0)
-    assert LEVEL == pytest.approx(4.68, abs=0.01)
+    assert pytest.approx(4.68, abs=0.01) == LEVEL
 
 
 def test_without_twitches_there_is_nothing_to_count() -> None:
