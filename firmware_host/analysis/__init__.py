@@ -16,6 +16,7 @@ from firmware_host.analysis.runs import (
     judge,
     load_run,
     night_counts,
+    reviewed,
     runs_of,
     summary_of,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "load_run",
     "model_folders",
     "night_counts",
+    "reviewed",
     "row_columns",
     "runs_of",
     "summary_of",
