@@ -17,6 +17,7 @@ from firmware_host.analysis.runs import (
     load_run,
     night_counts,
     reviewed,
+    run_counts,
     runs_of,
     summary_of,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "night_counts",
     "reviewed",
     "row_columns",
+    "run_counts",
     "runs_of",
     "summary_of",
 ]

@@ -227,7 +227,8 @@ def reviewed(night: Night, run: Run, labels: Labels) -> Run:
     if not labels.active:
         return replace(run, labels=labels)
     said = said_of(labels, night.meta)
-    events, coverage = labelled(run.events, run.coverage, said, night.start_ns, night.duration_s)
+    start_ns, duration_s = run.summary.start_ns, run.summary.duration_s
+    events, coverage = labelled(run.events, run.coverage, said, start_ns, duration_s)
     of_site, covered = site_slices(events), site_slices(coverage)
     sites = (
         msgspec.structs.replace(
@@ -263,3 +264,10 @@ def summary_of(info: RunInfo) -> Summary:
 def night_counts(night: Night, run: Run, bin_s: float | None = None) -> Table:
     """Count a run's twitches per site and time bin (`COUNT_DTYPE`); None makes one bin of the whole night."""
     return twitch_map(run.events, run.coverage, night.sites, night.start_ns, bin_s, night.duration_s)
+
+
+def run_counts(run: Run, bin_s: float | None = None) -> Table:
+    """Count as `night_counts`, over the night as it was when the run was made: nothing else is read."""
+    sites = [one.site for one in run.summary.sites]
+    start_ns, duration_s = run.summary.start_ns, run.summary.duration_s
+    return twitch_map(run.events, run.coverage, sites, start_ns, bin_s, duration_s)
