@@ -22,7 +22,7 @@ from firmware_host.analysis.findings import (
     row_columns,
 )
 from firmware_host.analysis.labelled import labelled, said_of, site_slices
-from firmware_host.analysis.models import DEFAULT_MODEL, DEFAULT_POINT, load_model
+from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model
 from firmware_host.errors import BadFileError
 from firmware_host.recording import Night, ResultsStore, RunInfo, open_night
 from firmware_host.recording.labels import Labels, read_labels
@@ -84,7 +84,7 @@ class Run:
 def detect_night(
     night: Night | Path,
     *,
-    model: str = DEFAULT_MODEL,
+    model: str | None = None,
     operating_point: str = DEFAULT_POINT,
     as_live: bool = False,
     progress: Progress | None = None,
@@ -96,7 +96,7 @@ def detect_night(
     night
         An open night or its folder.
     model
-        Name of a model bundle.
+        Name of a model bundle; None: the one in use (`current_model`).
     operating_point
         "specific", "balanced" or "sensitive".
     as_live
@@ -118,6 +118,7 @@ def detect_night(
         If the results cannot be stored; known before the work begins.
     """
     night = open_night(night) if isinstance(night, Path) else night
+    model = model or current_model(night.path.parent)
     bundle, model_sha256 = load_model(model, night.path.parent)
     bundle.threshold(operating_point)
     store = ResultsStore(night.path)

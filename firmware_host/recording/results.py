@@ -6,6 +6,7 @@ declarations and makes its tables of them.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -141,15 +142,19 @@ class ResultsStore:
         known = ", ".join(run.run_id for run in runs) or "none"
         raise NotFoundError(f"{name} has no run {run_id!r}; its runs are: {known}.")
 
-    def read_events(self, run_id: str, columns: Sequence[Column]) -> Table:
-        """Return a run's events, in the order in which they were written."""
-        return self._read("events", run_id, columns)
+    def read_events(
+        self, run_id: str, columns: Sequence[Column], event_ids: Sequence[int] | None = None
+    ) -> Table:
+        """Return a run's events, or only those with some ids, in the order in which they were written."""
+        return self._read("events", run_id, columns, event_ids)
 
     def read_coverage(self, run_id: str, columns: Sequence[Column]) -> Table:
         """Return a run's coverage, in the order in which it was written."""
         return self._read("coverage", run_id, columns)
 
-    def _read(self, name: str, run_id: str, columns: Sequence[Column]) -> Table:
+    def _read(
+        self, name: str, run_id: str, columns: Sequence[Column], event_ids: Sequence[int] | None = None
+    ) -> Table:
         with self._opened() as connection:
             known = _columns(connection, name) if connection is not None else set()
             wanted = [column for column in columns if column.name in known]
@@ -157,8 +162,12 @@ class ResultsStore:
             if connection is not None and wanted:
                 names = ", ".join(f'"{column.name}"' for column in wanted)
                 select = f"SELECT {names} FROM {name} JOIN runs USING (run)"  # noqa: S608 - names of our own
-                order = f" WHERE run_id = ? ORDER BY {name}.rowid"
-                rows = connection.execute(select + order, (run_id,)).fetchall()
+                where, given = " WHERE run_id = ?", [run_id]
+                if event_ids is not None:
+                    where += " AND event_id IN (SELECT value FROM json_each(?))"
+                    given.append(json.dumps(list(map(int, event_ids))))
+                order = f" ORDER BY {name}.rowid"
+                rows = connection.execute(select + where + order, given).fetchall()
         try:
             return _table(rows, wanted, columns)
         except (ValueError, TypeError, OverflowError) as error:
