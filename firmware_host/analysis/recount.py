@@ -1,7 +1,7 @@
 """A night judged again by another model, from the candidates that an earlier run has stored.
 
-Finding candidates takes all the time of a detection and does not depend on who judges them, so that a night is
-counted anew in a second or two.
+Finding candidates takes all the time of a detection and does not depend on who judges them; to count a night
+anew takes a second or two.
 """
 
 from __future__ import annotations
@@ -65,13 +65,10 @@ def recount_night(
     rows = rows[rows["score"] >= bundle.lowest_score]
     probability = bundle.probability(rows)
     rows["probability"] = probability
-    rejected = (rows["flags"] & np.uint32(Flag.REJECTED)) > 0
-    rows["counted"] = bundle.counted(rows, operating_point, probability) & ~rejected
-    below = (
-        probability < bundle.threshold(operating_point) if bundle.kind != "threshold" else ~rows["counted"]
-    )
+    reaches = bundle.counted(rows, operating_point, probability)
+    rows["counted"] = reaches & ((rows["flags"] & np.uint32(Flag.REJECTED)) == 0)
     rows["flags"] &= ~np.uint32(Flag.BELOW_FLOOR)
-    rows["flags"] |= np.where(below, np.uint32(Flag.BELOW_FLOOR), np.uint32(0))
+    rows["flags"] |= np.where(reaches, np.uint32(0), np.uint32(Flag.BELOW_FLOOR))
     rows["event_id"] = np.arange(len(rows))
     events = events_of(rows)
     sites = (

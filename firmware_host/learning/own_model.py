@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 import firmware_host
 from firmware_host.analysis import DEFAULT_MODEL, load_model, model_folders
+from firmware_host.analysis.own_model import CORRECTIONS_FILE, Agreement, Made
 from firmware_host.detection.classifier import BoostedModel, CorrectedModel, matrix_of, model_from_dict
 from firmware_host.detection.trees import Tree
 from firmware_host.errors import BadValueError, StorageError
@@ -30,7 +31,6 @@ from firmware_host.learning.small_trees import grow
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-CORRECTIONS_FILE = "corrections.json"
 MOST_LOG_ODDS = 4.0
 """What was learnt from many nights is never turned over completely."""
 FOLDS = 5
@@ -38,47 +38,6 @@ FEWEST_RANDOM, FEWEST_OF_EACH = 40, 8
 """Events drawn at random, and twitches and others among them, below which nothing is told."""
 NAME = "mine"
 POINT = "balanced"
-
-
-class Agreement(msgspec.Struct, frozen=True):
-    """How a model agrees with a user, from random events, each weighed by how many it stands for."""
-
-    precision: float
-    """Of what it counts, the share that the user calls a twitch."""
-    missed: float
-    """Of what the user calls a twitch, the share that it does not count."""
-    f1: float
-    log_loss: float
-
-
-class Made(msgspec.Struct, frozen=True):
-    """How a user's model was made."""
-
-    model: str
-    corrects: str
-    nights: tuple[str, ...]
-    labels: int
-    twitches: int
-    random: int
-    """Labels drawn at random."""
-    not_found: int
-    """Added twitches where no candidate is: they could not be learnt from."""
-    before: Agreement | None
-    """On labels kept aside; None where there are too few that were drawn at random."""
-    after: Agreement | None
-    gained: int
-    """Random events that it judges as the user does, and the model that it corrects does not."""
-    lost: int
-    """The other way round."""
-    made_utc: str
-    twitchmap: str
-
-    @property
-    def agrees_more(self) -> bool | None:
-        """Whether it agrees more often than the model that it corrects; None if that cannot be told."""
-        if self.before is None or self.after is None:
-            return None
-        return self.after.f1 > self.before.f1 and self.gained > self.lost
 
 
 def train_from_labels(nights: Sequence[Path], recordings: Path, name: str | None = None) -> tuple[Path, Made]:
@@ -165,6 +124,7 @@ def _corrected(
 
 def _made(name: str, base: BoostedModel, known: Corrections) -> Made:
     before, after, gained, lost = _agreements(base, known)
+    more = after.f1 > before.f1 and gained > lost if before and after else None
     return Made(
         model=name,
         corrects=f"{base.name} {base.version}",
@@ -177,6 +137,7 @@ def _made(name: str, base: BoostedModel, known: Corrections) -> Made:
         after=after,
         gained=gained,
         lost=lost,
+        agrees_more=more,
         made_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         twitchmap=str(firmware_host.__version__),
     )
@@ -238,14 +199,6 @@ def _agreement(probability: Floats, is_twitch: Bools, weight: Floats, least: flo
         2 * found / max(2 * found + false + missed, 1e-9),
         float((weight * loss).sum() / weight.sum()),
     )
-
-
-def read_made(folder: Path) -> Made | None:
-    """Return how a user's model was made; None for a model that is no correction."""
-    try:
-        return msgspec.json.decode((folder / CORRECTIONS_FILE).read_bytes(), type=Made)
-    except (OSError, msgspec.DecodeError):
-        return None
 
 
 def _write(folder: Path, contents: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ RATE = 0.15
 LEAVES = 4
 BINS = 16
 PULL = 4.0
-"""Added to the curvature in each leaf: as if sixteen labels of events wholly in doubt said that it is right."""
+"""Added to the curvature in each leaf: as if sixteen labels of events in full doubt said that it is right."""
 FEWEST = 4.0
 """Labels, by weight, on either side of a split."""
 LEAST_GAIN = 0.5
