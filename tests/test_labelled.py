@@ -8,19 +8,20 @@ from pathlib import Path
 import made_runs
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_runs import NIGHT_S, POINT, SITES, START_NS
 
 import firmware_host as tm
 from firmware_host import analysis
-from firmware_host.analysis.labelled import MATCH_S, nearest_pairs, site_slices
+from firmware_host.analysis.labelled import MATCH_S, labelled, nearest_pairs, said_of, site_slices
 from firmware_host.analysis.labelling import wear_questions, write_label
 from firmware_host.analysis.piles import doubts, make_piles, next_doubtful, operating_point
 from firmware_host.analysis.waveforms import waveforms
 from firmware_host.errors import BadValueError
-from firmware_host.recording import ResultsStore, amend_night
-from firmware_host.recording.labels import add_label, undo
+from firmware_host.recording import NightMeta, ResultsStore, amend_night, verify
+from firmware_host.recording.labels import Label as Decision
+from firmware_host.recording.labels import Labels, add_label, undo
 from firmware_host.twitches import Flag, Kind, Label, Table, valid_s
 
 CALF, THIGH = SITES
@@ -235,6 +236,42 @@ def test_pairs_are_the_nearest_first(one: list[int], other: list[int]) -> None:
     assert distances[0] == distances[1]
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["twitch", "not_twitch", "cannot_tell", "no_verdict", "added"]),
+            st.lists(st.integers(0, 11), max_size=8, unique=True),
+            st.integers(-12, 12),
+        ),
+        max_size=12,
+    )
+)
+def test_labels_end_as_if_each_was_applied_in_turn(said: list[tuple[str, list[int], int]]) -> None:
+    """Whatever was said of which events, from whatever run, each event ends with what was said of it last."""
+    rows = made_runs.events(12)
+    events = analysis.events_of(rows[rows["site"] == CALF])
+    meta = NightMeta(
+        participant="", label="", origin="simulated", time_zone="UTC", start_ns=START_NS, sensors=(),
+        twitchmap="",
+    )  # fmt: skip
+    lines, want = [], np.zeros(len(events), int)
+    for number, (what, places, off_ms) in enumerate(said):
+        peaks = [peak + off_ms * 1_000_000 for place in places for peak in ns(events["peak_s"][place])]
+        lines.append(
+            Decision(id=str(number), utc_ns=1, rater="", what=what, drawn="event", peaks_ns={CALF: peaks})  # type: ignore[arg-type]
+        )
+        if what != "cannot_tell":
+            verdict = {"not_twitch": Label.NOT_TWITCH, "no_verdict": Label.NONE}.get(what, Label.TWITCH)
+            want[places] = verdict
+    cover = made_runs.coverage()
+    found, same = labelled(events, cover, said_of(Labels(tuple(lines)), meta), START_NS, NIGHT_S)
+    assert found["label"].tolist() == want.tolist()
+    counts = np.where(want == Label.NONE, events["counted"], want == Label.TWITCH)
+    np.testing.assert_array_equal(found["counted"], counts)
+    assert same.tobytes() == cover.tobytes()
+
+
 def test_piles_hold_every_event_worth_a_look_once(night: Path) -> None:
     """Piles share out what counts or nearly does, in valid time, are few, and are the same each time."""
     run = load(night, with_labels=False)
@@ -363,3 +400,16 @@ def test_a_new_detection_keeps_what_was_said(tmp_path: Path) -> None:
     assert len(again.counted) == len(first.counted) - 1
     assert load(path).events.tobytes() == again.events.tobytes()
     assert load(path, with_labels=False).events.tobytes() == first.events.tobytes()
+
+
+def test_verify_reads_labels_and_diary(night: Path) -> None:
+    """A broken line of what nothing can compute again is damage, named with its file."""
+    label(night, "twitch", 5.0)
+    assert not verify(night).damage
+    for name in ("labels.jsonl", "diary.jsonl"):
+        with (night / name).open("a") as file:
+            file.write("rubbish\n")
+    assert [one.file for one in verify(night).damage] == ["labels.jsonl", "diary.jsonl"]
+    (night / "labels.jsonl").unlink()
+    (night / "labels.jsonl").mkdir()
+    assert [one.file for one in verify(night).damage] == ["labels.jsonl", "diary.jsonl"]

@@ -204,10 +204,10 @@ def redo(context: Context, night: str, body: Undoing) -> LabelState:
 def doubtful(context: Context, night: str, query: DoubtfulQuery) -> Doubtful:
     """List unlabelled events in doubt."""
     opened = context.shared(Judged).night(context.night(night))
-    raw = opened.raw.events
+    now = opened.found
     point = operating_point(opened.raw)
-    chosen = next_doubtful(opened.piles, raw, opened.found, point, query.count)
-    return Doubtful(point, tuple(_shown(raw[row], pile.id) for row, pile in chosen))
+    chosen = next_doubtful(opened.piles, opened.raw.events, now, point, query.count)
+    return Doubtful(point, tuple(_shown(now[row], pile.id) for row, pile in chosen))
 
 
 def state_of(opened: JudgedNight, run: Run) -> LabelState:
