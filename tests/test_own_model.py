@@ -53,6 +53,9 @@ def folder(simulated: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(simulated, tmp_path / "nights"))
 
 
+SHIPPED = (analysis.DEFAULT_MODEL, analysis.load_model()[1])
+
+
 def raw(night: Path) -> analysis.Run:
     """Load what the detector found."""
     return tm.load_run(tm.open(night), with_labels=False)
@@ -163,7 +166,7 @@ def test_labels_of_random_events_stand_for_their_night(folder: Path) -> None:
     """The weights of a spot check's answers add up to the events that it was drawn from."""
     night = folder / NIGHT
     label(night, piles=False)
-    known = corrections_of([night])
+    known = corrections_of([night], *SHIPPED)
     (check,) = tm.load_run(tm.open(night)).labels.spot_checks
     assert known.random.sum() == len(known.rows) == len(check.items)
     assert known.stands_for.sum() == pytest.approx(check.counted + check.rejected)
@@ -178,10 +181,10 @@ def test_the_last_word_is_learnt(folder: Path) -> None:
     at = {str(event["site"]): [raw(night).summary.start_ns + round(float(event["peak_s"]) * 1e9)]}
     for what, want in (("twitch", [True]), ("not_twitch", [False]), ("cannot_tell", [False])):
         add_label(night, what=what, drawn="event", peaks_ns=at)  # type: ignore[arg-type]
-        assert corrections_of([night]).is_twitch.tolist() == want
+        assert corrections_of([night], *SHIPPED).is_twitch.tolist() == want
     add_label(night, what="no_verdict", drawn="event", peaks_ns=at)
     with pytest.raises(NotFoundError):
-        corrections_of([night])
+        corrections_of([night], *SHIPPED)
 
 
 def test_the_evaluator_adds_what_was_grown(folder: Path) -> None:
@@ -194,7 +197,8 @@ def test_the_evaluator_adds_what_was_grown(folder: Path) -> None:
     assert isinstance(model, CorrectedModel)
     assert model.corrects_sha256 == sha256
     rows = features(night)
-    logit = [np.log(p / (1 - p)) for p in (base.probability(rows), model.probability(rows))]
+    logit = [np.log(p / (1 - p)) for p in (base.probability(rows).astype(np.float32).astype(float),
+                                           model.probability(rows))]  # fmt: skip
     added = Forest(model.correction, len(model.features) + 1).sum(
         np.column_stack([matrix_of(rows, model.features), logit[0]]), 0.0
     )
@@ -306,16 +310,19 @@ def test_what_a_rule_rejected_stays_rejected(folder: Path) -> None:
     assert not analysis.recount_night(night, operating_point="sensitive").events["counted"][top]
 
 
-def test_other_candidates_are_not_counted_anew(folder: Path) -> None:
-    """A run that kept fewer candidates than a model needs, or of another frame, is refused by a sentence."""
+def test_only_what_a_model_has_judged_is_counted_anew(folder: Path) -> None:
+    """Without a run by the model, or by the one that it corrects, a sentence says what to do."""
     night = folder / NIGHT
-    run, rows = raw(night), features(night)
-    for number, change in enumerate(({"frame": 2}, {"candidate_score": 9.0})):
-        told = json.dumps(json.loads(run.info.settings) | change)
-        info = msgspec.structs.replace(run.info, run_id=f"other{number}", settings=told)
-        ResultsStore(night).write_run(info, analysis.row_columns(), rows, COVERAGE_COLUMNS, run.coverage)
-        with pytest.raises(BadValueError, match="without --stored"):
-            analysis.recount_night(night, model="standard")
+    label(night, piles=False)
+    train_from_labels([night], folder)
+    (night / "results.sqlite").unlink()
+    tm.detect(tm.open(night), model="plain")
+    for name in ("mine", "standard"):
+        with pytest.raises(NotFoundError, match="detect --model standard"):
+            analysis.recount_night(night, model=name)
+    with pytest.raises(NotFoundError, match="detect --model standard"):
+        train_from_labels([night], folder)
+    assert analysis.recount_night(night, model="plain", operating_point="specific").counted.size
 
 
 def ask(client: TestClient, path: str, body: Any = None, status: int = 200) -> Any:

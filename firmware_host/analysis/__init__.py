@@ -17,7 +17,7 @@ from firmware_host.analysis.models import (
     take_model_back,
     use_model,
 )
-from firmware_host.analysis.recount import recount_night
+from firmware_host.analysis.recount import last_threshold, recount_night, run_by
 from firmware_host.analysis.runs import (
     Run,
     SiteSummary,
@@ -45,6 +45,7 @@ __all__ = [
     "events_of",
     "find_candidates",
     "judge",
+    "last_threshold",
     "load_model",
     "load_run",
     "model_folders",
@@ -53,6 +54,7 @@ __all__ = [
     "recount_night",
     "reviewed",
     "row_columns",
+    "run_by",
     "run_counts",
     "runs_of",
     "summary_of",

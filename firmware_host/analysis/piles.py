@@ -70,7 +70,9 @@ class PileSummary:
 def operating_point(run: Run) -> float:
     """Return the least score or probability that counts in a run; NaN if the run does not say."""
     try:
-        return float(json.loads(run.info.settings)["operating_points"][run.info.operating_point])
+        settings = json.loads(run.info.settings)
+        last = settings["second"] if run.info.passes == 2 else settings
+        return float(last["operating_points"][run.info.operating_point])
     except (ValueError, KeyError, TypeError):
         return float("nan")
 

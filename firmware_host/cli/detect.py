@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     help="Pass 1 alone, as it finds while the night is recorded; whether sensors were worn is not judged.",
 )
 @click.option(
-    "--stored", is_flag=True, help="Judge what the newest run found again, without looking at the samples."
+    "--stored", is_flag=True, help="Judge what an earlier run found again, without looking at the samples."
 )
 @dir_option
 @json_option

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 
 from firmware_host.detection.context import CANDIDATE_SCORE, CONTEXT_COLUMNS
@@ -208,9 +209,9 @@ class BoostedModel(_Bundle, frozen=True, dict=True, tag="boosted"):
 class CorrectedModel(BoostedModel, frozen=True, dict=True, tag="corrected"):
     """A boosted model with a user's corrections: few small trees that add to its calibrated log-odds.
 
-    The trees look at the model's features and, numbered after them, at its calibrated log-odds; together they
-    add or take away `most_log_odds` at most. All else is that of the model which was corrected: without any
-    tree it judges as that model does.
+    The trees look at the model's features and, numbered after them, at the log-odds that it gives in the end;
+    together they add or take away `most_log_odds` at most. All else is that of the model which was corrected:
+    without any tree it judges as that model does.
     """
 
     corrects: str
@@ -225,10 +226,15 @@ class CorrectedModel(BoostedModel, frozen=True, dict=True, tag="corrected"):
 
     def probability(self, candidates: Table) -> Float64:
         """Return the probability of a twitch for each candidate."""
-        rows = matrix_of(candidates, self.features)
-        before = special.logit(self.calibrated(self.log_odds(rows)))
-        added = self._corrections.sum(np.column_stack([rows, before]), 0.0)
-        return np.asarray(special.expit(before + np.clip(added, -self.most_log_odds, self.most_log_odds)))
+        return self.corrected(candidates, super().probability(candidates))
+
+    def corrected(self, candidates: Table, probability: npt.NDArray[np.floating]) -> Float64:
+        """Return the probability of candidates, given what the model says that was corrected."""
+        told = looked_at(candidates, self.features, probability)
+        added = self._corrections.sum(told, 0.0)
+        return np.asarray(
+            special.expit(told[:, -1] + np.clip(added, -self.most_log_odds, self.most_log_odds))
+        )
 
     def fault(self) -> str | None:
         """Say what no check of types finds wrong; None if all is right."""
@@ -250,6 +256,12 @@ def matrix_of(candidates: Table, features: Sequence[str]) -> Float64:
     for number, name in enumerate(features):
         out[:, number] = candidates[name]
     return out
+
+
+def looked_at(candidates: Table, features: Sequence[str], probability: npt.NDArray[np.floating]) -> Float64:
+    """Return what corrections look at: features, and the log-odds of a probability as a run stores it."""
+    stored = np.asarray(probability, np.float32).astype(np.float64)
+    return np.column_stack([matrix_of(candidates, features), special.logit(stored)])
 
 
 def model_from_dict(bundle: Mapping[str, Any]) -> Model:

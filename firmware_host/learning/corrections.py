@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from firmware_host.analysis import Run, load_run, row_columns
+from firmware_host.analysis import Run, load_run, row_columns, run_by
 from firmware_host.analysis.labelled import nearest_pairs, site_slices
 from firmware_host.errors import NotFoundError
 from firmware_host.recording import Night, ResultsStore, open_night
-from firmware_host.recording.labels import Labels
+from firmware_host.recording.labels import Labels, read_labels
 from firmware_host.twitches import Table
 
 Floats = npt.NDArray[np.float64]
@@ -42,6 +42,8 @@ class Corrections:
     """Rows of one number are of one unit, or of one site and time."""
     stands_for: Floats
     """How many events of its night a row of a spot check stands for; 0 for all other rows."""
+    passes: int
+    """Of the runs."""
     nights: tuple[str, ...]
     not_found: int
     """Twitches that were added where no candidate is: they cannot be learnt from."""
@@ -52,25 +54,33 @@ class Corrections:
         return np.asarray(self.stands_for > 0)
 
 
-def corrections_of(nights: Sequence[Path]) -> Corrections:
-    """Put together what was said of the events of some nights, each with its newest run.
+def corrections_of(nights: Sequence[Path], model: str, model_sha256: str) -> Corrections:
+    """Put together what was said of the events of some nights, each with its newest run by one model.
+
+    Parameters
+    ----------
+    nights
+        Their folders.
+    model, model_sha256
+        Whose runs are looked at: name, and the hash of the model's file.
 
     Raises
     ------
     NotFoundError
-        If a night has no run, or none has a label.
+        If a night has no run of that model, or none has a label.
     """
-    parts, columns, not_found, names = [], row_columns(), 0, []
+    parts, columns, not_found, names, passes = [], row_columns(), 0, [], 1
     for number, path in enumerate(nights):
         night = open_night(path)
-        run = load_run(night, with_labels=False)
-        labels = load_run(night, run.info.run_id).labels
-        said = _Said(night, run, labels)
+        info = run_by(path, model, model_sha256)
+        run = load_run(night, info.run_id, with_labels=False)
+        said = _Said(night, run, read_labels(path))
         not_found += said.not_found
         at = np.flatnonzero(said.verdict >= 0)
         if not len(at):
             continue
         names.append(path.name)
+        passes = info.passes
         stored = ResultsStore(path).read_events(run.info.run_id, columns, run.events["event_id"][at].tolist())
         stored["site"] = run.events["site"][at]  # as they are called now
         parts.append((stored, said, at, _groups(run.events[at]) + number * 10**9))
@@ -85,6 +95,7 @@ def corrections_of(nights: Sequence[Path]) -> Corrections:
         np.concatenate([said.weight[at] for _, said, at, _ in parts]),
         group.astype(np.int64),
         np.concatenate([said.stands_for[at] for _, said, at, _ in parts]),
+        passes,
         tuple(names),
         not_found,
     )

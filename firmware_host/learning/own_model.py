@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 import firmware_host
-from firmware_host.analysis import DEFAULT_MODEL, load_model, model_folders
+from firmware_host.analysis import DEFAULT_MODEL, last_threshold, load_model, model_folders
 from firmware_host.analysis.own_model import CORRECTIONS_FILE, Agreement, Made
-from firmware_host.detection.classifier import BoostedModel, CorrectedModel, matrix_of, model_from_dict
+from firmware_host.detection.classifier import BoostedModel, CorrectedModel, looked_at, model_from_dict
 from firmware_host.detection.trees import Tree
 from firmware_host.errors import BadValueError, StorageError
 from firmware_host.learning.bundle import MODEL_FILE
@@ -61,7 +61,7 @@ def train_from_labels(nights: Sequence[Path], recordings: Path, name: str | None
     BadValueError
         If the name is taken or none, or the labels are all of one kind.
     NotFoundError
-        If no night has labels, or a night has no run.
+        If no night has labels, or a night has no run of the shipped model.
     StorageError
         If the disk refuses.
     """
@@ -69,7 +69,7 @@ def train_from_labels(nights: Sequence[Path], recordings: Path, name: str | None
     base, sha256 = load_model(DEFAULT_MODEL, recordings)
     if not isinstance(base, BoostedModel):
         raise BadValueError(f"The model {DEFAULT_MODEL!r} gives no probability that labels could correct.")
-    known = corrections_of(nights)
+    known = corrections_of(nights, DEFAULT_MODEL, sha256)
     made = _made(name, base, known)
     model = _corrected(name, base, sha256, _fit(base, known, np.ones(len(known.rows), bool)), made)
     content = msgspec.to_builtins(model)
@@ -95,13 +95,8 @@ def free_name(recordings: Path, name: str | None = None) -> str:
 
 
 def _fit(base: BoostedModel, known: Corrections, use: Bools) -> tuple[Tree, ...]:
-    rows, before = _looked_at(base, known)
-    return grow(np.column_stack([rows, before])[use], before[use], known.is_twitch[use], known.weight[use])
-
-
-def _looked_at(base: BoostedModel, known: Corrections) -> tuple[Floats, Floats]:
-    p = base.probability(known.rows)
-    return matrix_of(known.rows, base.features), np.log(p / (1 - p))
+    told = looked_at(known.rows, base.features, known.rows["probability"])[use]
+    return grow(told, told[:, -1], known.is_twitch[use], known.weight[use])
 
 
 def _corrected(
@@ -159,14 +154,15 @@ def _agreements(
     if yes + no < FEWEST_RANDOM or min(yes, no) < FEWEST_OF_EACH:
         return None, None, 0, 0
     fold = _folds(known)
-    before = base.probability(known.rows)
+    before = known.rows["probability"].astype(float)
     after = before.copy()
     for number in range(FOLDS):
         mine = fold == number
         if (mine & drawn).any():
             model = _corrected("", base, "", _fit(base, known, ~mine), None)
-            after[mine] = model.probability(known.rows[mine])
-    least, said, stands_for = base.threshold(POINT), known.is_twitch[drawn], known.stands_for[drawn]
+            after[mine] = model.corrected(known.rows[mine], before[mine])
+    least = last_threshold(base, POINT, known.passes)
+    said, stands_for = known.is_twitch[drawn], known.stands_for[drawn]
     was, is_now = ((p[drawn] >= least) == said for p in (before, after))
     return (
         _agreement(before[drawn], said, stands_for, least),
