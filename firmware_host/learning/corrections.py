@@ -81,7 +81,8 @@ def corrections_of(nights: Sequence[Path], model: str, model_sha256: str) -> Cor
             continue
         names.append(path.name)
         passes = info.passes
-        stored = ResultsStore(path).read_events(run.info.run_id, columns, run.events["event_id"][at].tolist())
+        ids = run.events["event_id"][at].tolist()
+        stored = ResultsStore(path).read_events(run.info.run_id, columns, event_ids=ids)
         stored["site"] = run.events["site"][at]  # as they are called now
         parts.append((stored, said, at, _groups(run.events[at]) + number * 10**9))
     if not parts:

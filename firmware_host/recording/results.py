@@ -143,7 +143,7 @@ class ResultsStore:
         raise NotFoundError(f"{name} has no run {run_id!r}; its runs are: {known}.")
 
     def read_events(
-        self, run_id: str, columns: Sequence[Column], event_ids: Sequence[int] | None = None
+        self, run_id: str, columns: Sequence[Column], *, event_ids: Sequence[int] | None = None
     ) -> Table:
         """Return a run's events, or only those with some ids, in the order in which they were written."""
         return self._read("events", run_id, columns, event_ids)
