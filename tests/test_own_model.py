@@ -174,6 +174,19 @@ def test_labels_of_random_events_stand_for_their_night(folder: Path) -> None:
     assert len(np.unique(known.group)) > 5
 
 
+def test_labels_that_all_say_the_same_teach_nothing(folder: Path) -> None:
+    """Only rejections would make every event less probable: a sentence asks for the other kind too."""
+    night = folder / NIGHT
+    run = raw(night)
+    row = run.events[run.events["counted"]][:30]
+    row = row[row["site"] == row["site"][0]]
+    at_ns = [run.summary.start_ns + round(float(at) * 1e9) for at in row["peak_s"]]
+    add_label(night, what="not_twitch", drawn="range", peaks_ns={str(row["site"][0]): at_ns})
+    with pytest.raises(BadValueError, match="others at least"):
+        train_from_labels([night], folder)
+    assert not (folder / "models").exists()
+
+
 def test_the_last_word_is_learnt(folder: Path) -> None:
     """An event that was labelled twice teaches what was said last; one whose label was taken away nothing."""
     night = folder / NIGHT

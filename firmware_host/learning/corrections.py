@@ -25,6 +25,8 @@ Int64 = npt.NDArray[np.int64]
 
 MOST_OF_ONE = 20.0
 """Weight of all events that were judged by one decision."""
+ANCHORS = 400
+"""Of each night, half of them counted."""
 BLOCK_S = 600.0
 """Events of one site and so long a time are alike: they are learnt from together, or tested on together."""
 _SAYS = {"twitch": 1, "added": 1, "not_twitch": 0}
@@ -42,6 +44,8 @@ class Corrections:
     """Rows of one number are of one unit, or of one site and time."""
     stands_for: Floats
     """How many events of its night a row of a spot check stands for; 0 for all other rows."""
+    anchors: Table
+    """Candidates that nobody labelled, drawn evenly: the model that is corrected is believed about them."""
     passes: int
     """Of the runs."""
     nights: tuple[str, ...]
@@ -69,7 +73,7 @@ def corrections_of(nights: Sequence[Path], model: str, model_sha256: str) -> Cor
     NotFoundError
         If a night has no run of that model, or none has a label.
     """
-    parts, columns, not_found, names, passes = [], row_columns(), 0, [], 1
+    parts, anchors, columns, not_found, names, passes = [], [], row_columns(), 0, [], 1
     for number, path in enumerate(nights):
         night = open_night(path)
         info = run_by(path, model, model_sha256)
@@ -81,10 +85,15 @@ def corrections_of(nights: Sequence[Path], model: str, model_sha256: str) -> Cor
             continue
         names.append(path.name)
         passes = info.passes
-        ids = run.events["event_id"][at].tolist()
+        silent, counted = said.verdict < 0, run.events["counted"]
+        both = [_evenly(np.flatnonzero(silent & (counted == kind))) for kind in (True, False)]
+        rows = np.union1d(at, np.concatenate(both))
+        ids = run.events["event_id"][rows].tolist()
         stored = ResultsStore(path).read_events(run.info.run_id, columns, event_ids=ids)
-        stored["site"] = run.events["site"][at]  # as they are called now
-        parts.append((stored, said, at, _groups(run.events[at]) + number * 10**9))
+        stored["site"] = run.events["site"][rows]  # as they are called now
+        labelled = said.verdict[rows] >= 0
+        anchors.append(stored[~labelled])
+        parts.append((stored[labelled], said, at, _groups(run.events[at]) + number * 10**9))
     if not parts:
         raise NotFoundError(
             "None of these nights has a labelled event: label some in `twitchmap review` first."
@@ -96,9 +105,19 @@ def corrections_of(nights: Sequence[Path], model: str, model_sha256: str) -> Cor
         np.concatenate([said.weight[at] for _, said, at, _ in parts]),
         group.astype(np.int64),
         np.concatenate([said.stands_for[at] for _, said, at, _ in parts]),
+        np.concatenate(anchors),
         passes,
         tuple(names),
         not_found,
+    )
+
+
+def _evenly(rows: Int64) -> Int64:
+    """Return half of `ANCHORS` of some rows, or all if there are no more."""
+    return (
+        rows[np.unique(np.linspace(0, max(len(rows) - 1, 0), ANCHORS // 2).astype(int))]
+        if len(rows)
+        else rows
     )
 
 

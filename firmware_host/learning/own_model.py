@@ -33,7 +33,11 @@ Bools = npt.NDArray[np.bool_]
 
 MOST_LOG_ODDS = 4.0
 """What was learnt from many nights is never turned over completely."""
+ANCHOR_WEIGHT = 0.1
+"""Of a candidate that nobody labelled, about which the shipped model is believed."""
 FOLDS = 5
+FEWEST_OF_KIND = 5
+"""Labels of one kind alone would only make every event more, or less, probable."""
 FEWEST_RANDOM, FEWEST_OF_EACH = 40, 8
 """Events drawn at random, and twitches and others among them, below which nothing is told."""
 NAME = "mine"
@@ -59,7 +63,7 @@ def train_from_labels(nights: Sequence[Path], recordings: Path, name: str | None
     Raises
     ------
     BadValueError
-        If the name is taken or none, or the labels are all of one kind.
+        If the name is taken or is none, or nearly all labels say the same.
     NotFoundError
         If no night has labels, or a night has no run of the shipped model.
     StorageError
@@ -70,6 +74,12 @@ def train_from_labels(nights: Sequence[Path], recordings: Path, name: str | None
     if not isinstance(base, BoostedModel):
         raise BadValueError(f"The model {DEFAULT_MODEL!r} gives no probability that labels could correct.")
     known = corrections_of(nights, DEFAULT_MODEL, sha256)
+    twitches = int(known.is_twitch.sum())
+    if min(twitches, len(known.rows) - twitches) < FEWEST_OF_KIND:
+        raise BadValueError(
+            f"Of {len(known.rows)} labelled events {twitches} are twitches: label {FEWEST_OF_KIND} twitches"
+            f" and {FEWEST_OF_KIND} others at least, so that what parts them can be learnt."
+        )
     made = _made(name, base, known)
     model = _corrected(name, base, sha256, _fit(base, known, np.ones(len(known.rows), bool)), made)
     content = msgspec.to_builtins(model)
@@ -95,8 +105,11 @@ def free_name(recordings: Path, name: str | None = None) -> str:
 
 
 def _fit(base: BoostedModel, known: Corrections, use: Bools) -> tuple[Tree, ...]:
-    told = looked_at(known.rows, base.features, known.rows["probability"])[use]
-    return grow(told, told[:, -1], known.is_twitch[use], known.weight[use])
+    rows = np.concatenate([known.rows[use], known.anchors])
+    told = looked_at(rows, base.features, rows["probability"])
+    wanted = np.concatenate([known.is_twitch[use], known.anchors["probability"]])
+    weight = np.concatenate([known.weight[use], np.full(len(known.anchors), ANCHOR_WEIGHT)])
+    return grow(told, told[:, -1], wanted, weight)
 
 
 def _corrected(

@@ -39,7 +39,7 @@ class _Node(NamedTuple):
 
 
 def grow(
-    rows: Floats, log_odds: Floats, is_twitch: npt.NDArray[np.bool_], weight: Floats
+    rows: Floats, log_odds: Floats, wanted: npt.NDArray[np.floating | np.bool_], weight: Floats
 ) -> tuple[Tree, ...]:
     """Grow trees whose sum, added to the log-odds, makes the labels likelier.
 
@@ -47,7 +47,10 @@ def grow(
     ----------
     rows : (n, features)
         What the trees look at; NaN is missing.
-    log_odds, is_twitch, weight : (n,)
+    log_odds : (n,)
+    wanted : (n,)
+        Whether it is a twitch, or how probably.
+    weight : (n,)
 
     Returns
     -------
@@ -61,7 +64,7 @@ def grow(
     trees: list[Tree] = []
     for _ in range(ROUNDS):
         p = 1 / (1 + np.exp(-value))
-        leaves = _leaves(codes, weight * (p - is_twitch), weight * p * (1 - p), weight)
+        leaves = _leaves(codes, weight * (p - wanted), weight * p * (1 - p), weight)
         if leaves is None:
             break
         tree, added = _as_tree(leaves, steps, len(rows))
