@@ -88,8 +88,7 @@ def corrections_of(nights: Sequence[Path], model: str, model_sha256: str) -> Cor
         silent, counted = said.verdict < 0, run.events["counted"]
         both = [_evenly(np.flatnonzero(silent & (counted == kind))) for kind in (True, False)]
         rows = np.union1d(at, np.concatenate(both))
-        ids = run.events["event_id"][rows].tolist()
-        stored = ResultsStore(path).read_events(run.info.run_id, columns, event_ids=ids)
+        stored = ResultsStore(path).read_events(run.info.run_id, columns)[rows]
         stored["site"] = run.events["site"][rows]  # as they are called now
         labelled = said.verdict[rows] >= 0
         anchors.append(stored[~labelled])
