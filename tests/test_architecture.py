@@ -116,9 +116,23 @@ def test_files_and_functions_stay_short(path: Path) -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["nights", "--help"]])
 def test_start_up_is_light(arguments: list[str]) -> None:
     """Help and lists start without scipy, scikit-learn, bleak and matplotlib."""
-    script = (
-        "import sys\nfrom firmware_host.cli import main\n"
+    starts_light(
+        "from firmware_host.cli import main\n"
         f"try:\n    main({arguments!r})\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
+    )
+
+
+def test_the_server_starts_light() -> None:
+    """The review server, with all that its files declare, is there without them too."""
+    starts_light(
+        "from pathlib import Path\nfrom firmware_host.review.server import application\napplication(Path())\n"
+    )
+
+
+def starts_light(script: str) -> None:
+    """Run a script and see that it imported nothing heavy."""
+    script = (
+        f"import sys\n{script}"
         "heavy = {'scipy', 'sklearn', 'bleak', 'matplotlib', 'pyarrow'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )

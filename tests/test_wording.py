@@ -94,6 +94,16 @@ def test_messages_say_nothing_of_illness(source: Path) -> None:
     assert not found
 
 
+@pytest.mark.parametrize(
+    "source",
+    sorted(path for kind in ("json", "html", "js") for path in (PACKAGE / "review").rglob(f"*.{kind}")),
+    ids=lambda path: path.name,
+)
+def test_pages_say_nothing_of_illness(source: Path) -> None:
+    """The texts of the pages, and their templates and scripts, are as plain."""
+    assert not bad_words(source.read_text(encoding="utf-8"))
+
+
 def test_help_says_nothing_of_illness() -> None:
     """The help of every command is as plain."""
     context = click.Context(commands, **commands.context_settings)

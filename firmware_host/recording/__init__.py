@@ -13,6 +13,7 @@ from firmware_host.recording.nights import (
     known_meta,
     list_nights,
     night_folder_name,
+    night_named,
 )
 from firmware_host.recording.reader import LogEvent, Night, Samples, open_night
 from firmware_host.recording.stretch import Stretch
@@ -45,6 +46,7 @@ __all__ = [
     "list_nights",
     "local_time",
     "night_folder_name",
+    "night_named",
     "open_night",
     "verify",
 ]

@@ -78,6 +78,21 @@ def find_night(ref: str, directory: Path) -> Path:
     return found[0]
 
 
+def night_named(name: str, directory: Path) -> Path:
+    """Return the night whose folder has that very name: it is compared, never used as a path.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    """
+    if directory.is_dir():
+        for path in directory.iterdir():
+            if path.name == name and _seems_night(path):
+                return path
+    raise NotFoundError(f"There is no night {name[:100]!r} in {directory}.")
+
+
 def amend_night(
     path: Path,
     *,

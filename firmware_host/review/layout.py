@@ -1,0 +1,49 @@
+"""From a page to HTML: its template inside the layout that all pages share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from firmware_host import __version__
+from firmware_host.review.pages import Page, find_pages
+from firmware_host.review.texts import LANGUAGE, t
+
+STATIC = Path(__file__).parent / "static"
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def page_html(page: Page, named: Mapping[str, str], values: Mapping[str, Any]) -> str:
+    """Return a page with what its function returned; `named` are the names in its path."""
+    return _html(f"{page.name}.html", {"page": page.name, "named": named} | dict(values))
+
+
+def error_html(sentence: str) -> str:
+    """Return a page that says one sentence and leads back."""
+    return _html("error.html", {"page": "error", "named": {}, "sentence": sentence})
+
+
+def _html(template: str, values: Mapping[str, Any]) -> str:
+    name = values["page"]
+    files = {kind: (STATIC / f"{name}.{kind}").is_file() for kind in ("js", "css")}
+    menu = sorted(
+        (page for page in find_pages() if page.order is not None), key=lambda page: (page.order, page.name)
+    )
+    return _environment().get_template(template).render(menu=menu, files=files, **values)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"t": t, "version": __version__, "language": LANGUAGE}
+    return environment

@@ -1,0 +1,159 @@
+"""A real browser and a real server process for tests of the pages; every test file has the fixtures.
+
+>>> def test_it(browser, served, tmp_path):  # doctest: +SKIP
+...     page = served(tmp_path)
+...     browser.get(page.url + "nights")
+...     wait_for(browser, "#state")
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+ROOT = Path(__file__).parents[1]
+PAGE_S = 20.0
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server process: `url` ends in a slash and has the token in it where there is one."""
+
+    url: str
+    process: subprocess.Popen[str]
+
+    @property
+    def origin(self) -> str:
+        """What its own pages say where they come from."""
+        return "/".join(self.url.split("/")[:3])
+
+    @property
+    def token(self) -> str | None:
+        """The token in its address, if there is one."""
+        found = re.search(r"[?&]token=([^&]+)", self.url)
+        return found and found.group(1)
+
+
+Serve = Callable[..., Served]
+
+
+@pytest.fixture
+def served() -> Iterator[Serve]:
+    """Give `served(folder, *options)`, which starts `twitchmap review`; the processes end with the test."""
+    running: list[subprocess.Popen[str]] = []
+
+    def serve(folder: Path, *options: str) -> Served:
+        command = [
+            sys.executable,
+            "-m",
+            "firmware_host",
+            "review",
+            str(folder),
+            "--no-browser",
+            "--port",
+            "0",
+        ]
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        process = subprocess.Popen(
+            [*command, *options], stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+        )
+        running.append(process)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if found := re.search(r"http://[^\s\"]+", line):
+                return Served(found.group(), process)
+        raise AssertionError(f"the server ended with {process.wait()} and no address")
+
+    yield serve
+    for process in running:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+    for process in running:
+        with process:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@pytest.fixture(scope="session")
+def _chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    program, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
+    if program is None or driver is None:
+        pytest.skip("chromium and chromedriver are not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        "--lang=en",
+    ):
+        options.add_argument(argument)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    chromium = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield chromium
+    chromium.quit()
+
+
+@pytest.fixture
+def browser(_chromium: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
+    """Give a headless Chromium, 1280 x 900, that remembers nothing; errors on the console fail the test."""
+    _chromium.set_window_size(1280, 900)
+    _chromium.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": "*", "storageTypes": "all"})
+    _chromium.delete_all_cookies()
+    _chromium.get_log("browser")  # what is left of the test before
+    yield _chromium
+    errors = console_errors(_chromium)
+    _chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    _chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    _chromium.get("about:blank")
+    assert not errors, errors
+
+
+def console_errors(browser: webdriver.Chrome) -> list[str]:
+    """Return what went wrong on the page since this was last asked: scripts, refused files, broken rules."""
+    log: list[dict[str, Any]] = browser.get_log("browser")
+    return [entry["message"] for entry in log if entry["level"] == "SEVERE"]
+
+
+def wait_for(
+    browser: webdriver.Chrome, selector: str, text: str = "", timeout_s: float = PAGE_S
+) -> WebElement:
+    """Return the first shown element that matches a CSS selector and holds a text, once there is one."""
+
+    def found(driver: webdriver.Chrome) -> WebElement | None:
+        for element in driver.find_elements(By.CSS_SELECTOR, selector):
+            if element.is_displayed() and text in element.text:
+                return element
+        return None
+
+    wait = WebDriverWait(browser, timeout_s, 0.05)
+    element = wait.until(found, f"no {selector} with {text!r}")
+    assert element is not None
+    return element
+
+
+def screen(browser: webdriver.Chrome, width: int, height: int = 900, *, dark: bool = False) -> None:
+    """Make the page so wide, and light or dark, as a phone or a large screen would."""
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    feature = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
