@@ -175,7 +175,9 @@ def _find_at(night: Night, site: str, lowest_score: float, tell: Progress) -> _S
     pauses_s = [float(b.time_ns(0) - a.time_ns(a.n)) / 1e9 for a, b in pairwise(stretches)]
     parts, noise = [], None
     for stretch, found in zip(stretches, judge_stretches(searched, pauses_s), strict=True):
-        parts.append((candidate_rows(found, stretch, night.start_ns), _coverage(found, stretch, night.start_ns)))
+        parts.append(
+            (candidate_rows(found, stretch, night.start_ns), _coverage(found, stretch, night.start_ns))
+        )
         if stretch is longest and np.isfinite(found.density).all():
             noise = float(np.sqrt(np.mean(found.density**2)))
     rows, coverage = (np.concatenate(tables) for tables in zip(*parts, strict=True))

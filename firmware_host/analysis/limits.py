@@ -1,4 +1,4 @@
-"""The detection limits of a night: known twitches are added to excerpts of each site, found or not, and fitted.
+"""The detection limits of a night: known twitches are added to excerpts of each site, and found or not.
 
 Excerpts of the site's samples, spread over its valid time, go through the same detector with twitches added
 before any filter (within the sensor's range and steps). What was found of them is judged by the run's model,
@@ -8,8 +8,7 @@ each among the night's own candidates, as if it were the only one added. All fol
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,13 +18,15 @@ from firmware_host.analysis.findings import Findings, candidate_rows, row_column
 from firmware_host.detection.context import CANDIDATE_SCORE, context_of
 from firmware_host.detection.cover import Found
 from firmware_host.detection.detector import SiteDetector
-from firmware_host.detection.limit import LARGEST_MG, Curve, Tried, fit
+from firmware_host.detection.limit import LARGEST_MG, Tried, fit
 from firmware_host.detection.limit_waves import add_wave, waves
+from firmware_host.detection.quality import COVERED_DTYPE
 from firmware_host.detection.signals import make_plan
 from firmware_host.detection.site_night import SiteNight, make_site_night
 from firmware_host.recording import Night, Stretch
 from firmware_host.twitch_map import HourLimit, SiteLimit, inside, seconds_in
-from firmware_host.twitches import COVERAGE_DTYPE, Kind, Table, dtype_of
+from firmware_host.twitch_map.limits import limit_over
+from firmware_host.twitches import Kind, Table, dtype_of
 
 if TYPE_CHECKING:
     from firmware_host.detection.classifier import Model
@@ -40,8 +41,8 @@ COST_SHARE = 0.15
 """Of the night's samples are searched again, but for short nights: `FEWEST` excerpts at least."""
 FEWEST, MOST = 5, 96
 APART_S = (12.0, 4.0)
-"""Added twitches stand so far apart at least, and so much more at most: the detector compares a candidate with
-what its site shows in 15 s around it."""
+"""Added twitches stand so far apart at least, and so much more at most: the detector compares a
+candidate with what its site shows in 15 s around it."""
 CLEAR_S = 0.3
 """So far from what counts already, and from the end of valid time."""
 NEAR_S = 1.0
@@ -73,9 +74,22 @@ class Excerpt:
 
 ADDED_DTYPE = np.dtype(
     [("peak_s", "f8"), ("size_mg", "f8"), ("density", "f8"), ("slow", "?"), ("valid", "?"), ("found", "?"),
-     ("measured_mg", "f8"), ("excerpt", "i8"), ("world", "i8")]
+     ("worth", "f8"), ("measured_mg", "f8"), ("excerpt", "i8"), ("world", "i8")]
 )  # fmt: skip
-"""Added twitches: when, how large, the noise there, whether that moment stayed valid, and what was found."""
+"""Added twitches: when, how large, the noise there, whether that moment stayed valid; whether it counts,
+and of the likest candidate the probability (the score where a model gives none) and size, 0 without any."""
+
+
+def measure_limits(
+    night: Night, findings: Findings, judged: Table, model: Model, operating_point: str, key: str
+) -> dict[str, SiteLimit]:
+    """Return the detection limit of each site where enough could be tried; arguments as `add_twitches`."""
+    found = {}
+    for site, added in add_twitches(night, findings, judged, model, operating_point, key).items():
+        limit = site_limit(added, findings.coverage[findings.coverage["site"] == site], night.duration_s)
+        if limit is not None:
+            found[site] = limit
+    return found
 
 
 def add_twitches(
@@ -94,11 +108,14 @@ def add_twitches(
     key
         Of the samples; another key, other twitches.
     """
+    from threadpoolctl import threadpool_limits
+
     sites = {site: make_site_night(site, findings.rows, findings.coverage) for site in night.sites}
-    return {
-        facts.site: _Site(night, findings, judged, model, operating_point, sites, facts.site).add(key)
-        for facts in findings.sites
-    }
+    with threadpool_limits(1, user_api="blas"):  # as in the search of the night
+        return {
+            facts.site: _Site(night, findings, judged, model, operating_point, sites, facts.site).add(key)
+            for facts in findings.sites
+        }
 
 
 class _Site:
@@ -170,7 +187,9 @@ class _Site:
                 return float(np.log(CLOSE[0] * limit)), float(np.log(CLOSE[1] * limit))
         return tuple(float(np.log(side * self._density)) for side in WIDE)  # type: ignore[return-value]
 
-    def _search(self, part: Excerpt, rng: np.random.Generator, low: float, high: float) -> tuple[Table, Table]:
+    def _search(
+        self, part: Excerpt, rng: np.random.Generator, low: float, high: float
+    ) -> tuple[Table, Table]:
         """Add twitches to an excerpt and return them with the candidates near them."""
         fs_hz, stretch = self._info.fs_hz, part.stretch
         peaks = self._moments(part, rng)
@@ -194,7 +213,9 @@ class _Site:
         for first, acc_g in _samples(part, more_mg, info.range_g, step_g):
             detector.push(first, acc_g)
         searched = detector.close(part.end - part.begin)
-        cell = np.minimum((peaks - part.begin).astype(int) // detector.cell_samples, len(searched.cells.kind) - 1)
+        cell = np.minimum(
+            (peaks - part.begin).astype(int) // detector.cell_samples, len(searched.cells.kind) - 1
+        )
         added["density"] = searched.cells.density[cell]
         known = np.isfinite(added["density"]) & (added["density"] > 0)
         added["valid"] = known & (searched.cells.kind[cell] == Kind.VALID)
@@ -202,7 +223,7 @@ class _Site:
         candidates = searched.candidates
         for name in ("peak_index", "onset_index", "end_index"):
             candidates[name] += part.begin
-        found = Found(candidates, np.zeros(0), searched.density)
+        found = Found(candidates, np.zeros(0, COVERED_DTYPE), searched.density)
         rows = candidate_rows(found, stretch, self._start_ns)
         return added, rows[_near(rows["peak_s"], added["peak_s"], NEAR_S) >= 0]
 
@@ -243,11 +264,11 @@ class _Site:
             of.append(own[match])
         rows, hit = np.concatenate(asked), np.concatenate(of)
         probability = self._model.probability(rows)
-        counts = self._model.counted(rows, self._point, probability)
-        # The largest of several is written last.
-        order = np.flatnonzero(counts)[np.argsort(rows["score"][counts], kind="stable")]
-        added["found"][hit[order]] = True
+        worth = np.where(np.isfinite(probability), probability, rows["score"])
+        order = np.argsort(worth, kind="stable")  # the likest of several is written last
+        added["worth"][hit[order]] = worth[order]
         added["measured_mg"][hit[order]] = rows["peak_to_peak_mg"][order]
+        added["found"][hit[self._model.counted(rows, self._point, probability)]] = True
         return added
 
 
@@ -278,8 +299,11 @@ def site_limit(added: Table, coverage: Table, duration_s: float) -> SiteLimit | 
     noise = {number: float(np.exp(np.median(np.log(known["density"][hour == number]))))
              for number in np.unique(hour).tolist()}  # fmt: skip
     starts = np.array(list(noise)) * HOUR_S
-    valid_s = seconds_in(coverage[coverage["kind"] == Kind.VALID], np.append(starts, max(duration_s, starts[-1])))
-    over = [_limit(one, np.array(list(noise.values())), valid_s) for one in (curve, *others)]
+    valid_s = seconds_in(
+        coverage[coverage["kind"] == Kind.VALID], np.append(starts, max(duration_s, starts[-1]))
+    )
+    noises, weight = np.array(list(noise.values())), np.maximum(valid_s, 1e-6)
+    over = [limit_over(one.share, noises, weight, LARGEST_MG) for one in (curve, *others)]
     low, high = np.quantile(over[1:], (0.025, 0.975), method="nearest")
     return SiteLimit(
         limit_mg=_known(over[0]), low_mg=_known(min(low, over[0])), high_mg=_known(max(high, over[0])),
@@ -293,15 +317,8 @@ def site_limit(added: Table, coverage: Table, duration_s: float) -> SiteLimit | 
     )  # fmt: skip
 
 
-def _limit(curve: Curve, noise: Floats, weight: Floats) -> float:
-    """Return the amplitude of which the share found, over hours of some noise and valid time, is 0.9."""
-    sizes = np.geomspace(0.2, LARGEST_MG, 400)
-    share = curve.share(sizes[:, None], noise) @ np.maximum(weight, 1e-6) / np.maximum(weight, 1e-6).sum()
-    return float(np.exp(np.interp(0.9, share, np.log(sizes)))) if share[-1] >= 0.9 else float("inf")
-
-
 def _known(limit_mg: float) -> float | None:
-    return round(limit_mg, 3) if np.isfinite(limit_mg) else None
+    return round(float(limit_mg), 3) if np.isfinite(limit_mg) else None
 
 
 def _samples(

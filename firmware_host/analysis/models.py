@@ -7,8 +7,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 import firmware_host
 from firmware_host.errors import BadFileError, BadValueError, NotFoundError
+from firmware_host.twitch_map import RateFile, RateModel
 
 if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do without
     from firmware_host.detection.classifier import Model
@@ -24,6 +27,31 @@ def model_folders(recordings: Path | None = None) -> list[Path]:
 
 DEFAULT_MODEL = "standard" if (model_folders()[0] / "standard" / "model.json").is_file() else "plain"
 DEFAULT_POINT = "balanced"
+
+
+RATES_FILE = "rates.json"
+
+
+def load_rates(name: str, model_sha256: str, recordings: Path | None = None) -> dict[str, RateModel]:
+    """Load what a model's counts are worth, by operating point; empty where that is not known of this model.
+
+    Raises
+    ------
+    BadFileError
+        If the bundle has such a file that cannot be used.
+    """
+    files = [folder / name / RATES_FILE for folder in model_folders(recordings)]
+    path = next((file for file in files if file.is_file()), None)
+    if path is None:
+        return {}
+    try:
+        rates = msgspec.json.decode(path.read_bytes(), type=RateFile)
+    except (OSError, msgspec.DecodeError) as error:
+        raise BadFileError(f"{path} cannot be used: {str(error).rstrip('.')}.", path=path) from error
+    fault = rates.fault()
+    if fault is not None:
+        raise BadFileError(f"{path} {fault}.", path=path)
+    return rates.points if rates.model_sha256 == model_sha256 else {}
 
 
 def load_model(name: str = DEFAULT_MODEL, recordings: Path | None = None) -> tuple[Model, str]:

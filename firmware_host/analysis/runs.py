@@ -21,11 +21,11 @@ from firmware_host.analysis.findings import (
     find_candidates,
     row_columns,
 )
-from firmware_host.analysis.models import DEFAULT_MODEL, DEFAULT_POINT, load_model
+from firmware_host.analysis.models import DEFAULT_MODEL, DEFAULT_POINT, load_model, load_rates
 from firmware_host.errors import BadFileError
 from firmware_host.recording import Night, ResultsStore, RunInfo, open_night
 from firmware_host.recording.results import damaged
-from firmware_host.twitch_map import twitch_map
+from firmware_host.twitch_map import RateModel, SiteLimit, twitch_map
 from firmware_host.twitches import (
     COVERAGE_COLUMNS,
     EVENT_COLUMNS,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do withou
 
 
 class SiteSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one site's night held: rates, what it was good for in seconds, counted twitches and noise."""
+    """What one site's night held: rates, what it was good for in seconds, twitches, noise and limit."""
 
     site: str
     fs_hz: float
@@ -49,6 +49,8 @@ class SiteSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: dict[str, float]
     twitches: int
     noise_mg_per_sqrt_hz: float | None
+    limit: SiteLimit | None = None
+    """None where it was not measured."""
 
 
 class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,6 +71,17 @@ class Run:
     events: Table
     coverage: Table
     summary: Summary
+
+    @property
+    def limits(self) -> dict[str, SiteLimit]:
+        """The detection limits of the sites where they were measured."""
+        return {site.site: site.limit for site in self.summary.sites if site.limit is not None}
+
+    @property
+    def rate_model(self) -> RateModel | None:
+        """What the counts are worth; None where that is not known of the model at this operating point."""
+        known = json.loads(self.info.settings).get("rates")
+        return msgspec.convert(known, RateModel) if known else None
 
     @property
     def counted(self) -> Table:
@@ -125,12 +138,18 @@ def detect_night(
     findings = find(night, bundle.lowest_score, progress=progress)
     rows = judge(findings, bundle, operating_point)
     events = events_of(rows)
+    sha256 = night.log_sha256()
+    limits = {} if as_live else _limits(night, findings, rows, bundle, operating_point, sha256)
+    rates = load_rates(model, model_sha256, night.path.parent).get(operating_point)
     summary = Summary(
         start_ns=night.start_ns,
         duration_s=night.duration_s,
-        sites=tuple(_site_summary(facts, events, findings.coverage) for facts in findings.sites),
+        sites=tuple(
+            _site_summary(facts, events, findings.coverage, limits.get(facts.site))
+            for facts in findings.sites
+        ),
         warnings=findings.warnings,
-        samples_sha256=night.log_sha256(),
+        samples_sha256=sha256,
     )
     info = RunInfo(
         run_id=secrets.token_hex(4),
@@ -140,12 +159,20 @@ def detect_night(
         model_sha256=model_sha256,
         operating_point=operating_point,
         passes=1,
-        settings=json.dumps(bundle.settings() | {"as_live": as_live}),
+        settings=json.dumps(bundle.settings() | {"as_live": as_live, "rates": msgspec.to_builtins(rates)}),
         summary=msgspec.json.encode(summary).decode(),
         complete=not night.being_written,
     )
     store.write_run(info, row_columns(), rows, COVERAGE_COLUMNS, findings.coverage)
     return Run(info, events, findings.coverage, summary)
+
+
+def _limits(
+    night: Night, findings: Findings, rows: Table, model: Model, point: str, key: str
+) -> dict[str, SiteLimit]:
+    from firmware_host.analysis.limits import measure_limits
+
+    return measure_limits(night, findings, rows, model, point, key)
 
 
 def judge(findings: Findings, model: Model, operating_point: str = DEFAULT_POINT) -> Table:
@@ -167,13 +194,13 @@ def judge(findings: Findings, model: Model, operating_point: str = DEFAULT_POINT
     return rows
 
 
-def _site_summary(facts: SiteFacts, events: Table, coverage: Table) -> SiteSummary:
+def _site_summary(facts: SiteFacts, events: Table, coverage: Table, limit: SiteLimit | None) -> SiteSummary:
     covered = coverage[coverage["site"] == facts.site]
     lengths_s = covered["end_s"] - covered["start_s"]
     seconds = {kind.name.lower(): float(lengths_s[covered["kind"] == kind].sum()) for kind in Kind}
     counted = int(events["counted"][events["site"] == facts.site].sum())
     return SiteSummary(
-        facts.site, facts.fs_hz, facts.fs_nominal_hz, seconds, counted, facts.noise_mg_per_sqrt_hz
+        facts.site, facts.fs_hz, facts.fs_nominal_hz, seconds, counted, facts.noise_mg_per_sqrt_hz, limit
     )
 
 
@@ -234,4 +261,7 @@ def summary_of(info: RunInfo) -> Summary:
 
 def night_counts(night: Night, run: Run, bin_s: float | None = None) -> Table:
     """Count a run's twitches per site and time bin (`COUNT_DTYPE`); None makes one bin of the whole night."""
-    return twitch_map(run.events, run.coverage, night.sites, night.start_ns, bin_s, night.duration_s)
+    return twitch_map(
+        run.events, run.coverage, night.sites, night.start_ns, bin_s, night.duration_s,
+        limits=run.limits, rate_model=run.rate_model,
+    )  # fmt: skip

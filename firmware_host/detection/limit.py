@@ -23,7 +23,7 @@ LARGEST_MG = 700.0
 PRIOR_MIDDLE = (np.log(45.0), 0.8)
 """Half are found at 44 mg per mg/sqrt(Hz) in white noise (science: bank of four); bodies differ."""
 PRIOR_STEEPNESS = (np.log(3.5), 0.5)
-"""Of the logarithm of the amplitude; a known shape in white noise has 5.5, mixed shapes and directions less."""
+"""Of the logarithm of the amplitude; a known shape in white noise has 5.5, mixed ones less."""
 PRIOR_LAPSES = (-3.5, 1.2)
 """Log-odds of missing even the largest."""
 PRIOR_NOISE = (1.0, 0.3)
@@ -94,14 +94,14 @@ def fit(tried: Tried, draws: int = DRAWS, seed: int = 1) -> tuple[Curve, list[Cu
     return curves[0], curves[1:]
 
 
-def _fitted(
-    size: Float64, noise: Float64, found: Bool, weight: Float64, reference: float
-) -> Float64:
+def _fitted(size: Float64, noise: Float64, found: Bool, weight: Float64, reference: float) -> Float64:
     """Return (fits, 4): log middle, log steepness, log-odds of lapses, power of the noise, by Fisher scoring.
 
     All fits are made at once: `weight` (fits, n) is how often each twitch counts in each.
     """
-    mean = np.array([PRIOR_MIDDLE[0] + np.log(reference), PRIOR_STEEPNESS[0], PRIOR_LAPSES[0], PRIOR_NOISE[0]])
+    mean = np.array(
+        [PRIOR_MIDDLE[0] + np.log(reference), PRIOR_STEEPNESS[0], PRIOR_LAPSES[0], PRIOR_NOISE[0]]
+    )
     precision = np.array([p[1] for p in (PRIOR_MIDDLE, PRIOR_STEEPNESS, PRIOR_LAPSES, PRIOR_NOISE)]) ** -2.0
     at = np.tile(mean, (len(weight), 1))
     value = _likelihood(at, size, noise, found, weight) - 0.5 * (precision * (at - mean) ** 2).sum(axis=1)

@@ -17,8 +17,8 @@ PAD_S = 0.3
 FAST, SLOW = 17, 3
 """Waveforms of each sort: 15 % of units are slow (assumption of the simulator too; docs/simulator.md)."""
 FAST_RISE_S = (0.030, 0.060, 0.120)
-"""Least, median and largest rise of fast units: 35-98 ms (Sica & McComas 1971), evenly in rank of a log-normal
-law with a spread of 0.5."""
+"""Least, median and largest rise of fast units: 35-98 ms (Sica & McComas 1971), evenly in rank of a
+log-normal law with a spread of 0.5."""
 SLOW_RISE_S = (0.115, 0.140, 0.165)
 """Slow units take 100-180 ms (Buchthal 1970; ultrasound sees 0.1-0.5 s)."""
 ORDERS = (3, 4, 5)
@@ -53,7 +53,7 @@ def waves() -> tuple[Wave, ...]:
 
 
 def _gamma(rise_s: float, number: int) -> Float64:
-    """Make the acceleration of a gamma twitch whose time runs slower once its peak is passed; of unit size."""
+    """Make the acceleration of a gamma twitch whose time runs slower once its peak is passed."""
     order, stretch = ORDERS[number % len(ORDERS)], STRETCHES[number % len(STRETCHES)]
     time_s = np.arange(round(LENGTH_S * FINE_HZ)) / FINE_HZ
     late = 0.5 * (1 + np.tanh((time_s - rise_s) / (0.3 * rise_s)))

@@ -1,4 +1,4 @@
-"""Site-nights with truth for the honesty of limits, rates and intervals: made, searched, judged, limits measured.
+"""Site-nights with truth, by which limits, rates and intervals are judged: made, searched, limits measured.
 
 Kept is little: what was counted, the probabilities of all candidates, coverage, added twitches and the truth.
 """
@@ -38,7 +38,7 @@ SCALES = (1.0, 0.3, 1.0, 0.0, 1.0, 3.0)
 
 @dataclass(frozen=True)
 class SiteNight:
-    """One site of one simulated night: events, the coverage, added twitches and truth, all in s from its start.
+    """One site of one simulated night: events, coverage, added twitches and truth.
 
     `candidates` are all candidates as events (EVENT_DTYPE).
     """
@@ -113,7 +113,7 @@ def _made(
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=kept.parent, suffix=".part", delete=False) as part:
-            np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
+            np.savez_compressed(part, **arrays)
         Path(part.name).replace(kept)
     return _split(number, arrays)
 

@@ -1,13 +1,14 @@
 """What a model's counts are worth: the constants of honest rates, fitted on simulated site-nights.
 
-`python -m firmware_host.learning.rates --fit` writes them into a model's bundle; without it, it shows on other
-people and held-out families how often the limit is right and how often intervals hold the truth.
+`python -m firmware_host.learning.rates --fit` writes them into a model's bundle; without it, it shows on
+other people and held-out families how often the limit is right and how often intervals hold the truth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,7 +29,7 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 PROBABILITY_STEPS = (0.0, 0.25, 0.5, 0.7, 0.82, 0.91, 0.96, 1.0)
-"""Edges of the bins of probability, from the operating point (0) to certain (1), as shares of what is left."""
+"""Edges of the bins of probability, from the operating point (0) to certain (1), as shares."""
 GAPS_S = (0.0, 0.15, 0.3, 0.6, 1.0, 1e6)
 BESIDE_S = 1.0
 """False alarms so near a true twitch are its own: later swings, doubled maxima."""
@@ -58,8 +59,14 @@ class Known:
     found: Bools
 
 
-def known(night: SiteNight) -> Known | None:
-    """Match a site-night with its truth; None if its limit is not known or not reached, or no time valid."""
+def known(night: SiteNight, least: float) -> Known | None:
+    """Match a site-night with its truth; None if its limit is not known or not reached, or no time valid.
+
+    `least` is the least probability that counts.
+    """
+    night = replace(night, candidates=night.candidates.copy(), added=night.added.copy())
+    night.candidates["counted"] = night.candidates["probability"] >= least
+    night.added["found"] = night.added["worth"] >= least
     limit = site_limit(night.added, night.coverage, night.duration_s)
     valid = night.coverage[night.coverage["kind"] == 0]
     if limit is None or limit.limit_mg is None or not len(valid):
@@ -144,7 +151,7 @@ def _false_per_h(counts: Sequence[int], hours: Sequence[float]) -> tuple[float, 
 
 
 def _sizes(nights: Sequence[Known]) -> tuple[float, float]:
-    """Return from how many times the limit on events are as many as found twitches above it, and the spread."""
+    """Return from how many times the limit on events are as many as twitches above it, and their spread."""
     over, truly, off = [], [], []
     for one in nights:
         limit = one.limit.limit_mg
@@ -155,17 +162,21 @@ def _sizes(nights: Sequence[Known]) -> tuple[float, float]:
         over.append(np.stack([measured, np.full(len(measured), weight)]))
         truly.append(weight * float((one.true_mg[near] >= limit).sum()))
         close = np.abs(np.log(one.true_mg[near] / limit)) < 0.25
-        off.append(np.stack([measured - np.log(one.true_mg[near] / limit), np.full(len(measured), weight)])[:, close])
+        off.append(
+            np.stack([measured - np.log(one.true_mg[near] / limit), np.full(len(measured), weight)])[:, close]
+        )
     measured, weight = np.concatenate(over, axis=1)
     order = np.argsort(-measured)
     level = float(np.interp(sum(truly), np.cumsum(weight[order]), measured[order]))
     value, weight = np.concatenate(off, axis=1)
     mean = float(np.average(value, weights=weight))
-    return round(float(np.exp(level)), 4), round(float(np.sqrt(np.average((value - mean) ** 2, weights=weight))), 4)
+    return round(float(np.exp(level)), 4), round(
+        float(np.sqrt(np.average((value - mean) ** 2, weights=weight))), 4
+    )
 
 
 def _gap_shares(nights: Sequence[Known]) -> tuple[float, ...]:
-    """Return the share found of twitches well above the limit, by the time to the nearest other counted event."""
+    """Return the share found of twitches well above the limit, by the time to the nearest other event."""
     found, truths = np.zeros(len(GAPS_S) - 1), np.zeros(len(GAPS_S) - 1)
     for one in nights:
         assert one.limit.limit_mg is not None
@@ -265,7 +276,7 @@ def counts(one: Known, model: RateModel, bin_s: float | None) -> Table:
 
 
 def coverage(nights: Sequence[Known], model: RateModel, bin_s: float | None) -> dict[str, Any]:
-    """Return how often intervals hold the true twitches above the limit in valid time, by how many those are."""
+    """Return how often intervals hold the true twitches above the limit, by how many those are."""
     rows = []
     for one in nights:
         for row in counts(one, model, bin_s):
@@ -280,12 +291,13 @@ def coverage(nights: Sequence[Known], model: RateModel, bin_s: float | None) -> 
     held = (truly >= low - 0.01) & (truly <= high + 0.01)
     groups = {"all": np.ones(len(table), bool)}
     edges = (0, 1, 3, 10, 30, 100, 1000, np.inf)
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in pairwise(edges):
         groups[f"{a:g}-{b - 1:g}" if b > a + 1 else f"{a:g}"] = (truly >= a) & (truly < b)
     return {
         name: {
             "site_bins": int(own.sum()), "held": float(held[own].mean()),
-            "below": float((truly < low - 0.01)[own].mean()), "above": float((truly > high + 0.01)[own].mean()),
+            "below": float((truly < low - 0.01)[own].mean()),
+            "above": float((truly > high + 0.01)[own].mean()),
             "truths": int(truly[own].sum()), "estimated": float(guess[own].sum()),
             "width": float(np.median((high - low)[own])),
         }
@@ -304,4 +316,9 @@ def near_limit(nights: Sequence[Known], low: float = 0.9, high: float = 1.1) -> 
             weight = min(1.0, MANY / near.sum())
             found, truths = found + weight * one.found[near].sum(), truths + weight * near.sum()
             shares.append(float(one.found[near].mean()))
-    return {"share": found / max(truths, 1e-9), "twitches": truths, "median_of_sites": float(np.median(shares)), "sites": len(shares)}
+    return {
+        "share": found / max(truths, 1e-9),
+        "twitches": truths,
+        "median_of_sites": float(np.median(shares)),
+        "sites": len(shares),
+    }

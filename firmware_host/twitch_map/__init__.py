@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from firmware_host.twitch_map.counting import COUNT_COLUMNS, COUNT_DTYPE, State, twitch_map
-from firmware_host.twitch_map.estimate import RateModel
+from firmware_host.twitch_map.estimate import RateFile, RateModel
 from firmware_host.twitch_map.limits import HourLimit, SiteLimit
 from firmware_host.twitch_map.rates import MOST_LOST, rates, without_dead_time
 from firmware_host.twitch_map.spans import inside, seconds_in
@@ -13,6 +13,7 @@ __all__ = [
     "COUNT_DTYPE",
     "MOST_LOST",
     "HourLimit",
+    "RateFile",
     "RateModel",
     "SiteLimit",
     "State",

@@ -12,7 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.errors import BadValueError
-from firmware_host.twitch_map.estimate import BIN_SHAPE, Estimate, RateModel, Seen, estimate, night_false_per_h
+from firmware_host.twitch_map.estimate import (
+    BIN_SHAPE,
+    Estimate,
+    RateModel,
+    Seen,
+    estimate,
+    night_false_per_h,
+)
 from firmware_host.twitch_map.limits import SiteLimit, limits_of
 from firmware_host.twitch_map.rates import night_dispersion, rates, without_dead_time
 from firmware_host.twitch_map.spans import inside, seconds_in
@@ -68,8 +75,13 @@ COUNT_COLUMNS: tuple[Column, ...] = (
         "its upper limit; where nothing was seen and the limit is not known, 3 / valid time",
     ),
     Column("expected_false", "f8", "", "false alarms to expect among the twitches; empty where not known"),
-    Column("detection_limit_mg", "f8", "mg", "amplitude found 9 times in 10, peak to peak; inf where not even "
-           "the largest tried (700 mg) was; empty where not measured"),
+    Column(
+        "detection_limit_mg",
+        "f8",
+        "mg",
+        "amplitude found 9 times in 10, peak to peak; inf where not even "
+        "the largest tried (700 mg) was; empty where not measured",
+    ),
     Column("state", "u1", "", "observed, wear_unconfirmed, not_observed or not_worn"),
 )
 COUNT_DTYPE = dtype_of(COUNT_COLUMNS)
@@ -155,9 +167,7 @@ def _bins(start_ns: int, bin_s: float | None, end_s: float) -> tuple[npt.NDArray
     return np.arange(first, last + 1, dtype=np.int64) * step, bin_s
 
 
-def _fill_site(
-    rows: Table, edges_s: Floats, peaks: Floats, cover: Table, end_s: float, tau_s: float
-) -> None:
+def _fill_site(rows: Table, edges_s: Floats, peaks: Floats, cover: Table, end_s: float, tau_s: float) -> None:
     """Fill in what counting alone tells; `peaks` in order, all in valid time."""
     valid = cover[cover["kind"] == Kind.VALID]
     rows["valid_s"] = seconds_in(valid, edges_s)
@@ -232,5 +242,8 @@ class Weighed:
         truly = ndtr(over / max(model.size_spread, 1e-6))
         found = np.bincount(self._bin[part][own], minlength=len(model.true_share))
         return Seen(
-            tuple(found.tolist()), hours, float(self._weight[part][own].sum()), float((truly * (1 - truly)).sum())
+            tuple(found.tolist()),
+            hours,
+            float(self._weight[part][own].sum()),
+            float((truly * (1 - truly)).sum()),
         )

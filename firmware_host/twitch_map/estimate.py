@@ -1,7 +1,7 @@
-"""From counted events to the true twitches above the detection limit, with what is not known of them.
+"""From counted events to the true twitches above the detection limit, with what is not known.
 
-Counted events of at least the limit are twitches or false alarms. How many are false follows from how probable
-each is, against how many false alarms an hour sites have (an empirical Bayes estimate for this very
+Counted events of at least the limit are twitches or false alarms. How many are false follows from how
+probable each is, against how many false alarms an hour sites have (an empirical Bayes estimate for this very
 site-night: where next to nothing twitches the same probability is worth less). Each true one stands for those
 that were missed at its size and this near to others. What stays unknown is drawn: false alarms, misses, sizes
 near the limit, and how much this site's twitches differ from those that were added.
@@ -86,6 +86,17 @@ class RateModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return np.array(self.gap_shares)[np.clip(at, 0, len(self.gap_shares) - 1)]
 
 
+class RateFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`rates.json` of a bundle: for which model (SHA-256 of its file), and what each operating point has."""
+
+    model_sha256: str
+    points: dict[str, RateModel]
+
+    def fault(self) -> str | None:
+        """Say what is wrong; None if nothing is."""
+        return next((fault for one in self.points.values() if (fault := one.fault())), None)
+
+
 class Estimate(NamedTuple):
     """True twitches above the limit in some time: best guess, 95 % limits, and the false alarms expected."""
 
@@ -136,7 +147,9 @@ def estimate(seen: Seen, model: RateModel, false_per_h: float, false_shape: floa
 
 def night_false_per_h(seen: Seen, model: RateModel) -> float:
     """Return the mean rate of false alarms above the limit, 1/h, that a whole night speaks for."""
-    weight = _posterior(seen.by_probability, round(seen.hours, 4), model, model.false_per_h, model.false_shape)
+    weight = _posterior(
+        seen.by_probability, round(seen.hours, 4), model, model.false_per_h, model.false_shape
+    )
     return float((weight.sum(axis=1) * FALSE_PER_H).sum())
 
 

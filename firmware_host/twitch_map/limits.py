@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
@@ -11,10 +11,11 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 SHARE = 0.9
 """The limit is found so often."""
+LEAST_MG = 0.2
 
 
 class HourLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One hour of a site's night: its start in s from the night's, its noise, and the limit (None: not reached)."""
+    """One hour of a site's night: its start from the night's, its noise and limit (None: not reached)."""
 
     start_s: float
     noise_mg_per_sqrt_hz: float
@@ -24,8 +25,8 @@ class HourLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SiteLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was found of known twitches that were added to one site's night.
 
-    The share found is (1 - lapses) Phi(steepness ln(size / middle)), Phi the normal distribution function; the
-    middle is `middle_mg` where the noise is `noise_mg_per_sqrt_hz`, and grows as its power `noise_power`.
+    The share found is (1 - lapses) Phi(steepness ln(size / middle)), Phi the normal distribution function;
+    the middle is `middle_mg` where the noise is `noise_mg_per_sqrt_hz`, and grows as its power `noise_power`.
     """
 
     limit_mg: float | None
@@ -56,21 +57,26 @@ class SiteLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ratio = size_mg / (self.middle_mg * (noise / self.noise_mg_per_sqrt_hz) ** self.noise_power)
         return np.asarray((1 - self.lapses) * ndtr(self.steepness * np.log(np.maximum(ratio, 1e-9))))
 
-    def limit_over(self, noise: Floats, weight: Floats) -> float:
-        """Return the amplitude found 9 times in 10 where the noise is now this, now that; infinite if none is.
 
-        Parameters
-        ----------
-        noise, weight : (k,)
-            Noise, and how much of the time it is so.
-        """
-        if not len(noise) or weight.sum() <= 0:
-            return float("nan")
-        sizes = np.exp(np.linspace(np.log(0.2), np.log(self.largest_mg), 400))
-        share = self.share(sizes[:, None], noise) @ weight / weight.sum()
-        if share[-1] < SHARE:
-            return float("inf")
-        return float(np.exp(np.interp(SHARE, share, np.log(sizes))))
+def limit_over(
+    share: Callable[[Floats, Floats], Floats], noise: Floats, weight: Floats, largest_mg: float
+) -> float:
+    """Return the amplitude found 9 times in 10 where the noise is now this, now that; infinite if none is.
+
+    Parameters
+    ----------
+    share
+        Returns the share found by size (mg) and noise (mg/sqrt(Hz)).
+    noise, weight : (k,)
+        Noise, and how much of the time it is so.
+    largest_mg : float
+        Nothing larger is looked at.
+    """
+    sizes = np.geomspace(LEAST_MG, largest_mg, 400)
+    found = share(sizes[:, None], noise) @ weight / weight.sum()
+    if found[-1] < SHARE:
+        return float("inf")
+    return float(np.exp(np.interp(SHARE, found, np.log(sizes))))
 
 
 def limits_of(limit: SiteLimit, edges_s: Sequence[float] | Floats, seconds: Floats) -> Floats:
@@ -92,6 +98,6 @@ def limits_of(limit: SiteLimit, edges_s: Sequence[float] | Floats, seconds: Floa
         shared = np.minimum(stops, edges[number + 1]) - np.maximum(starts, edges[number])
         key = tuple(np.round(np.maximum(shared, 0.0), 3).tolist())
         if key not in known:
-            known[key] = limit.limit_over(noise, np.maximum(shared, 0.0))
+            known[key] = limit_over(limit.share, noise, np.maximum(shared, 0.0), limit.largest_mg)
         out[number] = known[key]
     return out
