@@ -142,7 +142,8 @@ def estimate(seen: Seen, model: RateModel, false_per_h: float, false_shape: floa
     total = above + missed
     best = max(counted - float(false.mean()), 0.0) * each / model.found_scale
     low, high = np.quantile(total, LEVELS, method="inverted_cdf")
-    return Estimate(best, min(float(low), best), max(float(high), best), float(false.mean()))
+    most = max(float(high), best, 0.0 if counted else 1.0)  # one is never ruled out by having seen none
+    return Estimate(best, min(float(low), best), most, float(false.mean()))
 
 
 def night_false_per_h(seen: Seen, model: RateModel) -> float:
