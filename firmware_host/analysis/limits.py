@@ -26,7 +26,7 @@ from firmware_host.detection.site_night import SiteNight, make_site_night
 from firmware_host.recording import Night, Stretch
 from firmware_host.twitch_map import HourLimit, SiteLimit, inside, seconds_in
 from firmware_host.twitch_map.limits import limit_over
-from firmware_host.twitches import Kind, Table, dtype_of
+from firmware_host.twitches import Kind, Table, dtype_of, valid_s
 
 if TYPE_CHECKING:
     from firmware_host.detection.classifier import Model
@@ -156,11 +156,13 @@ class _Site:
 
     def _excerpts(self, rng: np.random.Generator) -> list[Excerpt]:
         """Choose excerpts evenly over valid time, in random order."""
+        if valid_s(self._valid) < APART_S[0]:
+            return []
+        plan = make_plan(self._info.fs_hz)
+        size, guard = BLOCKS * plan.hop * plan.decimation, round(GUARD_S * self._info.fs_hz)
         found, weight, samples = [], [], 0
         for stretch in self._stretches:
             samples += stretch.n
-            plan = make_plan(self._info.fs_hz)
-            size, guard = BLOCKS * plan.hop * plan.decimation, round(GUARD_S * self._info.fs_hz)
             for begin in range(0, stretch.n, size):
                 end = min(begin + size, stretch.n)
                 first, last = begin + guard * (begin > 0), end - guard * (end < stretch.n)
@@ -169,7 +171,7 @@ class _Site:
                     found.append(Excerpt(stretch, begin, end, first, last))
                     weight.append(float(seconds_in(self._valid, edges_s)[0]))
         total = np.cumsum([0.0, *weight])
-        if total[-1] < APART_S[0]:
+        if total[-1] <= 0:
             return []
         wanted = round(COST_SHARE * samples / size)
         count = min(max(wanted, FEWEST), MOST)
@@ -299,10 +301,10 @@ def site_limit(added: Table, coverage: Table, duration_s: float) -> SiteLimit | 
     noise = {number: float(np.exp(np.median(np.log(known["density"][hour == number]))))
              for number in np.unique(hour).tolist()}  # fmt: skip
     starts = np.array(list(noise)) * HOUR_S
-    valid_s = seconds_in(
+    weight = seconds_in(
         coverage[coverage["kind"] == Kind.VALID], np.append(starts, max(duration_s, starts[-1]))
     )
-    noises, weight = np.array(list(noise.values())), np.maximum(valid_s, 1e-6)
+    noises, weight = np.array(list(noise.values())), np.maximum(weight, 1e-6)
     over = [limit_over(one.share, noises, weight, LARGEST_MG) for one in (curve, *others)]
     low, high = np.quantile(over[1:], (0.025, 0.975), method="nearest")
     return SiteLimit(

@@ -93,12 +93,12 @@ def described(night: Night, run: Run) -> str:
             str(row["site"]),
             f"{rates_hz[str(row['site'])]:.1f}",
             f"{row['valid_s'] / 3600:.2f}",
-            _found(State(int(row["state"])), int(row["twitches"])),
             _limit(float(row["detection_limit_mg"])),
+            _found(State(int(row["state"])), int(row["twitches"])),
         )
         for row in night_counts(night, run)
     ]
-    table = aligned(("site", "Hz", "valid h", "twitches", "limit mg"), lines)
+    table = aligned(("site", "Hz", "valid h", "limit mg", "twitches"), lines)
     made = "" if night.meta.origin in {"recorded", "imported"} else f" ({night.meta.origin})"
     judged = f"run {run.info.run_id}, {run.info.model}, {run.info.operating_point}"
     return f"{night.path.name}{made}: {judged}\n{table}"
@@ -108,7 +108,7 @@ def _limit(limit_mg: float) -> str:
     """Return the amplitude found 9 times in 10."""
     if math.isfinite(limit_mg):
         return f"{limit_mg:.1f}"
-    return "not measured" if math.isnan(limit_mg) else "not reached"
+    return "-" if math.isnan(limit_mg) else "not reached"
 
 
 def _found(state: State, twitches: int) -> str:

@@ -199,7 +199,7 @@ def _fill_limits(
     seen = Weighed(events, limit, model)
     valid_h = rows["valid_s"] / 3600
     whole = slice(0, len(events))
-    night_limit = limit.limit_mg or np.inf
+    night_limit = limit.limit_mg or 0.0  # where it is not reached all count
     false_per_h = night_false_per_h(seen.above(whole, night_limit, float(valid_h.sum())), model)
     all_false_per_h = night_false_per_h(seen.above(whole, 0.0, float(valid_h.sum())), model)
     prior = (false_per_h, all_false_per_h, BIN_SHAPE)

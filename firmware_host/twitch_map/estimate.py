@@ -21,9 +21,12 @@ Floats = npt.NDArray[np.float64]
 
 DRAWS = 1000
 LEVELS = (0.025, 0.975)
-FALSE_PER_H = np.geomspace(0.01, 300.0, 36)
-TWITCHES_PER_H = np.geomspace(0.01, 20_000.0, 48)
-"""Rates that are thought possible."""
+FALSE_LOG_ODDS = np.linspace(-12.0, 9.0, 85)
+"""Shares of all counted events that are thought to be false alarms of their own accord."""
+TOTALS = 9
+"""Rates of all events that are thought possible, given how many there were."""
+MOST_FOUND = 0.995
+"""However large twitches are, some are missed."""
 BIN_SHAPE = 1.0
 """Shape of the gamma law by which false alarms of a time bin vary around those of the night."""
 
@@ -136,11 +139,11 @@ def estimate(seen: Seen, model: RateModel, false_per_h: float, false_shape: floa
     moved = np.sqrt(seen.near_limit) * random.size + model.size_shift * seen.near_limit * random.shift
     above = np.maximum(counted - false + np.rint(moved), 0.0)
     # The misses of k found ones have a negative binomial law; with k + 1 none found leaves some doubt, too.
-    share = min(model.found_scale / each, 0.995)
+    share = min(model.found_scale / each, MOST_FOUND)
     odds = (1 - share) / share * np.exp(model.found_spread * random.site)
     missed = _poisson(random, _gamma(random, above + 1.0) * odds)
     total = above + missed
-    best = max(counted - float(false.mean()), 0.0) * each / model.found_scale
+    best = max(counted - float(false.mean()), 0.0) / share
     low, high = np.quantile(total, LEVELS, method="inverted_cdf")
     most = max(float(high), best, 0.0 if counted else 1.0)  # one is never ruled out by having seen none
     return Estimate(best, min(float(low), best), most, float(false.mean()))
@@ -148,10 +151,11 @@ def estimate(seen: Seen, model: RateModel, false_per_h: float, false_shape: floa
 
 def night_false_per_h(seen: Seen, model: RateModel) -> float:
     """Return the mean rate of false alarms above the limit, 1/h, that a whole night speaks for."""
-    weight = _posterior(
-        seen.by_probability, round(seen.hours, 4), model, model.false_per_h, model.false_shape
-    )
-    return float((weight.sum(axis=1) * FALSE_PER_H).sum())
+    mean, shape = model.false_per_h, model.false_shape
+    if not any(seen.by_probability):
+        return shape / (shape / mean + seen.hours)
+    told = _posterior(seen.by_probability, round(seen.hours, 4), model, mean, shape)
+    return float((told.weight * told.false_per_h).sum())
 
 
 @lru_cache(maxsize=4096)
@@ -162,30 +166,46 @@ def _false_alarms(
     random = _random()
     if not any(by_probability):
         return np.zeros(DRAWS)
-    weight = _posterior(by_probability, hours, model, mean, shape)
-    cell = np.searchsorted(np.cumsum(weight.ravel()), random.cell * weight.sum())
-    row, column = np.unravel_index(np.minimum(cell, weight.size - 1), weight.shape)
-    true = TWITCHES_PER_H[column, None] * np.array(model.true_share)
-    alarms = FALSE_PER_H[row, None] + model.false_per_twitch * TWITCHES_PER_H[column, None]
+    told = _posterior(by_probability, hours, model, mean, shape)
+    cell = np.searchsorted(np.cumsum(told.weight), random.cell * told.weight.sum())
+    cell = np.minimum(cell, len(told.weight) - 1)
+    alarms = (told.false_per_h + model.false_per_twitch * told.twitches_per_h)[cell, None]
     alarms = alarms * np.array(model.false_share)
-    share = alarms / (true + alarms)
+    share = alarms / (told.twitches_per_h[cell, None] * np.array(model.true_share) + alarms)
     rng = np.random.default_rng(7)
     return np.asarray(rng.binomial(np.array(by_probability), share).sum(axis=1), float)
 
 
+class _Posterior(NamedTuple):
+    """Pairs of rates (1/h) and how probable each pair is, (pairs,)."""
+
+    weight: Floats
+    false_per_h: Floats
+    twitches_per_h: Floats
+
+
 def _posterior(
     by_probability: Sequence[int], hours: float, model: RateModel, mean: float, shape: float
-) -> Floats:
-    """Return (false rates, twitch rates): how probable each pair of rates is, given what was counted."""
-    alarms = FALSE_PER_H[:, None] + model.false_per_twitch * TWITCHES_PER_H
-    log = -(alarms + TWITCHES_PER_H) * hours
-    for count, true, false in zip(by_probability, model.true_share, model.false_share, strict=True):
+) -> _Posterior:
+    """Return how probable rates of false alarms and of twitches are, given some counted events.
+
+    The rate of false alarms has a gamma law, that of twitches is thought as likely in any power of ten.
+    """
+    from scipy.special import expit, gammaincinv
+
+    n = sum(by_probability)
+    total = gammaincinv(n + 1.0, (np.arange(TOTALS) + 0.5) / TOTALS)[:, None] / hours
+    share = expit(FALSE_LOG_ODDS)
+    false = total * share
+    twitches = total * expit(-FALSE_LOG_ODDS) / (1 + model.false_per_twitch)
+    alarms = false + model.false_per_twitch * twitches
+    log = (shape - 1) * np.log(false) - shape * false / mean - np.log(twitches)
+    log += np.log(total) + np.log(share) + np.log(expit(-FALSE_LOG_ODDS))
+    for count, of_true, of_false in zip(by_probability, model.true_share, model.false_share, strict=True):
         if count:
-            log += count * np.log(true * TWITCHES_PER_H + false * alarms)
-    # The grids are even in the logarithm: a gamma law with one more power of the rate; twitches alike.
-    log += (shape * np.log(FALSE_PER_H) - shape * FALSE_PER_H / mean)[:, None]
+            log += count * np.log((of_true * twitches + of_false * alarms) / total)
     weight = np.exp(log - log.max())
-    return np.asarray(weight / weight.sum())
+    return _Posterior((weight / weight.sum()).ravel(), false.ravel(), twitches.ravel())
 
 
 class _Random(NamedTuple):
