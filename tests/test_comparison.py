@@ -25,8 +25,9 @@ def night(
 ) -> SiteNight:
     """Make one site's night with some large, sure events, half of them of 12 mg."""
     peaks_s = (np.arange(twitches) + 0.5) / max(twitches, 1) * hours * 3600
+    sizes_mg = np.where(np.arange(twitches) % 2, 12.0, 60.0)
     events = table(EVENT_DTYPE, twitches, site="left_calf", peak_s=peaks_s, onset_s=peaks_s, counted=True,
-                   peak_to_peak_mg=np.where(np.arange(twitches) % 2, 12.0, 60.0), probability=0.99)  # fmt: skip
+                   peak_to_peak_mg=sizes_mg, probability=0.99)  # fmt: skip
     made = SiteNight(
         night=f"n{number}.night", date=f"2026-01-{number:02d}", participant="p", origin="recorded",
         site="left_calf", placement="", sensor="X 1", judge="a, b, c", valid_h=hours, events=events,
@@ -86,7 +87,7 @@ def test_what_is_never_compared_is_refused_in_a_sentence() -> None:
     some = group(1, [10] * 5)
     with pytest.raises(BadValueError, match=r"different detectors .*twitchmap detect"):
         compare(some, group(10, [10] * 5, judge="another"))
-    with pytest.raises(BadValueError, match="simulated .* never compared"):
+    with pytest.raises(BadValueError, match=r"simulated .* never compared"):
         compare(some, group(10, [10] * 5, origin="simulated"))
     with pytest.raises(BadValueError, match="both sides"):
         compare(some, some[:1])

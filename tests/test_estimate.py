@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -168,7 +169,7 @@ def test_estimates_are_finite_and_in_order(
 def test_more_sure_events_are_never_fewer_twitches() -> None:
     """The estimate grows with the number of sure events."""
     told = [estimate(Seen((0, 0, n), 6.0, float(n), 0.0), MODEL, 1.5, 0.5) for n in (0, 1, 3, 10, 30, 300)]
-    assert all(a.twitches < b.twitches and a.high <= b.high for a, b in zip(told, told[1:], strict=False))
+    assert all(a.twitches < b.twitches and a.high <= b.high for a, b in pairwise(told))
 
 
 def test_a_night_of_doubtful_events_has_more_false_alarms() -> None:

@@ -43,7 +43,7 @@ def tried(rng: np.random.Generator, truth: Curve, n: int, sizes_mg: tuple[float,
 
 @pytest.mark.parametrize("number", range(len(waves())))
 def test_known_twitches_have_the_size_and_time_they_say(number: int) -> None:
-    """A twitch added to silence is as large in 3-45 Hz as asked, and largest where asked, in any direction."""
+    """A twitch added to silence is as large in 3-45 Hz as asked, and largest where asked."""
     silence = np.zeros((round(4 * FINE_HZ), 3), np.float32)
     along = np.array([0.6, 0.0, -0.8])
     add_wave(silence, FINE_HZ, number, 2 * FINE_HZ, 25.0, along)
@@ -95,7 +95,7 @@ def test_the_limit_grows_with_the_noise() -> None:
 
 
 def test_what_is_never_found_often_enough_is_not_reached() -> None:
-    """Where a quarter of the largest twitches is missed, or nothing at all is found, the limit is infinite."""
+    """Where a quarter of the largest is missed, or nothing at all is found, the limit is infinite."""
     lapsing, _ = fit(tried(np.random.default_rng(1), Curve(6.0, 3.5, 0.25, 1.0, 0.1), 400, (2.0, 200.0)))
     assert np.isinf(lapsing.limit_mg(0.1))
     blind, _ = fit(Tried(np.full(200, 700.0), np.full(200, 0.1), np.zeros(200, bool), np.arange(200) // 16))

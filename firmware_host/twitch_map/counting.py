@@ -18,6 +18,7 @@ from firmware_host.twitch_map.estimate import (
     RateModel,
     Seen,
     estimate,
+    expected_false,
     night_false_per_h,
 )
 from firmware_host.twitch_map.limits import SiteLimit, limits_of
@@ -208,8 +209,8 @@ def _fill_limits(
     cuts = np.searchsorted(events["peak_s"], edges_s)
     for number in np.flatnonzero(rows["valid_s"] > 0).tolist():
         row, part = rows[number], slice(int(cuts[number]), int(cuts[number + 1]))
-        everything = estimate(seen.above(part, 0.0, float(valid_h[number])), model, prior[1], prior[2])
-        row["expected_false"] = everything.false
+        everything = seen.above(part, 0.0, float(valid_h[number]))
+        row["expected_false"] = expected_false(everything, model, prior[1], prior[2])
         if np.isfinite(row["detection_limit_mg"]):
             above = seen.above(part, float(row["detection_limit_mg"]), float(valid_h[number]))
             _fill_rates(row, estimate(above, model, prior[0], prior[2]), tau_s)

@@ -25,10 +25,21 @@ FALSE_LOG_ODDS = np.linspace(-12.0, 9.0, 85)
 """Shares of all counted events that are thought to be false alarms of their own accord."""
 TOTALS = 9
 """Rates of all events that are thought possible, given how many there were."""
+NONE_NEAR = 0.01
+FEW = 20.0
+"""Means of misses from which on their number is as good as normal."""
 MOST_FOUND = 0.995
 """However large twitches are, some are missed."""
 BIN_SHAPE = 1.0
 """Shape of the gamma law by which false alarms of a time bin vary around those of the night."""
+
+
+class _Law(NamedTuple):
+    """What the draws of false alarms need of a `RateModel`."""
+
+    true_share: tuple[float, ...]
+    false_share: tuple[float, ...]
+    false_per_twitch: float
 
 
 class RateModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,6 +94,11 @@ class RateModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         at = np.searchsorted(self.probability_edges, np.asarray(probability, float), side="right") - 1
         return np.clip(at, 0, len(self.true_share) - 1)
 
+    @property
+    def law(self) -> _Law:
+        """How events of both sorts are spread."""
+        return _Law(self.true_share, self.false_share, self.false_per_twitch)
+
     def gap_share(self, gap_s: Floats) -> Floats:
         """Return what share is found at some times from the nearest other counted event."""
         at = np.searchsorted(self.gaps_s, gap_s, side="right") - 1
@@ -133,7 +149,9 @@ def estimate(seen: Seen, model: RateModel, false_per_h: float, false_shape: floa
         Mean and shape of the gamma law that the false alarms an hour are thought to come from.
     """
     counted = sum(seen.by_probability)
-    false = _false_alarms(seen.by_probability, round(seen.hours, 4), model, false_per_h, false_shape)
+    if not counted and seen.near_limit < NONE_NEAR:
+        return Estimate(0.0, 0.0, 1.0, 0.0)  # one is never ruled out by having seen none
+    false = _false_alarms(seen.by_probability, round(seen.hours, 4), model.law, false_per_h, false_shape)
     each = seen.standing_for / counted if counted else 1.0
     random = _random()
     moved = np.sqrt(seen.near_limit) * random.size + model.size_shift * seen.near_limit * random.shift
@@ -145,8 +163,13 @@ def estimate(seen: Seen, model: RateModel, false_per_h: float, false_shape: floa
     total = above + missed
     best = max(counted - float(false.mean()), 0.0) / share
     low, high = np.quantile(total, LEVELS, method="inverted_cdf")
-    most = max(float(high), best, 0.0 if counted else 1.0)  # one is never ruled out by having seen none
-    return Estimate(best, min(float(low), best), most, float(false.mean()))
+    return Estimate(best, min(float(low), best), max(float(high), best, 1.0), float(false.mean()))
+
+
+def expected_false(seen: Seen, model: RateModel, false_per_h: float, false_shape: float) -> float:
+    """Return how many of the counted events are false on average; arguments as of `estimate`."""
+    drawn = _false_alarms(seen.by_probability, round(seen.hours, 4), model.law, false_per_h, false_shape)
+    return float(drawn.mean())
 
 
 def night_false_per_h(seen: Seen, model: RateModel) -> float:
@@ -154,24 +177,24 @@ def night_false_per_h(seen: Seen, model: RateModel) -> float:
     mean, shape = model.false_per_h, model.false_shape
     if not any(seen.by_probability):
         return shape / (shape / mean + seen.hours)
-    told = _posterior(seen.by_probability, round(seen.hours, 4), model, mean, shape)
+    told = _posterior(seen.by_probability, round(seen.hours, 4), model.law, mean, shape)
     return float((told.weight * told.false_per_h).sum())
 
 
 @lru_cache(maxsize=4096)
 def _false_alarms(
-    by_probability: tuple[int, ...], hours: float, model: RateModel, mean: float, shape: float
+    by_probability: tuple[int, ...], hours: float, law: _Law, mean: float, shape: float
 ) -> Floats:
     """Draw how many of the counted events are false, (DRAWS,)."""
     random = _random()
     if not any(by_probability):
         return np.zeros(DRAWS)
-    told = _posterior(by_probability, hours, model, mean, shape)
+    told = _posterior(by_probability, hours, law, mean, shape)
     cell = np.searchsorted(np.cumsum(told.weight), random.cell * told.weight.sum())
     cell = np.minimum(cell, len(told.weight) - 1)
-    alarms = (told.false_per_h + model.false_per_twitch * told.twitches_per_h)[cell, None]
-    alarms = alarms * np.array(model.false_share)
-    share = alarms / (told.twitches_per_h[cell, None] * np.array(model.true_share) + alarms)
+    alarms = (told.false_per_h + law.false_per_twitch * told.twitches_per_h)[cell, None]
+    alarms = alarms * np.array(law.false_share)
+    share = alarms / (told.twitches_per_h[cell, None] * np.array(law.true_share) + alarms)
     rng = np.random.default_rng(7)
     return np.asarray(rng.binomial(np.array(by_probability), share).sum(axis=1), float)
 
@@ -185,7 +208,7 @@ class _Posterior(NamedTuple):
 
 
 def _posterior(
-    by_probability: Sequence[int], hours: float, model: RateModel, mean: float, shape: float
+    by_probability: Sequence[int], hours: float, law: _Law, mean: float, shape: float
 ) -> _Posterior:
     """Return how probable rates of false alarms and of twitches are, given some counted events.
 
@@ -197,11 +220,11 @@ def _posterior(
     total = gammaincinv(n + 1.0, (np.arange(TOTALS) + 0.5) / TOTALS)[:, None] / hours
     share = expit(FALSE_LOG_ODDS)
     false = total * share
-    twitches = total * expit(-FALSE_LOG_ODDS) / (1 + model.false_per_twitch)
-    alarms = false + model.false_per_twitch * twitches
+    twitches = total * expit(-FALSE_LOG_ODDS) / (1 + law.false_per_twitch)
+    alarms = false + law.false_per_twitch * twitches
     log = (shape - 1) * np.log(false) - shape * false / mean - np.log(twitches)
     log += np.log(total) + np.log(share) + np.log(expit(-FALSE_LOG_ODDS))
-    for count, of_true, of_false in zip(by_probability, model.true_share, model.false_share, strict=True):
+    for count, of_true, of_false in zip(by_probability, law.true_share, law.false_share, strict=True):
         if count:
             log += count * np.log((of_true * twitches + of_false * alarms) / total)
     weight = np.exp(log - log.max())
@@ -209,7 +232,10 @@ def _posterior(
 
 
 class _Random(NamedTuple):
-    """The same chance for every estimate, so that it follows from the counts alone; each (DRAWS,)."""
+    """The same chance for every estimate, so that it follows from the counts alone; each (DRAWS,).
+
+    `normal` is `poisson` as a normal variable.
+    """
 
     cell: Floats
     size: Floats
@@ -217,6 +243,7 @@ class _Random(NamedTuple):
     site: Floats
     gamma: Floats
     poisson: Floats
+    normal: Floats
 
 
 @lru_cache(maxsize=1)
@@ -225,21 +252,31 @@ def _random() -> _Random:
 
     rng = np.random.default_rng(5)
     # Evenly spread numbers in random order: a thousand draws then leave little chance in the quantiles.
-    even = [(rng.permutation(DRAWS) + 0.5) / DRAWS for _ in range(6)]
-    return _Random(even[0], ndtri(even[1]), ndtri(even[2]), ndtri(even[3]), even[4], even[5])
+    even = np.array([(rng.permutation(DRAWS) + 0.5) / DRAWS for _ in range(6)])
+    return _Random(
+        even[0], ndtri(even[1]), ndtri(even[2]), ndtri(even[3]), ndtri(even[4]), even[5], ndtri(even[5])
+    )
 
 
 def _gamma(random: _Random, shape: Floats) -> Floats:
-    """Draw gamma variables of some shapes."""
-    from scipy.special import gammaincinv
-
-    return np.asarray(gammaincinv(shape, random.gamma))
+    """Draw gamma variables of some shapes, 1 or more (Wilson & Hilferty 1931: their cube root is normal)."""
+    return np.asarray(shape * np.maximum(1 - 1 / (9 * shape) + random.gamma / (3 * np.sqrt(shape)), 0.0) ** 3)
 
 
 def _poisson(random: _Random, mean: Floats) -> Floats:
-    """Draw whole numbers with some means: the least with so much chance below."""
-    from scipy.special import pdtr, pdtrik
-
-    guess = np.ceil(pdtrik(random.poisson, np.maximum(mean, 1e-12)) - 1e-9)
-    guess = np.where(pdtr(0, mean) >= random.poisson, 0.0, guess)
-    return np.asarray(np.maximum(np.nan_to_num(guess), 0.0))
+    """Draw whole numbers with some means: the least with so much chance below, by a normal law if many."""
+    normal = mean + random.normal * np.sqrt(mean) + (random.normal**2 - 1) / 6
+    out = np.maximum(np.rint(normal), 0.0)
+    few = np.flatnonzero(mean < FEW)
+    chance = np.exp(-mean[few])
+    below, number = chance.copy(), np.zeros(len(few))
+    left = random.poisson[few] > below
+    for k in range(1, round(4 * FEW)):
+        if not left.any():
+            break
+        chance *= mean[few] / k
+        below += chance
+        number[left] = k
+        left &= random.poisson[few] > below
+    out[few] = number
+    return np.asarray(out)
