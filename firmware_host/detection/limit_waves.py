@@ -16,15 +16,15 @@ LENGTH_S = 1.2
 PAD_S = 0.3
 FAST, SLOW = 17, 3
 """Waveforms of each sort: 15 % of units are slow (assumption of the simulator too; docs/simulator.md)."""
-FAST_RISE_S = (0.030, 0.060, 0.120)
+FAST_RISE_S = (0.030, 0.050, 0.120)
 """Least, median and largest rise of fast units: 35-98 ms (Sica & McComas 1971), evenly in rank of a
-log-normal law with a spread of 0.5."""
+log-normal law with a spread of 0.5; rather too fast than too slow, as fast ones are harder to find."""
 SLOW_RISE_S = (0.115, 0.140, 0.165)
 """Slow units take 100-180 ms (Buchthal 1970; ultrasound sees 0.1-0.5 s)."""
 ORDERS = (3, 4, 5)
 STRETCHES = (1.0, 2.0, 3.0, 1.5, 2.5)
 """Relaxation takes so many times longer than in the plain gamma twitch."""
-TISSUE = ((0.0, 20.0, 0.3), (0.5, 14.0, 0.2), (0.25, 30.0, 0.15), (0.5, 22.0, 0.3), (0.9, 18.0, 0.12))
+TISSUE = ((0.0, 20.0, 0.3), (0.5, 14.0, 0.2), (0.25, 30.0, 0.15), (0.0, 22.0, 0.3), (0.8, 24.0, 0.12))
 """What share of it goes through the tissue's resonance, at which Hz, with which damping: soft tissue rings
 (Wakeling & Nigg 2001; figures are assumed)."""
 SECOND = (0, 0, 0.012, 0, 0, 0, 0.028)
