@@ -298,7 +298,7 @@ def test_a_model_is_put_to_use_and_taken_back(folder: Path) -> None:
 
 
 def test_to_count_anew_is_to_detect_anew(folder: Path) -> None:
-    """Judged from what is stored, a night gives the very events of a detection by that model, but no limit."""
+    """Judged from what is stored, a night gives the events of a detection by that model, and no limit."""
     night = folder / NIGHT
     label(night)
     train_from_labels([night], folder)
