@@ -1,0 +1,104 @@
+"""What the server has open of nights: read once and kept for the requests that follow, until it changes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from firmware_host.analysis import Run, load_run, night_counts
+from firmware_host.recording import META_FILE, Night, known_meta, open_night
+from firmware_host.recording.blocks import Scan
+from firmware_host.recording.reader import LOG_FILE
+from firmware_host.recording.results import RESULTS_FILE
+from firmware_host.twitches import Table
+
+T = TypeVar("T")
+
+_MOST = 6
+_LABELS_FILE = "labels.jsonl"
+GROWN_AFTER_S = 10.0
+"""A night that is being recorded is looked at anew so often."""
+
+
+class Kept:
+    """A few results of slow work, the last used ones; who asks while it is done waits for it."""
+
+    def __init__(self, most: int = _MOST) -> None:
+        self._most = most
+        self._kept: OrderedDict[Hashable, tuple[Any, Any]] = OrderedDict()
+        self._locks: dict[Hashable, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, state: object, make: Callable[[], T]) -> T:
+        """Return what is kept under a key if it was made in the same state, else make it."""
+        with self._lock:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            with self._lock:
+                known = self._kept.get(key)
+            if known is None or known[0] != state:
+                known = (state, make())
+            with self._lock:
+                self._kept[key] = known
+                self._kept.move_to_end(key)
+                while len(self._kept) > self._most:
+                    self._locks.pop(self._kept.popitem(last=False)[0], None)
+        made: T = known[1]
+        return made
+
+
+class Opened:
+    """The nights, runs and counts that requests share; made once a server by `context.shared(Opened)`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._nights, self._runs, self._counts = Kept(), Kept(), Kept(24)
+
+    def night(self, path: Path) -> Night:
+        """Return a night, read again when its log or metadata have changed; raises as `open_night`."""
+        state = _stamps(path, META_FILE, LOG_FILE)
+        return self._nights.get(path, self._growing(path, state), lambda: _opened(path))
+
+    def _growing(self, path: Path, state: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A log that was written to just now counts as the same for a while: to read it all takes time."""
+        grown_s = time.time() - state[-1][0] / 1e9 if state[-1] else GROWN_AFTER_S
+        return (*state[:-1], int(time.time() // GROWN_AFTER_S)) if grown_s < GROWN_AFTER_S else state
+
+    def run(self, path: Path, run_id: str | None = None) -> Run:
+        """Return a run of a night as `load_run`, without reading the log."""
+        state = _stamps(path, META_FILE, RESULTS_FILE, _LABELS_FILE)
+        return self._runs.get((path, run_id), state, lambda: load_run(without_log(path), run_id))
+
+    def counts(self, path: Path, bin_s: float | None, run_id: str | None = None) -> Table:
+        """Return the counts of a run (`COUNT_DTYPE`); None makes one bin of the whole night."""
+        run = self.run(path, run_id)
+        return self._counts.get(
+            (path, run_id, bin_s), id(run), lambda: night_counts(without_log(path), run, bin_s)
+        )
+
+
+def without_log(path: Path) -> Night:
+    """Return a night that knows what `night.toml` says and has no samples: that takes no time."""
+    return Night(path, known_meta(path), (), being_written=False, scan=Scan.empty(), notes=())
+
+
+def _opened(path: Path) -> Night:
+    night = open_night(path)
+    _ = night.end_ns  # fits the clocks of all sensors: the first to ask waits, not the first to zoom
+    return night
+
+
+def _stamps(path: Path, *names: str) -> tuple[Any, ...]:
+    """Return what changes with the files of a night: time of change and size, None where there is none."""
+    found = []
+    for name in names:
+        try:
+            stat = (path / name).stat()
+            found.append((stat.st_mtime_ns, stat.st_size))
+        except OSError:
+            found.append(None)
+    return tuple(found)
