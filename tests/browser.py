@@ -75,7 +75,7 @@ def served() -> Iterator[Serve]:
         running.append(process)
         assert process.stdout is not None
         for line in process.stdout:
-            if found := re.search(r"http://\S+", line):
+            if found := re.search(r"http://[^\s\"]+", line):
                 return Served(found.group(), process)
         raise AssertionError(f"the server ended with {process.wait()} and no address")
 

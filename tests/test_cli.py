@@ -174,7 +174,7 @@ def test_every_command_prints_one_json_document(run: Run, nights: Path) -> None:
         "import": [nights / "b.night", f"left_calf={nights / 't.csv'}"],
     }  # fmt: skip
     # Training and sensors take too long here; their own tests read their documents.
-    elsewhere = {"train", "scan", "setup", "check", "record", "mark"}
+    elsewhere = {"train", "scan", "setup", "check", "record", "mark", "review"}
     assert {*calls, *elsewhere} == set(commands.list_commands(click.Context(commands)))
     for name, arguments in calls.items():
         code, out, err = run(name, *arguments, "--json")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
+import urllib.request
 from pathlib import Path
 from typing import Annotated
 
 import made_nights
 import msgspec
 import pytest
+from browser import Serve
 from starlette.testclient import TestClient
 
 from firmware_host.errors import BadValueError
@@ -158,3 +161,10 @@ def test_a_token_is_exchanged_for_a_cookie(tmp_path: Path) -> None:
     assert "samesite=strict" in cookie.lower()
     assert "right" not in cookie
     assert client.get("/api/nights").status_code == 200
+
+
+def test_the_command_prints_its_address_as_json(served: Serve, tmp_path: Path) -> None:
+    """With --json the command prints one document, and answers at the address in it."""
+    server = served(tmp_path, "--json")
+    with urllib.request.urlopen(server.url + "api/nights", timeout=10) as answer:
+        assert json.load(answer) == {"nights": [], "unreadable": []}

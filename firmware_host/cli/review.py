@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from firmware_host.cli._terminal import json_option, show
+
 
 @click.command()
 @click.argument(
@@ -16,8 +18,13 @@ import click
     "--port", type=click.IntRange(0, 65535), help="Port; else 8765, or a free one where that is taken."
 )
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
-def command(directory: Path, port: int | None, no_browser: bool) -> None:
+@json_option
+def command(directory: Path, port: int | None, no_browser: bool, as_json: bool) -> None:
     """Look at the nights of a folder in the browser; Ctrl-C ends it."""
     from firmware_host.review.running import run_review
+    from firmware_host.review.texts import t
 
-    run_review(directory, port=port, browser=not no_browser, tell=click.echo)
+    def tell(address: str) -> None:
+        show({"address": address}, t("review.address", address=address), as_json=as_json)
+
+    run_review(directory, port=port, browser=not no_browser, tell=tell)

@@ -12,7 +12,6 @@ import uvicorn
 
 from firmware_host.errors import BadValueError
 from firmware_host.review.server import application
-from firmware_host.review.texts import t
 
 DEFAULT_PORT = 8765
 HOST = "127.0.0.1"
@@ -44,7 +43,7 @@ def run_review(
     listening = _listening(port)
     with listening:
         address = f"http://{HOST}:{listening.getsockname()[1]}/"
-        tell(t("review.address", address=address))
+        tell(address)
         if browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         config = uvicorn.Config(
