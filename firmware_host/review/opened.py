@@ -61,12 +61,7 @@ class Opened:
     def night(self, path: Path) -> Night:
         """Return a night, read again when its log or metadata have changed; raises as `open_night`."""
         state = _stamps(path, META_FILE, LOG_FILE)
-        return self._nights.get(path, self._growing(path, state), lambda: _opened(path))
-
-    def _growing(self, path: Path, state: tuple[Any, ...]) -> tuple[Any, ...]:
-        """A log that was written to just now counts as the same for a while: to read it all takes time."""
-        grown_s = time.time() - state[-1][0] / 1e9 if state[-1] else GROWN_AFTER_S
-        return (*state[:-1], int(time.time() // GROWN_AFTER_S)) if grown_s < GROWN_AFTER_S else state
+        return self._nights.get(path, _growing(state), lambda: _opened(path))
 
     def run(self, path: Path, run_id: str | None = None) -> Run:
         """Return a run of a night as `load_run`, without reading the log."""
@@ -81,6 +76,13 @@ class Opened:
         )
 
 
+def _growing(state: list[Any]) -> list[Any]:
+    """Return a state that stays the same for a while as long as the log grows: to read it takes time."""
+    now_s = time.time()
+    grows = state[-1] is not None and now_s - state[-1][0] / 1e9 < GROWN_AFTER_S
+    return [*state[:-1], int(now_s // GROWN_AFTER_S)] if grows else state
+
+
 def without_log(path: Path) -> Night:
     """Return a night that knows what `night.toml` says and has no samples: that takes no time."""
     return Night(path, known_meta(path), (), being_written=False, scan=Scan.empty(), notes=())
@@ -92,13 +94,13 @@ def _opened(path: Path) -> Night:
     return night
 
 
-def _stamps(path: Path, *names: str) -> tuple[Any, ...]:
+def _stamps(path: Path, *names: str) -> list[Any]:
     """Return what changes with the files of a night: time of change and size, None where there is none."""
-    found = []
+    found: list[tuple[int, int] | None] = []
     for name in names:
         try:
             stat = (path / name).stat()
             found.append((stat.st_mtime_ns, stat.st_size))
         except OSError:
             found.append(None)
-    return tuple(found)
+    return found

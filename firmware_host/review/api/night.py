@@ -37,7 +37,7 @@ class WornSite(msgspec.Struct, frozen=True):
 
 
 class ClockPart(msgspec.Struct, frozen=True):
-    """From when on local time is so far from UTC: more than one where the clocks were changed in the night."""
+    """From when on local time is so far from UTC: clocks may be changed in a night."""
 
     from_s: float
     offset_s: float

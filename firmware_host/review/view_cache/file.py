@@ -25,6 +25,8 @@ from firmware_host.review.view_cache.levels import CHANNELS
 VIEW_FILE = "view.cache"
 VERSION = 1
 """Raised whenever the same samples would give other levels."""
+Rows = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+
 _MAGIC = b"tmview\x0a\x00"
 _TAIL = 16
 """Length and CRC-32 of the contents, magic."""
@@ -75,8 +77,8 @@ class ViewCache:
         """Return a sensor's part of the file."""
         return next((part for part in self.contents.sensors if part.index == sensor), None)
 
-    def rows(self, sensor: int, level: int, first: int, count: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """Return the stored bins of the axes, (n, 3, 2), and of the band, (n, 1, 2), as far as there are any."""
+    def rows(self, sensor: int, level: int, first: int, count: int) -> Rows:
+        """Return the stored bins of the axes, (n, 3, 2), and of the band, (n, 1, 2); n may be less than asked."""
         part = self.part(sensor)
         if part is None or not 0 <= level < len(part.levels):
             return np.empty((0, 3, 2), np.float32), np.empty((0, 1, 2), BAND_DTYPE)
@@ -101,7 +103,9 @@ class ViewCache:
             there = out[max(-first, 0) : max(-first, 0) + len(axes)]
             there[:, :3] = axes * np.float32(part.mg_per_count)
             there[:, 3:] = band
-            there[~((axes[..., 0] <= axes[..., 1]).all(axis=1) & np.isfinite(there).all(axis=(1, 2)))] = np.nan
+            there[~((axes[..., 0] <= axes[..., 1]).all(axis=1) & np.isfinite(there).all(axis=(1, 2)))] = (
+                np.nan
+            )
         return out
 
 
@@ -167,7 +171,7 @@ class CacheWriter:
         """Append one level of a sensor."""
         level = Level(self._at, len(axes))
         for rows in (axes, band):
-            data = memoryview(np.ascontiguousarray(rows)).cast("B")
+            data = np.ascontiguousarray(rows).tobytes()
             self._stream.write(data)
             self._crc = zlib.crc32(data, self._crc)
             self._at += len(data)

@@ -17,6 +17,7 @@ from firmware_host.review.view_cache.file import (
     VIEW_FILE,
     CacheWriter,
     Contents,
+    Rows,
     SensorPart,
     ViewCache,
     log_mark,
@@ -128,7 +129,7 @@ def _take(
     night: Night,
     stretch: Stretch,
     piece: tuple[int, int, int, int],
-    rows: tuple[npt.NDArray[Any], npt.NDArray[Any]],
+    rows: Rows,
     grid: tuple[int, int],
 ) -> None:
     """Take samples [begin, end) of a piece [a, b) without gaps into the bins of a grid from a bin on."""
@@ -174,4 +175,3 @@ def cache_of(night: Night) -> ViewCache | None:
     """Return the file of a night if it is there, whole, and of the log as it is now."""
     cache = read_cache(night.path / VIEW_FILE)
     return cache if cache is not None and is_of(cache, night) else None
-
