@@ -78,7 +78,7 @@ class ViewCache:
         return next((part for part in self.contents.sensors if part.index == sensor), None)
 
     def rows(self, sensor: int, level: int, first: int, count: int) -> Rows:
-        """Return the stored bins of the axes, (n, 3, 2), and of the band, (n, 1, 2); n may be less than asked."""
+        """Return the stored bins of the axes, (n, 3, 2), and of the band, (n, 1, 2); n at most `count`."""
         part = self.part(sensor)
         if part is None or not 0 <= level < len(part.levels):
             return np.empty((0, 3, 2), np.float32), np.empty((0, 1, 2), BAND_DTYPE)
