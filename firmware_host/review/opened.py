@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from firmware_host.analysis import Run, load_run, night_counts
-from firmware_host.recording import META_FILE, Night, known_meta, open_night
+from firmware_host.recording import Night, known_meta, open_night
 from firmware_host.recording.blocks import Scan
+from firmware_host.recording.night import META_FILE
 from firmware_host.recording.reader import LOG_FILE
 from firmware_host.recording.results import RESULTS_FILE
 from firmware_host.twitches import Table

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host import body
+from firmware_host.review.charts import colours
 from firmware_host.review.charts.colours import scale_for
 from firmware_host.review.endpoints import Context, endpoint
 from firmware_host.review.opened import Opened
@@ -52,6 +53,8 @@ class SiteMap(msgspec.Struct, frozen=True):
     night: Counts
     unconfirmed_s: float
     """Valid time in which wearing the sensor cannot be shown."""
+    top: float
+    """Rate at the top of its strip; the same for all unless their rates differ too much for that."""
 
 
 class Scale(msgspec.Struct, frozen=True):
@@ -85,8 +88,9 @@ def night_map(context: Context, night: str, query: MapQuery) -> NightMap:
     run = opened.run(path, query.run)
     bins, totals = (opened.counts(path, length, query.run) for length in (query.bin_s, None))
     sites = sorted((str(row["site"]) for row in totals), key=body.order)
-    observed = totals[totals["valid_s"] > 0]
+    night_scale = scale_for(totals["rate_per_h"][totals["valid_s"] > 0].tolist())
     enough = bins[(bins["valid_s"] >= LITTLE * bins["bin_s"]) & (bins["valid_s"] > 0)]
+    bin_scale = scale_for(enough["rate_per_h"].tolist())
     first = bins[bins["site"] == sites[0]] if sites else bins
     return NightMap(
         run=run.info.run_id,
@@ -99,11 +103,12 @@ def night_map(context: Context, night: str, query: MapQuery) -> NightMap:
                 _counts(bins[bins["site"] == site]),
                 _counts(totals[totals["site"] == site]),
                 _unconfirmed_s(run.coverage, site),
+                _top(enough[enough["site"] == site]) if night_scale.root else bin_scale.top,
             )
             for site in sites
         ),
-        night_scale=_scale(observed["rate_per_h"]),
-        bin_scale=_scale(enough["rate_per_h"]),
+        night_scale=_shown(night_scale),
+        bin_scale=_shown(bin_scale),
     )
 
 
@@ -124,8 +129,11 @@ def _short(values: npt.NDArray[np.float64]) -> tuple[float, ...]:
     return tuple(np.round(values, 4).tolist())
 
 
-def _scale(rates: npt.NDArray[np.float64]) -> Scale:
-    scale = scale_for(rates.tolist())
+def _top(rows: Table) -> float:
+    return scale_for(rows["rate_per_h"].tolist(), root=False).top
+
+
+def _shown(scale: colours.Scale) -> Scale:
     return Scale(scale.top, scale.root, tuple(scale.ticks()))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from firmware_host import body
 from firmware_host.analysis import Run, runs_of
@@ -16,6 +17,10 @@ from firmware_host.review.charts.map_data import night_title
 from firmware_host.review.charts.time_axis import clock_changes, utc_offset_s
 from firmware_host.review.endpoints import Context, endpoint
 from firmware_host.review.opened import Opened, without_log
+from firmware_host.twitches import Kind
+
+NEAR_S = 10.0
+"""A mark is made late: who felt a twitch has to reach for the button."""
 
 
 class WornSite(msgspec.Struct, frozen=True):
@@ -117,11 +122,23 @@ def night_facts(context: Context, night: str, query: RunQuery) -> NightFacts:
     )
 
 
+class SeenNear(msgspec.Struct, frozen=True):
+    """What a site shows around a mark."""
+
+    site: str
+    seen: str
+    """before, after (the nearest counted event, within `NEAR_S`), none, or not_observed."""
+    after_s: float | None
+    """When that event was, in seconds after the mark; negative: before it."""
+
+
 class Mark(msgspec.Struct, frozen=True):
     """What somebody noted while the night was recorded: "felt one"."""
 
     at_s: float
     text: str
+    near: tuple[SeenNear, ...]
+    """What was seen around it, by site; empty where nothing was counted yet."""
 
 
 class NightMarks(msgspec.Struct, frozen=True):
@@ -140,16 +157,34 @@ def night_marks(context: Context, night: str, query: RunQuery) -> NightMarks:
     path, opened = context.night(night), context.shared(Opened)
     whole = opened.night(path)
     try:
-        summary = opened.run(path, query.run).summary
-        start_ns, grown = summary.start_ns, abs(whole.duration_s - summary.duration_s) > 1.0
+        run = opened.run(path, query.run)
+        grown = abs(whole.duration_s - run.summary.duration_s) > 1.0
     except NotFoundError:
-        start_ns, grown = whole.start_ns, False
-    marks = tuple(
-        Mark((event.utc_ns - start_ns) / 1e9, str(event.details.get("text", "")))
+        run, grown = None, False
+    noted = sorted(
+        ((event.utc_ns - whole.start_ns) / 1e9, str(event.details.get("text", "")))
         for event in whole.events()
         if event.kind == "mark"
     )
-    return NightMarks(tuple(sorted(marks, key=lambda mark: mark.at_s)), _damage(whole), grown)
+    marks = tuple(Mark(at_s, text, () if run is None else _near(run, at_s)) for at_s, text in noted)
+    return NightMarks(marks, _damage(whole), grown)
+
+
+def _near(run: Run, at_s: float) -> tuple[SeenNear, ...]:
+    counted, valid = run.counted, run.coverage[run.coverage["kind"] == Kind.VALID]
+    around = counted[np.abs(counted["peak_s"] - at_s) <= NEAR_S]
+    found = []
+    for site in sorted((one.site for one in run.summary.sites), key=body.order):
+        after_s = around["peak_s"][around["site"] == site] - at_s
+        here = valid[valid["site"] == site]
+        if len(after_s):
+            nearest = float(after_s[np.argmin(np.abs(after_s))])
+            found.append(SeenNear(site, "after" if nearest > 0 else "before", round(nearest, 2)))
+        elif np.any((here["start_s"] <= at_s) & (at_s < here["end_s"])):
+            found.append(SeenNear(site, "none", None))
+        else:
+            found.append(SeenNear(site, "not_observed", None))
+    return tuple(found)
 
 
 def _damage(night: Night) -> tuple[str, ...]:

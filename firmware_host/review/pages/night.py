@@ -1,0 +1,36 @@
+"""One night: where on the body and when in the night twitches were seen, and the signal beneath."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from firmware_host.errors import TwitchmapError
+from firmware_host.review.charts.map_data import night_title
+from firmware_host.review.charts.page_figure import figure
+from firmware_host.review.opened import Opened, without_log
+from firmware_host.review.pages import Context, page
+
+
+@page("/night/{night}")
+def night(context: Context, night: str) -> Mapping[str, Any]:
+    """Return the empty figure, the title, and whether numbers wait until they are asked for."""
+    path = context.night(night)
+    opened = context.shared(Opened)
+    # While the browser reads the page, the run that it will ask for is read.
+    threading.Thread(target=_read_ahead, args=(opened, path), daemon=True).start()
+    meta = without_log(path).meta
+    return {
+        "title": night_title(meta, meta.start_ns),
+        "origin": meta.origin,
+        "figure": figure([info.site for info in meta.sensors]),
+        "hidden": context.settings.show in {"weekly", "on_request"},
+    }
+
+
+def _read_ahead(opened: Opened, path: Path) -> None:
+    with suppress(TwitchmapError, OSError):
+        opened.counts(path, 900.0)
