@@ -19,6 +19,9 @@ from firmware_host.twitches import Kind, Table
 LITTLE = 0.2
 """Share of a time below which valid time is called little: a rate from it is unsteady."""
 
+SLIVER_S = 1.0
+"""A last bin with less of the night in it is left out, if nothing was counted there."""
+
 
 class MapQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Length of the time bins, and which run."""
@@ -87,6 +90,9 @@ def night_map(context: Context, night: str, query: MapQuery) -> NightMap:
     path, opened = context.night(night), context.shared(Opened)
     run = opened.run(path, query.run)
     bins, totals = (opened.counts(path, length, query.run) for length in (query.bin_s, None))
+    sliver = bins["bin_start_s"] >= max(run.summary.duration_s - SLIVER_S, 1e-9)
+    if not bins["twitches"][sliver].any():
+        bins = bins[~sliver]
     sites = sorted((str(row["site"]) for row in totals), key=body.order)
     night_scale = scale_for(totals["rate_per_h"][totals["valid_s"] > 0].tolist())
     enough = bins[(bins["valid_s"] >= LITTLE * bins["bin_s"]) & (bins["valid_s"] > 0)]

@@ -98,6 +98,7 @@ function show() {
   const slider = id("time");
   slider.max = map.start_s.length - 1;
   if (k !== null) slider.value = k;
+  slider.classList.toggle("none", k === null);
   slider.setAttribute("aria-valuetext", timeWords(k));
   id("strips-note").textContent = t(map.night_scale.root ? "night.strips_own" : "night.strips_one", { bin: durationWords(map.bin_s) });
   if (!id("tables").hidden) writeTables(map, facts.sites, night.clock, k, timeWords(k), site);

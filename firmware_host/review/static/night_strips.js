@@ -5,7 +5,8 @@ import { limitWords, number, rateWords, validWords } from "./night_words.js";
 
 export const GUTTER = 44; // left of the bars, for the scale
 const TRACK = 6;
-const HEIGHTS = { closed: 56, open: 150 };
+const OPEN = 150;
+const closed = (sites) => (sites <= 4 ? 76 : sites <= 6 ? 60 : 48);
 const THUMB = 28; // of the slider, see night.css
 const HATCH = { not_observed: "lines", not_worn: "dots" };
 
@@ -79,7 +80,7 @@ export class Strips {
     const { plot } = this.strips.get(site);
     const { bins, top } = this.map.bySite[site];
     const open = site === this.chosen;
-    const height = open ? HEIGHTS.open : HEIGHTS.closed;
+    const height = open ? OPEN : closed(this.sites.length);
     const base = height - TRACK - 3;
     const parts = [];
     for (const tick of this.ticks()) parts.push(line(this.x(tick.s), 4, this.x(tick.s), base, "grid"));

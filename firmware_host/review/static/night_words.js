@@ -44,5 +44,5 @@ export function durationWords(seconds) {
 
 /** Return an acceleration in mg, or in g where it is large. */
 export function accelerationWords(mg) {
-  return Math.abs(mg) >= 1000 ? `${number(mg / 1000, mg % 1000 ? 1 : 0)} g` : `${number(mg, Math.abs(mg) < 10 ? 1 : 0)} mg`;
+  return Math.abs(mg) >= 1000 ? `${number(mg / 1000, mg % 1000 ? 1 : 0)} g` : `${number(mg, mg % 1 ? 1 : 0)} mg`;
 }

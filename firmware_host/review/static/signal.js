@@ -18,7 +18,7 @@ const id = (name) => document.getElementById(name);
 
 export class Signal {
   constructor(facts, clock, query) {
-    Object.assign(this, { facts, clock, events: new Map(), tops: new Map(), axes: false, candidates: false, chosen: null, rangeS: null });
+    Object.assign(this, { facts, clock, events: new Map(), tops: new Map(), gains: new Map(), axes: false, candidates: false, chosen: null, rangeS: null });
     this.cover = {};
     this.view = id("signal-view");
     this.painter = new Painter(id("canvas"));
@@ -143,7 +143,10 @@ export class Signal {
   }
 
   taller(factor) {
-    for (const site of this.sites) this.tops.set(site, nice(this.top(site) * factor * (factor < 1 ? 0.999 : 1.2)));
+    for (const site of this.sites) {
+      this.tops.set(site, nice(this.top(site) * factor * (factor < 1 ? 0.999 : 1.2)));
+      this.gains.set(site, (this.gains.get(site) ?? 1) * factor);
+    }
     this.redraw();
   }
 
@@ -191,7 +194,7 @@ export class Signal {
     const { label } = this.facts.sites[this.order(site)];
     const [low, high] = this.band?.[site] ?? [3, 45];
     const bandWords = t("night.band", { low: number(low), high: number(high) });
-    return { site, label: `${this.order(site) + 1}  ${label}`, bandWords, topMg: this.top(site), cover: this.cover[site] ?? [], events: this.events.get(site) };
+    return { site, label: `${this.order(site) + 1}  ${label}`, bandWords, topMg: this.top(site), gain: this.gains.get(site) ?? 1, cover: this.cover[site] ?? [], events: this.events.get(site) };
   }
 
   /** Say in words what is shown, and keep it in the address. */

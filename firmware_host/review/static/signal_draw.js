@@ -8,13 +8,15 @@ const AXIS = 26;
 const NAME = 22;
 const MARKS = 26;
 const GAP = 12;
+const PARTED = 12; // between the band and the axes
 const BAND = 3;
+const CLOSE_S = 120;
 const NICE = [1, 2, 5, 10];
 
 /** Return the heights of the traces: fewer sites, taller ones. */
 export function layout(sites, axes) {
-  const band = sites <= 1 ? 150 : sites === 2 ? 110 : 76;
-  const raw = axes ? band : 0;
+  const band = sites <= 1 ? (axes ? 150 : 210) : sites === 2 ? 120 : 80;
+  const raw = axes ? band + PARTED : 0;
   const one = NAME + MARKS + band + raw + GAP;
   return { band, raw, one, height: AXIS + Math.max(sites, 1) * one };
 }
@@ -122,7 +124,7 @@ export class Painter {
     const after = LEFT + context.measureText(trace.label).width + 12;
     context.font = "12px system-ui, sans-serif";
     context.fillStyle = colours.quiet;
-    context.fillText(trace.bandWords, after, top + 15);
+    if (after + context.measureText(trace.bandWords).width < this.width) context.fillText(trace.bandWords, after, top + 15);
   }
 
   /** Hatch what was not observed, and say why where there is room. */
@@ -166,17 +168,26 @@ export class Painter {
     const y = top + NAME + MARKS;
     const { band, raw } = view.layout;
     const whole = this.drawBand(view, trace, y, band);
-    return raw ? this.drawAxes(view, trace, y + band, raw) && whole : whole;
+    return raw ? this.drawAxes(view, trace, y + band + PARTED, raw - PARTED) && whole : whole;
   }
 
   drawBand(view, trace, y, height) {
     const { colours } = this;
     const whole = this.columns.fill(view.tiles, trace.site, BAND, view.level, view);
     const base = y + height - 4;
-    const perMg = (height - 10) / trace.topMg;
-    this.scale([[0, base], [trace.topMg, base - trace.topMg * perMg]], accelerationWords);
+    const topMg = this.top(view, trace);
+    const perMg = (height - 10) / topMg;
+    this.scale([[0, base], [topMg / 2, base - (topMg / 2) * perMg], [topMg, base - topMg * perMg]], accelerationWords);
     this.shape(view, trace.site, BAND, colours.trace, (mg) => Math.max(base - mg * perMg, y + 1));
     return whole;
+  }
+
+  /** Return the top of a trace: that of the night, in a close view less if nothing reaches so high. */
+  top(view, trace) {
+    if (view.spanS > CLOSE_S) return trace.topMg;
+    let most = 0;
+    for (const mg of this.columns.high) if (mg > most) most = mg;
+    return Math.max(Math.min(nice(most * 1.1 * trace.gain), trace.topMg), 2);
   }
 
   drawAxes(view, trace, y, height) {
@@ -196,7 +207,9 @@ export class Painter {
     for (let channel = 0; channel < CHANNELS - 1; channel++) {
       this.columns.fill(view.tiles, trace.site, channel, view.level, view);
       const to = (mg) => Math.min(Math.max(centre - (mg - parts[channel]) * perMg, y + 1), y + height - 1);
+      context.globalAlpha = 0.8; // none hides the others
       this.shape(view, trace.site, channel, colours.axes[channel], to);
+      context.globalAlpha = 1;
       context.fillStyle = colours.axes[channel];
       context.textAlign = "left";
       context.font = "600 12px system-ui, sans-serif";
@@ -308,7 +321,7 @@ export class Painter {
   drawEvents(view, trace, top) {
     const { context, colours } = this;
     const base = top + NAME + MARKS;
-    const shown = trace.events?.visible(view, (this.width - LEFT) / 5) ?? [];
+    const shown = trace.events?.visible(view, (this.width - LEFT) / 8) ?? [];
     const apart = (this.width - LEFT) / Math.max(shown.length, 1);
     for (const event of shown) {
       const x = this.x(view, event.peakS);
