@@ -9,13 +9,13 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from firmware_host.analysis import Run, load_run, night_counts
+from firmware_host.analysis import Run, load_run, night_counts, summary_of
 from firmware_host.recording import Night, known_meta, open_night
 from firmware_host.recording.blocks import Scan
 from firmware_host.recording.night import META_FILE
 from firmware_host.recording.reader import LOG_FILE
-from firmware_host.recording.results import RESULTS_FILE
-from firmware_host.twitches import Table
+from firmware_host.recording.results import RESULTS_FILE, ResultsStore
+from firmware_host.twitches import COVERAGE_COLUMNS, EVENT_COLUMNS, EVENT_DTYPE, Table, table
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ class Opened:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._nights, self._runs, self._counts = Kept(), Kept(), Kept(24)
+        self._nights, self._runs, self._briefs, self._counts = Kept(), Kept(), Kept(), Kept(24)
 
     def night(self, path: Path) -> Night:
         """Return a night, read again when its log or metadata have changed; raises as `open_night`."""
@@ -69,9 +69,27 @@ class Opened:
         state = _stamps(path, META_FILE, RESULTS_FILE, _LABELS_FILE)
         return self._runs.get((path, run_id), state, lambda: load_run(without_log(path), run_id))
 
+    def brief(self, path: Path, run_id: str | None = None) -> Run:
+        """Return a run of which the events that count have a site and a time, and the others are left out.
+
+        Of 100,000 events that takes a third of the time; where a reviewer has said something it is the whole.
+        """
+        state = _stamps(path, META_FILE, RESULTS_FILE, _LABELS_FILE)
+        return self._briefs.get((path, run_id), state, lambda: self._brief(path, run_id))
+
+    def _brief(self, path: Path, run_id: str | None) -> Run:
+        night, store = without_log(path), ResultsStore(path)
+        if night.meta.history or (path / _LABELS_FILE).exists():
+            return self.run(path, run_id)
+        info = store.run(run_id)
+        columns = [column for column in EVENT_COLUMNS if column.name in {"site", "peak_s", "counted"}]
+        read = store.read_events(info.run_id, columns, only_counted=True)
+        events = table(EVENT_DTYPE, len(read), **{column.name: read[column.name] for column in columns})
+        return Run(info, events, store.read_coverage(info.run_id, COVERAGE_COLUMNS), summary_of(info))
+
     def counts(self, path: Path, bin_s: float | None, run_id: str | None = None) -> Table:
         """Return the counts of a run (`COUNT_DTYPE`); None makes one bin of the whole night."""
-        run = self.run(path, run_id)
+        run = self.brief(path, run_id)
         return self._counts.get(
             (path, run_id, bin_s), id(run), lambda: night_counts(without_log(path), run, bin_s)
         )

@@ -88,7 +88,7 @@ class NightMap(msgspec.Struct, frozen=True):
 def night_map(context: Context, night: str, query: MapQuery) -> NightMap:
     """Return a night's counts in bins and in all, from head to foot."""
     path, opened = context.night(night), context.shared(Opened)
-    run = opened.run(path, query.run)
+    run = opened.brief(path, query.run)
     bins, totals = (opened.counts(path, length, query.run) for length in (query.bin_s, None))
     sliver = bins["bin_start_s"] >= max(run.summary.duration_s - SLIVER_S, 1e-9)
     if not bins["twitches"][sliver].any():
@@ -171,7 +171,7 @@ class Coverage(msgspec.Struct, frozen=True):
 @endpoint("GET", "/nights/{night}/coverage", summary="What every stretch of the night was good for")
 def night_coverage(context: Context, night: str, query: CoverageQuery) -> Coverage:
     """Return the coverage of one site or of all."""
-    rows = context.shared(Opened).run(context.night(night), query.run).coverage
+    rows = context.shared(Opened).brief(context.night(night), query.run).coverage
     if query.site is not None:
         rows = rows[rows["site"] == query.site]
     return Coverage(

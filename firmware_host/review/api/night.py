@@ -95,7 +95,7 @@ def night_facts(context: Context, night: str, query: RunQuery) -> NightFacts:
     path, opened = context.night(night), context.shared(Opened)
     meta = without_log(path).meta
     try:
-        run, sentence = opened.run(path, query.run), ""
+        run, sentence = opened.brief(path, query.run), ""
         start_ns, duration_s = run.summary.start_ns, run.summary.duration_s
     except NotFoundError as error:
         if query.run is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from firmware_host.body import SITES, View, order, site
@@ -25,6 +25,7 @@ class Region:
     site: str
     label: str
     d: str
+    worn: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ def figure(worn: Sequence[str]) -> Figure:
                 Spot(number, name, middle + sign * _SPOT_X, y, *at)
                 for (number, name, at), y in zip(here, ys, strict=True)
             ]
+    bases = {site(name).base for name in worn}
+    regions = tuple(replace(region, worn=region.site in bases) for region in regions)
     return Figure(WIDTH, HEIGHT, outlines, regions, tuple(sorted(spots, key=lambda spot: spot.number)))
 
 

@@ -14,6 +14,12 @@ from firmware_host.review.charts.page_figure import figure
 from firmware_host.review.opened import Opened, without_log
 from firmware_host.review.pages import Context, page
 
+MODULES = (
+    "api", "night_clock", "night_figure", "night_strips", "night_tables", "night_words", "signal",
+    "signal_draw", "signal_events", "signal_tiles",
+)  # fmt: skip
+"""What the page's script imports: the browser fetches it all at once."""
+
 
 @page("/night/{night}")
 def night(context: Context, night: str) -> Mapping[str, Any]:
@@ -26,6 +32,7 @@ def night(context: Context, night: str) -> Mapping[str, Any]:
     return {
         "title": night_title(meta, meta.start_ns),
         "origin": meta.origin,
+        "modules": MODULES,
         "figure": figure([info.site for info in meta.sensors]),
         "hidden": context.settings.show in {"weekly", "on_request"},
     }
