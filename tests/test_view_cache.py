@@ -71,7 +71,8 @@ def test_bins_beyond_the_night_are_empty(night: Night) -> None:
     assert np.isnan(cache.read(0, 19, 0, 5)).all()
     assert np.isnan(cache.read(7, 0, 0, 5)).all()
     early = cache.read(0, 0, -3, 5)
-    assert np.isnan(early[:3]).all() and not np.isnan(early[3:]).any()
+    assert np.isnan(early[:3]).all()
+    assert not np.isnan(early[3:]).any()
 
 
 @pytest.mark.parametrize("fs_hz", [50.0, 104.0, 170.0])
@@ -121,7 +122,8 @@ def test_a_damaged_file_is_made_again(night: Night, where: float, what: str) -> 
     whole = path.read_bytes()
     at = int(where * len(whole))
     path.write_bytes(whole[:at] if what == "cut" else whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-    assert read_cache(path) is None and cache_of(night) is None
+    assert read_cache(path) is None
+    assert cache_of(night) is None
     make_cache(night, silent)
     assert path.read_bytes() == whole
 
@@ -204,7 +206,8 @@ def test_views_are_made_in_the_background(night: Night) -> None:
     """The first to ask hears that the view is being made; it is made once, and deleted it is made again."""
     views = Views(night.path.parent)
     ready, _, problem = views.ask(night)
-    assert ready is None and problem == ""
+    assert ready is None
+    assert problem == ""
     views.wait(night)
     ready, _, _ = views.ask(night)
     assert ready is not None
@@ -225,6 +228,7 @@ def test_a_view_that_cannot_be_kept_says_why(night: Night, monkeypatch: pytest.M
     views = Views(night.path.parent)
     views.wait(night)
     ready, _, problem = views.ask(night)
-    assert ready is None and "No space left" in problem
+    assert ready is None
+    assert "No space left" in problem
     assert not list(night.path.glob(".view.cache*"))
     views.close()
