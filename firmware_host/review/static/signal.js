@@ -58,6 +58,7 @@ export class Signal {
       if (!this.tiles || state.ready) this.tiles = new Tiles(this.facts.night, state, (error) => this.arrived(error));
       this.band = state.band_hz;
       line.hidden = state.ready;
+      this.view.dataset.state = state.ready ? "ready" : "making";
       line.textContent = state.problem || t("night.signal_making", { share: Math.round(100 * state.share) });
       this.redraw();
       if (state.ready || state.problem) break;
@@ -216,11 +217,10 @@ export class Signal {
   }
 
   writeSites() {
-    id("signal-sites").replaceChildren(
-      ...this.facts.sites.map(({ site, label }, k) =>
-        make("button", { type: "button", "aria-pressed": String(this.sites.includes(site)), onclick: () => this.toggleSite(site) }, `${k + 1} ${label}`),
-      ),
-    );
+    const box = id("signal-sites");
+    if (!box.children.length)
+      box.append(...this.facts.sites.map(({ site, label }, k) => make("button", { type: "button", onclick: () => this.toggleSite(site) }, `${k + 1} ${label}`)));
+    this.facts.sites.forEach(({ site }, k) => box.children[k].setAttribute("aria-pressed", String(this.sites.includes(site))));
   }
 
   // Events
