@@ -253,7 +253,7 @@ def test_it_fits_the_screen(browser: Chrome, served: Serve, folder: Path, width:
 
 def test_the_page_has_the_colours_of_the_pictures() -> None:
     """The scale of a rate on the page is that of every other picture."""
-    css = (Path(__file__).parents[1] / "firmware_host/review/static/night.css").read_text()
+    css = (Path(__file__).parents[1] / "firmware_host/review/static/figure.css").read_text()
     light = css[: css.index("data-theme")]
     for number, colour in enumerate(PALETTE):
         assert f"--rate-{number}: {colour};" in light

@@ -233,9 +233,5 @@ def summary_of(info: RunInfo) -> Summary:
 
 
 def night_counts(night: Night, run: Run, bin_s: float | None = None) -> Table:
-    """Count a run's twitches per site and time bin (`COUNT_DTYPE`); None makes one bin of the whole night.
-
-    The night is as long as it was when the run was made.
-    """
-    start_ns, duration_s = run.summary.start_ns, run.summary.duration_s
-    return twitch_map(run.events, run.coverage, night.sites, start_ns, bin_s, duration_s)
+    """Count a run's twitches per site and time bin (`COUNT_DTYPE`); None makes one bin of the whole night."""
+    return twitch_map(run.events, run.coverage, night.sites, night.start_ns, bin_s, night.duration_s)

@@ -41,7 +41,9 @@ class Counts(msgspec.Struct, frozen=True):
     """Lower limit of its 95 % interval."""
     rate_high: tuple[float, ...]
     detection_limit_mg: tuple[float, ...]
-    """Amplitude found 9 times in 10; null where not known."""
+    """Amplitude found 9 times in 10; null where not known, or where not even the largest tried one was."""
+    limit_reached: tuple[bool, ...]
+    """false where not even the largest tried amplitude was found 9 times in 10."""
     state: tuple[str, ...]
     """observed, wear_unconfirmed, not_observed or not_worn."""
     little: tuple[bool, ...]
@@ -106,26 +108,29 @@ def night_map(context: Context, night: str, query: MapQuery) -> NightMap:
         sites=tuple(
             SiteMap(
                 site,
-                _counts(bins[bins["site"] == site]),
-                _counts(totals[totals["site"] == site]),
+                counts_of(bins[bins["site"] == site]),
+                counts_of(totals[totals["site"] == site]),
                 _unconfirmed_s(run.coverage, site),
                 _top(enough[enough["site"] == site]) if night_scale.root else bin_scale.top,
             )
             for site in sites
         ),
-        night_scale=_shown(night_scale),
-        bin_scale=_shown(bin_scale),
+        night_scale=scale_of(night_scale),
+        bin_scale=scale_of(bin_scale),
     )
 
 
-def _counts(rows: Table) -> Counts:
+def counts_of(rows: Table) -> Counts:
+    """Return rows of a table of counts as they go out."""
+    limit_mg = rows["detection_limit_mg"]
     return Counts(
         twitches=tuple(rows["twitches"].tolist()),
         valid_s=tuple(np.round(rows["valid_s"], 3).tolist()),
         rate_per_h=_short(rows["rate_per_h"]),
         rate_low=_short(rows["rate_low"]),
         rate_high=_short(rows["rate_high"]),
-        detection_limit_mg=_short(rows["detection_limit_mg"]),
+        detection_limit_mg=_short(np.where(np.isinf(limit_mg), np.nan, limit_mg)),
+        limit_reached=tuple((~np.isinf(limit_mg)).tolist()),
         state=tuple(State(value).name.lower() for value in rows["state"].tolist()),
         little=tuple((rows["valid_s"] < LITTLE * rows["bin_s"]).tolist()),
     )
@@ -139,7 +144,8 @@ def _top(rows: Table) -> float:
     return scale_for(rows["rate_per_h"].tolist(), root=False).top
 
 
-def _shown(scale: colours.Scale) -> Scale:
+def scale_of(scale: colours.Scale) -> Scale:
+    """Return a scale as it goes out."""
     return Scale(scale.top, scale.root, tuple(scale.ticks()))
 
 

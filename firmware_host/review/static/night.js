@@ -197,6 +197,8 @@ async function readCoverage() {
 async function readMarks() {
   const { marks, damage, grown } = await get(at`/nights/${name}/marks`, { run: query.get("run") });
   Object.assign(night, { marks, grown });
+  night.signal.marks = marks;
+  night.signal.redraw();
   writeMarks(marks, night.facts.sites, night.clock);
   if (damage.length) problem(t("night.damage", { n: damage.length, first: damage[0] }));
   if (night.map) {

@@ -53,7 +53,7 @@ export class Figure {
       const here = this.sites.filter((one) => one.base === base);
       const counts = here.map(({ site }) => (k === null ? map.bySite[site].night : map.bySite[site].bins));
       this.paintRegion(base, counts, at, scale);
-      const words = here.map(({ label }, i) => siteWords(label, counts[i], at, ofS));
+      const words = here.map(({ site, label }, i) => siteWords(label, counts[i], at, map.bySite[site].durationS ?? ofS));
       this.regions.get(base).querySelector("title").textContent = words.join("; ");
       here.forEach(({ site }, i) => {
         const spot = this.spots.get(site);

@@ -1,7 +1,7 @@
 // The same as the pictures, in tables and sentences.
 import { make } from "./page.js";
 import { t } from "./texts.js";
-import { durationWords, intervalWords, limitWords, number } from "./night_words.js";
+import { durationWords, intervalWords, limitCell, number } from "./night_words.js";
 
 const COLUMNS = ["twitches", "valid", "rate", "interval", "limit", "state"];
 
@@ -12,7 +12,7 @@ function cells(counts, k) {
     [durationWords(counts.valid_s[k]), "number"],
     [seen ? number(counts.rate_per_h[k], counts.rate_per_h[k] < 10 ? 1 : 0) : "", "number"],
     [intervalWords(counts, k), "number"],
-    [limitWords(counts, k), ""],
+    [limitCell(counts, k), ""],
     [t(`night.state_${counts.state[k]}`) + (counts.little[k] && seen ? `, ${t("night.little")}` : ""), ""],
   ];
 }

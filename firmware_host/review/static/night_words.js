@@ -29,8 +29,18 @@ export function validWords(counts, k, ofS) {
 
 /** Return the smallest twitch that could be found. */
 export function limitWords(counts, k) {
+  return limited(counts, k, "night.limit");
+}
+
+/** Return the same for a table whose heading says what it is. */
+export function limitCell(counts, k) {
+  return limited(counts, k, "night.cell_limit");
+}
+
+function limited(counts, k, key) {
+  if (counts.limit_reached[k] === false) return t(`${key}_none`);
   const limit = counts.detection_limit_mg[k];
-  return limit === null ? t("night.limit_unknown") : t("night.limit", { mg: number(limit, 1) });
+  return limit === null ? t(`${key}_unknown`) : t(key, { mg: number(limit, 1) });
 }
 
 /** Return a duration: "6 h 12 min"; below a minute in seconds. */

@@ -20,6 +20,7 @@ export class Signal {
   constructor(facts, clock, query) {
     Object.assign(this, { facts, clock, events: new Map(), tops: new Map(), gains: new Map(), axes: false, candidates: false, chosen: null, rangeS: null });
     this.cover = {};
+    this.marks = [];
     this.view = id("signal-view");
     this.painter = new Painter(id("canvas"));
     const named = (query.get("site") ?? "").split(",").filter((site) => facts.sites.some((one) => one.site === site));
@@ -179,7 +180,7 @@ export class Signal {
     const spanS = this.toS - this.fromS;
     const level = this.tiles.levelFor(spanS / this.painter.columns.width);
     this.shown = {
-      fromS: this.fromS, toS: this.toS, spanS, level, tiles: this.tiles, clock: this.clock, layout: shape,
+      fromS: this.fromS, toS: this.toS, spanS, level, tiles: this.tiles, clock: this.clock, marks: this.marks, layout: shape,
       chosenId: this.chosen?.id, rangeS: this.rangeS,
       traces: this.sites.map((site) => this.trace(site)),
     };

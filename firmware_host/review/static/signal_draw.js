@@ -77,6 +77,7 @@ export class Painter {
     context.font = "12px system-ui, sans-serif";
     context.textBaseline = "alphabetic";
     this.drawAxis(view);
+    this.drawMarks(view);
     let whole = true;
     view.traces.forEach((trace, k) => {
       const top = AXIS + k * view.layout.one;
@@ -114,6 +115,21 @@ export class Painter {
     }
     context.stroke();
     context.setLineDash([]);
+  }
+
+  /** Mark on the axis when somebody felt something. */
+  drawMarks(view) {
+    const { context, colours } = this;
+    context.fillStyle = colours.ink;
+    for (const { at_s: s } of view.marks) {
+      if (s < view.fromS || s > view.toS) continue;
+      const x = this.x(view, s);
+      context.beginPath();
+      context.moveTo(x, AXIS - 1);
+      context.lineTo(x - 5, AXIS - 9);
+      context.lineTo(x + 5, AXIS - 9);
+      context.fill();
+    }
   }
 
   drawName(view, trace, top) {

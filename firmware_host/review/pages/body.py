@@ -1,0 +1,21 @@
+"""One body from many nights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from firmware_host.errors import TwitchmapError
+from firmware_host.review.api.body import SensorsQuery, one_body
+from firmware_host.review.charts.page_figure import figure
+from firmware_host.review.pages import Context, page
+
+
+@page("/body", order=40)
+def body(context: Context) -> Mapping[str, Any]:
+    """Return the empty figure, and whether numbers wait until they are asked for."""
+    try:
+        sites = [one.site for one in one_body(context, SensorsQuery()).sites]
+    except (TwitchmapError, OSError):
+        sites = []
+    return {"figure": figure(sites), "hidden": context.settings.show in {"weekly", "on_request"}}
