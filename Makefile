@@ -28,6 +28,7 @@ format: $(VENV)/.lint
 bench: $(VENV)/.tests  ## speed, memory, start-up and bytes a night
 	$(BIN)/python benchmarks/bench.py
 	$(BIN)/python benchmarks/recording.py
+	$(BIN)/python benchmarks/review.py
 
 picture: $(VENV)/.installed  ## the map in the README, from the simulated night of the demo
 	rm -rf build/picture && $(BIN)/twitchmap demo --out build/picture --no-open

@@ -36,6 +36,10 @@ class NotEmptyError(TwitchmapError):
     """A command that makes a night was pointed at a folder that already holds something."""
 
 
+class NotShownError(TwitchmapError):
+    """Counts that somebody does not want to see now, as the folder's settings say."""
+
+
 class MissingExtraError(TwitchmapError):
     """An optional library is not installed; the sentence names the command that installs it."""
 

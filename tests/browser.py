@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import re
 import shutil
@@ -22,6 +23,7 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
@@ -140,9 +142,10 @@ def wait_for(
     """Return the first shown element that matches a CSS selector and holds a text, once there is one."""
 
     def found(driver: webdriver.Chrome) -> WebElement | None:
-        for element in driver.find_elements(By.CSS_SELECTOR, selector):
-            if element.is_displayed() and text in element.text:
-                return element
+        with contextlib.suppress(StaleElementReferenceException):  # it was drawn anew: look again
+            for element in driver.find_elements(By.CSS_SELECTOR, selector):
+                if element.is_displayed() and text in element.text:
+                    return element
         return None
 
     wait = WebDriverWait(browser, timeout_s, 0.05)
@@ -157,3 +160,41 @@ def screen(browser: webdriver.Chrome, width: int, height: int = 900, *, dark: bo
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     feature = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+
+def axe_problems(browser: webdriver.Chrome) -> list[str]:
+    """Return what axe-core finds wrong with the page for people who see, hear or move differently.
+
+    Skips the test where no package that carries axe-core is installed.
+    """
+    packages = ("axe_playwright_python", "axe_core_python")
+    found = next(filter(None, (importlib.util.find_spec(name) for name in packages)), None)
+    if found is None or found.origin is None:
+        pytest.skip("no axe-core: pip install axe-core-python")
+    browser.execute_script((Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8"))
+    run = "const done = arguments[0]; axe.run().then(done, (error) => done({error: String(error)}))"
+    result: dict[str, Any] = browser.execute_async_script(run)
+    assert "error" not in result, result
+    assert result["passes"]
+    return [
+        f"{rule['id']}: {rule['help']}: {[node['html'][:150] for node in rule['nodes']][:3]}"
+        for rule in result["violations"]
+    ]
+
+
+def small_targets(browser: webdriver.Chrome) -> list[str]:
+    """Return the controls that are shown and lower than 44 px, or buttons that are narrower."""
+    found: list[str] = browser.execute_script(
+        """
+        const controls = "button, .button, select, input, textarea, summary, nav a, a.day";
+        return [...document.querySelectorAll(controls)]
+          .filter((one) => one.checkVisibility({visibilityProperty: true}))
+          .map((one) => one.matches("[type=checkbox], [type=radio]") ? one.closest("label") ?? one : one)
+          .filter((one) => {
+            const box = one.getBoundingClientRect();
+            return box.height < 43.5 || (one.matches("button") && box.width < 43.5);
+          })
+          .map((one) => one.outerHTML.slice(0, 120));
+        """
+    )
+    return found

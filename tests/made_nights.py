@@ -62,6 +62,23 @@ def small_night(folder: Path, blocks: int = 40, n_sensors: int = 2) -> Path:
     return folder
 
 
+def quiet_night(folder: Path, origin: str = "imported", day: int = 0) -> Path:
+    """Write a night of ten minutes on two sites, so many days later, whose times are all its own."""
+    later_ns = day * 86_400 * 10**9
+    with create_night(folder, meta(2, origin=origin, start_ns=START_NS + later_ns)) as writer:
+        for block in range(600):
+            after_ns = (block + 1) * 10**9 + later_ns
+            for sensor in range(2):
+                append(
+                    writer,
+                    sensor,
+                    100 * block,
+                    arrival_utc_ns=START_NS + after_ns,
+                    arrival_mono_ns=MONO_NS + after_ns,
+                )
+    return folder
+
+
 def counters(night: Night, site: str) -> set[int]:
     """Return the counters of all samples of a site, after checking that each sample is what was written."""
     sensor = night.meta.sensor(site).index

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "firmware_host"
+SAMPLES = PACKAGE.parent / "recordings" / "samples"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 EVERYWHERE = {"errors", "body", "twitches"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -123,9 +124,11 @@ def test_start_up_is_light(arguments: list[str]) -> None:
 
 
 def test_the_server_starts_light() -> None:
-    """The review server, with all that its files declare, is there without them too."""
+    """The review server, with all that its files declare, and its list are there without them too."""
     starts_light(
         "from pathlib import Path\nfrom firmware_host.review.server import application\napplication(Path())\n"
+        "from firmware_host.review.night_list import NightsSeen\n"
+        f"assert NightsSeen(Path({str(SAMPLES)!r})).nights()[0]\n"
     )
 
 

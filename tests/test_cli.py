@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import click
 import made_nights
 import numpy as np
 import pytest
+from conftest import Run
 
 from firmware_host import __version__, formats
 from firmware_host.cli import commands, main
@@ -27,23 +27,7 @@ from firmware_host.cli._terminal import Progress, aligned
 from firmware_host.recording import create_night, open_night
 from firmware_host.simulation import demonstration, simulate_night, write_truth
 
-Run = Callable[..., tuple[int, str, str]]
 SITES = ("left_calf", "right_hand")
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line in this process: exit code, stdout, stderr."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        code = stop.value.code
-        assert isinstance(code, int)
-        return code, out, err
-
-    return call
 
 
 @pytest.fixture(scope="module")

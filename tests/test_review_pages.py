@@ -1,36 +1,238 @@
-"""The pages in a real browser."""
+"""The pages in a real browser: what they show, by whom they can be used, and what they keep back."""
 
 from __future__ import annotations
 
+import shutil
+import urllib.parse
 from pathlib import Path
 
 import made_nights
+import msgspec
 import pytest
-from browser import Serve, wait_for
+from browser import Serve, axe_problems, screen, small_targets, wait_for
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from firmware_host.analysis import detect_night
+from firmware_host.recording import known_meta
+from firmware_host.recording.night import write_meta
+from firmware_host.recording.settings import Settings, write_settings
+from firmware_host.review.pages import find_pages
+
+NIGHT = "2026-11-22T23-30-00_a.night"
+EVIL = "<img src=x onerror=\"document.title='hit'\">"
+PAGES = sorted(page.path.replace("{night}", NIGHT) for page in find_pages())
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make three nights of ten minutes: one counted, one not, one simulated."""
+    folder = tmp_path_factory.mktemp("nights")
+    for name, origin, day in (
+        (NIGHT, "imported", 0),
+        ("raw.night", "imported", 1),
+        ("sim.night", "simulated", -1),
+    ):
+        made_nights.quiet_night(folder / name, origin, day)
+        if name != "raw.night":
+            detect_night(folder / name)
+    write_settings(folder, Settings("nightly"))
+    return folder
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Give a folder of two nights."""
-    for name in ("2026-11-22T23-30-00_a.night", "2026-11-23T23-30-00_b.night"):
-        made_nights.small_night(tmp_path / name)
-    return tmp_path
+def folder(made: Path, tmp_path: Path) -> Path:
+    """Give a copy of these nights."""
+    shutil.copytree(made, tmp_path / "nights")
+    return tmp_path / "nights"
 
 
-def test_the_first_page_lists_the_nights(browser: Chrome, served: Serve, folder: Path) -> None:
-    """The address that the command prints shows the nights, and the console has nothing to complain of."""
+def served_url(browser: Chrome) -> str:
+    """Return the address of the server whose page is open."""
+    return "/".join(browser.current_url.split("/")[:3]) + "/"
+
+
+def rate_of(browser: Chrome, night: str) -> str:
+    """Return what the list says of a night's rate."""
+    cell = browser.find_element(By.XPATH, f"//tr[.//a[contains(@href, '{night}')]]/td[4]")
+    return cell.text
+
+
+def test_a_new_folder_asks_first(browser: Chrome, served: Serve, folder: Path) -> None:
+    """The first page asks when counts are shown; what is chosen by keyboard is kept, and the nights come."""
+    (folder / "settings.toml").unlink()
     browser.get(served(folder).url)
-    wait_for(browser, "#state", "2 nights")
-    assert len(browser.find_elements(By.CSS_SELECTOR, "#nights tbody tr")) == 2
+    wait_for(browser, "h1", "Settings")
+    choice = browser.find_element(By.CSS_SELECTOR, "input[value=on_request]")
+    choice.send_keys(Keys.SPACE)
+    choice.send_keys(Keys.ENTER)
+    WebDriverWait(browser, 10).until(lambda driver: "/settings" not in driver.current_url)
+    browser.get(served_url(browser) + "nights")
+    wait_for(browser, "#ask", "on request")
+    assert (folder / "settings.toml").read_text().strip() == 'show = "on_request"'
+
+
+def test_the_list_shows_the_nights(browser: Chrome, served: Serve, folder: Path) -> None:
+    """Each night has its row; the simulated one says so, one without a run offers to find its twitches."""
+    browser.get(served(folder).url + "nights")
+    wait_for(browser, "#state", "3 nights")
+    rows = [row.text for row in browser.find_elements(By.CSS_SELECTOR, "#list tbody tr")]
+    assert ["23 November" in rows[0], "22 November" in rows[1], "21 November" in rows[2]] == [True] * 3
+    assert "Find twitches" in rows[0]
+    assert "simulated" in rows[2]
+    assert "simulated" not in rows[1]
     assert browser.title.startswith("Nights")
+
+
+def test_twitches_are_found_from_the_list(browser: Chrome, served: Serve, folder: Path) -> None:
+    """The button finds a night's twitches; the row then has its numbers, without a reload."""
+    browser.get(served(folder).url + "nights")
+    button = wait_for(browser, "button[id='find raw.night']")
+    button.send_keys(Keys.ENTER)
+    wait_for(browser, "button[id='stop raw.night']")
+    wait_for(browser, "#list tbody tr:first-child td.number", "0.2 h", timeout_s=90)
+    assert not browser.find_elements(By.CSS_SELECTOR, "button[id='find raw.night']")
+    assert "in 0." in rate_of(browser, "raw.night")
+
+
+def test_the_calendar_has_every_night(browser: Chrome, served: Serve, folder: Path) -> None:
+    """Each night is a link on its day; only nights that somebody slept have a shade; the view is kept."""
+    server = served(folder)
+    browser.get(server.url + "nights")
+    wait_for(browser, "#view-calendar").send_keys(Keys.ENTER)
+    wait_for(browser, ".month", "November 2026")
+    days = {day.text.split()[0]: day for day in browser.find_elements(By.CSS_SELECTOR, ".months a.day")}
+    assert set(days) == {"21", "22", "23"}
+    classes = {text: day.get_attribute("class") or "" for text, day in days.items()}
+    assert ["shade" in classes[day] for day in ("21", "22", "23")] == [False, True, False]
+    assert "simulated" in (days["21"].get_attribute("aria-label") or "")
+    browser.refresh()
+    wait_for(browser, ".month", "November 2026")
+
+
+@pytest.mark.parametrize("show", ["on_request", "weekly"])
+def test_counts_are_kept_back(browser: Chrome, served: Serve, folder: Path, show: str) -> None:
+    """No count of a night stands anywhere, in title, text or attributes, until somebody asks for it there."""
+    write_settings(folder, Settings(show))  # type: ignore[arg-type]
+    shutil.rmtree(folder / "sim.night")
+    browser.get(served(folder).url + "nights")
+    wait_for(browser, "#ask")
+    for view in ("list", "calendar"):
+        browser.find_element(By.ID, f"view-{view}").click()
+        browser.execute_script("document.getElementById('weeks').remove()")
+        html = browser.execute_script("return document.title + document.querySelector('main').outerHTML")
+        assert "per h<" not in html
+        assert "shade-" not in html
+        browser.refresh()
+        wait_for(browser, "#ask")
+    browser.find_element(By.ID, "view-list").click()
+    assert "not shown" in rate_of(browser, NIGHT)
+    browser.find_element(By.ID, "show").click()
+    wait_for(browser, "#list td.number .small", "in 0.")
+    assert "not shown" not in rate_of(browser, NIGHT)
+
+
+def test_weeks_are_shown_weekly(browser: Chrome, served: Serve, folder: Path) -> None:
+    """Weekly: the week that is over stands as one, with its sites."""
+    write_settings(folder, Settings("weekly"))
+    browser.get(served(folder).url + "nights")
+    card = wait_for(browser, "#weeks .card", "16 November 2026")
+    assert "left calf" in card.text
+    assert "1 night" in card.text
+
+
+def test_markup_is_text(browser: Chrome, served: Serve, folder: Path) -> None:
+    """Names, labels and sites that look like markup are shown as they are, and nothing of them runs."""
+    meta = known_meta(folder / NIGHT)
+    write_meta(folder / NIGHT, msgspec.structs.replace(meta, label=EVIL, participant=EVIL, note=EVIL))
+    (folder / NIGHT).rename(folder / "a' onfocus=alert(1) <b>.night")
+    server = served(folder)
+    browser.get(server.url + "nights")
+    wait_for(browser, "#state", "3 nights")
+    assert EVIL in browser.find_element(By.ID, "list").text
+    assert not browser.find_elements(By.CSS_SELECTOR, "main img, main b")
+    for page in find_pages():
+        browser.get(server.url + page.path.lstrip("/").replace("{night}", urllib.parse.quote(EVIL, safe="")))
+        wait_for(browser, "h1")
+        assert not browser.find_elements(By.CSS_SELECTOR, "main img")
+        assert "hit" not in browser.title
+    browser.get_log("browser")  # pages of nights that are not there say so
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_pages_are_for_everybody(browser: Chrome, served: Serve, folder: Path, path: str, dark: bool) -> None:
+    """axe-core finds nothing on any page, light or dark, and controls are large enough for a weak hand."""
+    screen(browser, 1280, dark=dark)
+    browser.get(served(folder).url + path.lstrip("/"))
+    settled(browser)
+    assert not axe_problems(browser)
+    assert not small_targets(browser)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_fit_a_phone(browser: Chrome, served: Serve, folder: Path, path: str) -> None:
+    """At 390 px, and at 320 px as when enlarged, a page is not wider than the screen."""
+    server = served(folder)
+    for width in (390, 320):
+        screen(browser, width)
+        browser.get(server.url + path.lstrip("/"))
+        settled(browser)
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        assert not small_targets(browser)
+
+
+def settled(browser: Chrome) -> None:
+    """Wait until a page has its heading and no request is under way."""
+    wait_for(browser, "h1")
+    browser.set_script_timeout(20)
+    browser.execute_async_script(
+        """
+        const done = arguments[0];
+        let known = -1;
+        const look = () => {
+          const now = performance.getEntriesByType("resource").length;
+          if (now === known) return done();
+          known = now;
+          setTimeout(look, 400);
+        };
+        look();
+        """
+    )
+
+
+def test_all_controls_are_reached_by_tab(browser: Chrome, served: Serve, folder: Path) -> None:
+    """Tab goes through every control of the nights page once, and shows where it is."""
+    browser.get(served(folder).url + "nights")
+    wait_for(browser, "#state", "3 nights")
+    controls = browser.execute_script(
+        """
+        const all = document.querySelectorAll("a[href], button, select, input, summary");
+        return [...all].filter((one) => one.checkVisibility() && !one.disabled).length;
+        """
+    )
+    body = browser.find_element(By.TAG_NAME, "body")
+    seen: list[str] = []
+    for _ in range(controls):
+        (body if not seen else browser.switch_to.active_element).send_keys(Keys.TAB)
+        where, outline = browser.execute_script(
+            """
+            const one = document.activeElement;
+            const style = getComputedStyle(one);
+            return [one.outerHTML, style.outlineStyle];
+            """
+        )
+        assert outline != "none", where
+        seen.append(where)
+    assert len(set(seen)) == controls
+    assert "Skip to the content" in seen[0]
 
 
 def test_help_and_colours_are_chosen_by_keyboard(browser: Chrome, served: Serve, folder: Path) -> None:
     """`?` opens the list of keys, Esc closes it, and colours once chosen are there after a reload."""
     browser.get(served(folder).url + "nights")
-    wait_for(browser, "#state", "2 nights")
+    wait_for(browser, "#state", "3 nights")
     body = browser.find_element(By.TAG_NAME, "body")
     body.send_keys("?")
     assert "Keyboard" in wait_for(browser, "dialog").text
@@ -38,5 +240,30 @@ def test_help_and_colours_are_chosen_by_keyboard(browser: Chrome, served: Serve,
     assert not browser.find_elements(By.TAG_NAME, "dialog")
     browser.find_element(By.ID, "theme").send_keys("dark")
     browser.refresh()
-    wait_for(browser, "#state", "2 nights")
+    wait_for(browser, "#state", "3 nights")
     assert browser.find_element(By.TAG_NAME, "html").get_attribute("data-theme") == "dark"
+
+
+def test_single_keys_can_be_switched_off(browser: Chrome, served: Serve, folder: Path) -> None:
+    """Who speaks to the computer can switch single keys off: `?` then does nothing, the button still does."""
+    browser.get(served(folder).url + "about")
+    body = wait_for(browser, "body")
+    browser.find_element(By.ID, "keys").click()
+    wait_for(browser, "dialog .check").click()
+    browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+    body.send_keys("?")
+    assert not browser.find_elements(By.TAG_NAME, "dialog")
+    browser.find_element(By.ID, "keys").click()
+    wait_for(browser, "dialog")
+
+
+def test_a_server_that_is_gone_is_said(browser: Chrome, served: Serve, folder: Path) -> None:
+    """When the server has ended the page says so in a sentence."""
+    server = served(folder)
+    browser.get(server.url + "settings")
+    wait_for(browser, "h1", "Settings")
+    server.process.terminate()
+    server.process.wait(10)
+    browser.find_element(By.CSS_SELECTOR, "button.first").click()
+    wait_for(browser, "#kept", "does not answer")
+    browser.get_log("browser")  # the browser says so too

@@ -103,7 +103,7 @@ def test_the_nights_are_listed(client: TestClient) -> None:
         "2026-11-23T23-30-00_b.night",
         "2026-11-22T23-30-00_a.night",
     ]
-    assert answer["nights"][0]["sites"] == ["left_calf", "right_calf"]
+    assert [site["site"] for site in answer["nights"][0]["sites"]] == ["left_calf", "right_calf"]
 
 
 def test_every_answer_has_its_headers(client: TestClient) -> None:
@@ -167,4 +167,4 @@ def test_the_command_prints_its_address_as_json(served: Serve, tmp_path: Path) -
     """With --json the command prints one document, and answers at the address in it."""
     server = served(tmp_path, "--json")
     with urllib.request.urlopen(server.url + "api/nights", timeout=10) as answer:
-        assert json.load(answer) == {"nights": [], "unreadable": []}
+        assert json.load(answer)["nights"] == []

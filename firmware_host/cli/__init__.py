@@ -21,7 +21,7 @@ from types import FrameType
 import click
 
 from firmware_host import __version__
-from firmware_host.cli._terminal import note, sentence
+from firmware_host.cli._terminal import has_screen, note, sentence
 from firmware_host.errors import TwitchmapError
 
 DONE, MENDABLE, WRONG_USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
@@ -44,13 +44,26 @@ class Commands(click.Group):
         return command
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
-def commands() -> None:
+@click.pass_context
+def commands(ctx: click.Context) -> None:
     """Count muscle twitches overnight with motion sensors, and map them over body and night.
 
     For research and learning. It is not a diagnostic device: it sees twitches, not their cause.
     """
+    if ctx.invoked_subcommand is not None:
+        return
+    if not has_screen():
+        click.echo(ctx.get_help())
+        return
+    review = commands.get_command(ctx, "review")
+    assert review is not None
+    review.main([], "twitchmap", standalone_mode=False)
 
 
 class TerminatedError(BaseException):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -13,6 +14,9 @@ import click
 
 _UNPRINTABLE = dict.fromkeys({*range(32), *range(127, 160)} - {ord("\n")}, "?")
 """Control characters: names of sensors nearby and notes of a night must not steer the terminal."""
+
+LINE_S = 0.3
+"""A line of progress at most so often."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
@@ -75,8 +79,17 @@ def aligned(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     )
 
 
+def has_screen() -> bool:
+    """Tell whether somebody sits before a terminal and a screen."""
+    screens = ("DISPLAY", "WAYLAND_DISPLAY")
+    window = sys.platform in {"win32", "darwin"} or any(os.environ.get(name) for name in screens)
+    return window and sys.stdout.isatty()
+
+
 class Progress:
     """A bar on stderr for what takes over a second; silent where stderr is no terminal.
+
+    A program that started us, and set `TWITCHMAP_PROGRESS=lines`, gets lines in its place: "progress 0.42".
 
     >>> with Progress("detecting") as tell:  # doctest: +SKIP
     ...     tell(0.5)
@@ -86,6 +99,7 @@ class Progress:
         self._what = what
         self._since = self._drawn = time.monotonic()
         self._width = 0
+        self._in_lines = os.environ.get("TWITCHMAP_PROGRESS") == "lines"
 
     def __enter__(self) -> Progress:
         return self
@@ -93,7 +107,10 @@ class Progress:
     def __call__(self, share: float, what: str | None = None) -> None:
         """Show the share done, 0 to 1, of what is being done."""
         now = time.monotonic()
-        if not sys.stderr.isatty() or now - self._since < 1 or now - self._drawn < 0.1:
+        if self._in_lines and now - self._drawn >= LINE_S:
+            self._drawn = now
+            click.echo(f"progress {share:.3f}", err=True)
+        if self._in_lines or not sys.stderr.isatty() or now - self._since < 1 or now - self._drawn < 0.1:
             return
         self._drawn = now
         full = round(30 * min(1.0, share))

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from firmware_host.cli._terminal import Progress, json_option, note, show
+from firmware_host.cli._terminal import Progress, has_screen, json_option, note, show
 from firmware_host.cli._values import Number
 from firmware_host.errors import NotEmptyError
 
@@ -64,7 +62,7 @@ def command(out: Path | None, look: bool | None, seed: int, hours: float, as_jso
         "simulated": True,
     }
     show(document, lambda: f"{as_text(data)}\n\n{_where(folder, path)}", as_json=as_json)
-    if look if look is not None else _has_screen():
+    if look if look is not None else has_screen():
         click.launch(str(folder / "map.svg"))
 
 
@@ -105,10 +103,3 @@ def _where(folder: Path, night: Path) -> str:
         f"  twitchmap info {night}\n"
         f"  twitchmap score {night} --truth {folder / 'truth.csv'}"
     )
-
-
-def _has_screen() -> bool:
-    """Tell whether somebody sits before a screen."""
-    screens = ("DISPLAY", "WAYLAND_DISPLAY")
-    window = sys.platform in {"win32", "darwin"} or any(os.environ.get(name) for name in screens)
-    return window and sys.stdout.isatty()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from firmware_host.cli._nights import dir_option, find_all, nights_argument, open_noted
+from firmware_host.cli._showing import kept_back, run_document, show_option, summary_document
 from firmware_host.cli._terminal import Progress, aligned, json_option, note, show
 from firmware_host.errors import TwitchmapError
 from firmware_host.twitch_map import State
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     type=click.Choice(["1"]),
     help="Pass 1 alone, as it finds while the night is recorded; whether sensors were worn is not judged.",
 )
+@show_option
 @dir_option
 @json_option
 @click.pass_context
@@ -46,13 +48,14 @@ def command(
     model: str | None,
     operating_point: str,
     passes: str | None,
+    asked: bool,
     directory: Path,
     as_json: bool,
 ) -> None:
     """Find the twitches of nights and add a detection run to each."""
     from firmware_host.analysis import DEFAULT_MODEL, detect_night
 
-    runs: list[tuple[Night, Run]] = []
+    runs: list[tuple[Night, Run, str | None]] = []
     paths = find_all(nights, directory)
     for path in paths:
         try:
@@ -72,18 +75,26 @@ def command(
             continue
         for warning in run.summary.warnings:
             note(warning)
-        runs.append((night, run))
+        runs.append((night, run, kept_back(night, asked=asked)))
     document = [
-        {"night": night.path.name, "origin": night.meta.origin, "run": run.info, "summary": run.summary}
-        for night, run in runs
+        {
+            "night": night.path.name,
+            "origin": night.meta.origin,
+            "run": run_document(run.info, shown=not hidden),
+            "summary": summary_document(run.summary, shown=not hidden),
+        }
+        for night, run, hidden in runs
     ]
-    show(document, lambda: "\n\n".join(described(night, run) for night, run in runs), as_json=as_json)
+    show(document, lambda: "\n\n".join(described(*one) for one in runs), as_json=as_json)
     if len(runs) < len(paths):
         ctx.exit(1)
 
 
-def described(night: Night, run: Run) -> str:
-    """Return a run as text: what was found at each site, and in how much valid time."""
+def described(night: Night, run: Run, hidden: str | None = None) -> str:
+    """Return a run as text: what was found at each site, and in how much valid time.
+
+    `hidden` is why the counts are not shown.
+    """
     from firmware_host.analysis import night_counts
 
     rates_hz = {site.site: site.fs_hz for site in run.summary.sites}
@@ -92,19 +103,21 @@ def described(night: Night, run: Run) -> str:
             str(row["site"]),
             f"{rates_hz[str(row['site'])]:.1f}",
             f"{row['valid_s'] / 3600:.2f}",
-            _found(State(int(row["state"])), int(row["twitches"])),
+            _found(State(int(row["state"])), None if hidden else int(row["twitches"])),
         )
         for row in night_counts(night, run)
     ]
     table = aligned(("site", "Hz", "valid h", "twitches"), lines)
     made = "" if night.meta.origin in {"recorded", "imported"} else f" ({night.meta.origin})"
     judged = f"run {run.info.run_id}, {run.info.model}, {run.info.operating_point}"
-    return f"{night.path.name}{made}: {judged}\n{table}"
+    return "\n".join(filter(None, (f"{night.path.name}{made}: {judged}", table, hidden)))
 
 
-def _found(state: State, twitches: int) -> str:
+def _found(state: State, twitches: int | None) -> str:
     """Return a site's number in words that keep none, not observed and not worn apart."""
     if state in {State.NOT_OBSERVED, State.NOT_WORN}:
         return state.name.lower().replace("_", " ")
     doubt = ", wearing not confirmed" if state == State.WEAR_UNCONFIRMED else ""
+    if twitches is None:
+        return "not shown" + doubt
     return (str(twitches) if twitches else "none") + doubt

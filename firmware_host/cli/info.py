@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from firmware_host.cli._nights import dir_option, find, night_argument
+from firmware_host.cli._showing import kept_back, run_document
 from firmware_host.cli._terminal import aligned, json_option, note, show
 from firmware_host.errors import TwitchmapError
 
 if TYPE_CHECKING:
-    from firmware_host.recording import Night, RunInfo, SensorInfo
+    from firmware_host.recording import Night, SensorInfo
 
 SHOWN_GAPS = 5
 """Longest gaps of a sensor in the text; --json has all of them."""
@@ -36,17 +37,18 @@ def command(night: str, directory: Path, as_json: bool) -> None:
         "being_written": opened.being_written,
         "sensors": [_sensor(opened, info) for info in opened.meta.sensors],
         "damage": opened.damage,
-        "runs": _runs(opened.path),
+        "runs": _runs(opened),
     }
     show(document, lambda: _text(document), as_json=as_json)
 
 
-def _runs(path: Path) -> list[RunInfo]:
+def _runs(night: Night) -> list[dict[str, Any]]:
     """Return a night's runs; none, with a note, where they cannot be read: all else can be shown."""
     from firmware_host.analysis import runs_of
 
     try:
-        return runs_of(path)
+        shown = kept_back(night, asked=False) is None
+        return [run_document(info, shown=shown) for info in runs_of(night.path)]
     except TwitchmapError as error:
         note(str(error))
         return []
@@ -110,7 +112,8 @@ def _text(document: dict[str, Any]) -> str:
         for one in document["damage"]
     ]
     lines += [
-        f"run {run.run_id}: {run.created_utc}, {run.model}, {run.operating_point}" for run in document["runs"]
+        f"run {run['run_id']}: {run['created_utc']}, {run['model']}, {run['operating_point']}"
+        for run in document["runs"]
     ]
     return "\n".join(lines)
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from firmware_host.cli._nights import dir_option, find_all, nights_argument, open_with_run, run_option
+from firmware_host.cli._showing import kept_back, show_option
 from firmware_host.cli._terminal import json_option, note, rows, show
 from firmware_host.cli._values import seconds
+from firmware_host.errors import NotShownError
 from firmware_host.twitch_map import State
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--svg", type=click.Path(path_type=Path), metavar="FILE", help="Draw it into an SVG file.")
 @click.option("--png", type=click.Path(path_type=Path), metavar="FILE", help="Draw it into a PNG file.")
 @run_option
+@show_option
 @dir_option
 @json_option
 def command(
@@ -32,6 +35,7 @@ def command(
     svg: Path | None,
     png: Path | None,
     run_id: str | None,
+    asked: bool,
     directory: Path,
     as_json: bool,
 ) -> None:
@@ -44,6 +48,11 @@ def command(
     maps = []
     for path in paths:
         night, run = open_with_run(path, run_id)
+        if sentence := kept_back(night, asked=asked):
+            if len(paths) == 1:
+                raise NotShownError(sentence)
+            note(sentence)
+            continue
         maps.append((path.name, run, map_data(night, run, bin_s)))
     for file, write in ((svg, write_svg), (png, write_png)):
         if file:

@@ -20,6 +20,7 @@ from firmware_host.cli._sensors import (
     virtual_option,
     world_of,
 )
+from firmware_host.cli._showing import kept_back, run_document, summary_document
 from firmware_host.cli._terminal import Progress, json_option, note, show
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def command(
 
     if virtual and (sensors or config or adapters):
         raise click.UsageError("--virtual plays made-up sensors: leave out --sensor, --config and --adapter.")
-    count = LiveCount(directory) if counting else None
+    count = LiveCount(directory) if counting and may_count(directory, virtual=bool(virtual)) else None
     stop, status = Stop(), NightStatus(count)
     order = order_for(
         directory,
@@ -99,16 +100,27 @@ def command(
             note(count.trouble)
     summary = summarise(recorded.path)
     found = None if no_detect else _detect(recorded.path)
+    hidden = found and kept_back(found[0], asked=False)
     document = {
         "night": recorded.path,
         "continued": recorded.continued,
         "ended": recorded.ended,
         "summary": summary,
         "counted_live": count and count.counts,
-        "run": found and found[1].info,
-        "detection": found and found[1].summary,
+        "run": found and run_document(found[1].info, shown=not hidden),
+        "detection": found and summary_document(found[1].summary, shown=not hidden),
     }
-    show(document, lambda: f"{text(summary)}\n\n{_found(recorded.path, found)}", as_json=as_json)
+    show(document, lambda: f"{text(summary)}\n\n{_found(recorded.path, found, hidden)}", as_json=as_json)
+
+
+def may_count(directory: Path, *, virtual: bool) -> bool:
+    """Tell whether counts of tonight may be shown to somebody who asks for them; say it if not."""
+    from firmware_host.recording.settings import read_settings
+
+    if virtual or read_settings(directory).show != "weekly":
+        return True
+    note("Nothing is counted while recording: the folder's settings keep counts back until the week is over.")
+    return False
 
 
 def _detect(path: Path) -> tuple[Night, Run] | None:
@@ -135,9 +147,9 @@ def _detect(path: Path) -> tuple[Night, Run] | None:
     return night, run
 
 
-def _found(path: Path, found: tuple[Night, Run] | None) -> str:
+def _found(path: Path, found: tuple[Night, Run] | None, hidden: str | None) -> str:
     from firmware_host.cli.detect import described
 
     if found is None:
         return f"The night is in {path}."
-    return f"{described(*found)}\n\n`twitchmap map {path}` shows the map of the night."
+    return f"{described(*found, hidden)}\n\n`twitchmap map {path}` shows the map of the night."

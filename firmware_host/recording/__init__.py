@@ -13,7 +13,9 @@ from firmware_host.recording.nights import (
     known_meta,
     list_nights,
     night_folder_name,
+    night_folders,
     night_named,
+    start_and_date,
 )
 from firmware_host.recording.reader import LogEvent, Night, Samples, open_night
 from firmware_host.recording.stretch import Stretch
@@ -46,8 +48,10 @@ __all__ = [
     "list_nights",
     "local_time",
     "night_folder_name",
+    "night_folders",
     "night_named",
     "open_night",
+    "start_and_date",
     "verify",
 ]
 

@@ -34,10 +34,12 @@ def night_folder_name(start_ns: int, time_zone: str, label: str = "") -> str:
 
 def list_nights(directory: Path) -> list[Path]:
     """Return the nights in a folder, oldest first; damaged ones too, none where the folder is not there."""
-    if not directory.is_dir():
-        return []
-    nights = [path for path in directory.iterdir() if _seems_night(path)]
-    return sorted(nights, key=lambda path: (_start_and_date(path)[0], path.name))
+    return sorted(night_folders(directory), key=lambda path: (start_and_date(path)[0], path.name))
+
+
+def night_folders(directory: Path) -> list[Path]:
+    """Return the nights in a folder in no order, without looking into them."""
+    return [path for path in directory.iterdir() if _seems_night(path)] if directory.is_dir() else []
 
 
 def find_night(ref: str, directory: Path) -> Path:
@@ -69,7 +71,7 @@ def find_night(ref: str, directory: Path) -> Path:
         raise NotFoundError(
             f"There is no night {ref!r}; give a path, `last`, or a date such as 2026-11-22."
         ) from None
-    found = [night for night in nights if _start_and_date(night)[1] == wanted]
+    found = [night for night in nights if start_and_date(night)[1] == wanted]
     if not found:
         raise NotFoundError(f"There is no night of {wanted} in {directory}.")
     if len(found) > 1:
@@ -86,10 +88,9 @@ def night_named(name: str, directory: Path) -> Path:
     NotFoundError
         If there is none.
     """
-    if directory.is_dir():
-        for path in directory.iterdir():
-            if path.name == name and _seems_night(path):
-                return path
+    for path in night_folders(directory):
+        if path.name == name:
+            return path
     raise NotFoundError(f"There is no night {name[:100]!r} in {directory}.")
 
 
@@ -146,8 +147,8 @@ def _seems_night(path: Path) -> bool:
         return path.suffix == SUFFIX
 
 
-def _start_and_date(path: Path) -> tuple[int, date | None]:
-    """Return a night's start (UTC ns) and the date it goes by, as far as they can be known."""
+def start_and_date(path: Path) -> tuple[int, date | None]:
+    """Return a night's start (UTC ns) and the date it goes by; 0 and None where they cannot be known."""
     try:
         meta = known_meta(path)
         start_ns = meta.start_ns

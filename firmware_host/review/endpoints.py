@@ -27,8 +27,8 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 import msgspec
 
 from firmware_host.errors import BadValueError
-from firmware_host.recording import night_named
-from firmware_host.recording.settings import Settings, read_settings
+from firmware_host.recording import known_meta, night_named, start_and_date
+from firmware_host.recording.settings import Settings, Showing, check_shown, night_showing, read_settings
 from firmware_host.review.found import declared
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
@@ -71,6 +71,17 @@ class Context:
     def settings(self) -> Settings:
         """The folder's settings as they are now; raises `BadFileError` if they cannot be read."""
         return read_settings(self.folder)
+
+    def showing(self, night: Path) -> Showing:
+        """Return whether the counts of a night are shown: "now", "on_request" or "later"."""
+        return night_showing(night, known_meta(night), start_and_date(night)[0])
+
+    def check_shown(self, night: Path, *, asked: bool) -> None:
+        """Return if the counts of a night may be shown; raises `NotShownError` with the reason if not.
+
+        `asked` tells that somebody has asked for them in this view.
+        """
+        check_shown(night, known_meta(night), start_and_date(night)[0], asked=asked)
 
     def shared(self, kind: Callable[[Path], Shared]) -> Shared:
         """Return the one object of a class that all requests share; `kind(folder)` makes it when first asked.
@@ -128,10 +139,8 @@ class Endpoint:
         if self.body is not None:
             try:
                 given["body"] = msgspec.json.decode(body, type=self.body)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise BadValueError(f"What was sent is not as expected: {error}.") from error
-            except RecursionError as error:
-                raise BadValueError("What was sent is not as expected: it is nested too deeply.") from error
         elif body:
             raise BadValueError("Nothing is expected to be sent here.")
         return self.function(context, **given)

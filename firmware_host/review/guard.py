@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
@@ -22,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from firmware_host.review.texts import t
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_HOST = re.compile(r"(\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(:[0-9]{1,5})?")
 _READS = frozenset({"GET", "HEAD"})
 _WRITES = frozenset({"POST", "PUT", "DELETE"})
 _HEADERS = {
@@ -62,7 +64,8 @@ class Guard:
         """Return the answer to a request that does not pass, None for one that does."""
         headers, method = Headers(scope=scope), scope["method"]
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or _name(hosts[0]) not in self.hosts:
+        here = (scope.get("server") or ("",))[0]  # the address that was reached: no foreign name is one
+        if len(hosts) != 1 or _name(hosts[0]) not in {*self.hosts, here}:
             return _refused(scope, 421, t("errors.host"))
         if method not in _READS | _WRITES:
             return _refused(scope, 405, t("errors.method"))
@@ -100,12 +103,8 @@ def _refused(scope: Scope, status: int, sentence: str) -> Response:
 
 def _name(host: str) -> str | None:
     """Return the name in a Host header without its port; None if it is none."""
-    try:
-        parts = urlsplit(f"//{host}")
-        _ = parts.port
-    except ValueError:
-        return None
-    return parts.hostname if not (parts.path or parts.query or parts.fragment or "@" in host) else None
+    found = _HOST.fullmatch(host)
+    return found and (found["address"] or found["name"]).lower()
 
 
 def _media_type(headers: Headers) -> str:

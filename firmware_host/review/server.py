@@ -25,6 +25,7 @@ from firmware_host.errors import (
     NightBusyError,
     NotEmptyError,
     NotFoundError,
+    NotShownError,
     StorageError,
     TwitchmapError,
 )
@@ -36,9 +37,11 @@ from firmware_host.review.texts import script, t
 
 BODY_BYTES = 1_000_000
 """The longest body that is read."""
-FIRST_PAGE = "nights"
+FIRST_PAGES = ("tonight", "nights")
+"""The first of these that there is opens first; where nobody has chosen yet, the settings do."""
 _STATUS: dict[type[TwitchmapError], int] = {
-    NotFoundError: 404, NightBusyError: 409, NotEmptyError: 409, NewerFormatError: 409, StorageError: 507,
+    NotShownError: 403, NotFoundError: 404, NightBusyError: 409, NotEmptyError: 409, NewerFormatError: 409,
+    StorageError: 507,
 }  # fmt: skip
 _Handler = Callable[[Request], Awaitable[Response]]
 
@@ -64,7 +67,7 @@ def application(folder: Path, *, hosts: Collection[str] = LOOPBACK, token: str |
 
     pages = find_pages()
     routes = [
-        Route("/", _to(next(page.path for page in pages if page.name == FIRST_PAGE))),
+        Route("/", _first({page.name: page.path for page in pages}, context)),
         Route("/texts.js", _texts),
         Route("/static/texts.js", _texts),
         Mount("/static", StaticFiles(directory=STATIC)),
@@ -108,9 +111,12 @@ def _showing(page: Page, context: Context) -> _Handler:
     return handle
 
 
-def _to(path: str) -> _Handler:
+def _first(paths: dict[str, str], context: Context) -> _Handler:
+    first = next(paths[name] for name in FIRST_PAGES if name in paths)
+
     async def handle(_: Request) -> Response:
-        return RedirectResponse(path)
+        settings = await run_in_threadpool(lambda: context.settings)
+        return RedirectResponse(paths["settings"] if settings.show is None else first)
 
     return handle
 

@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from firmware_host.review.endpoints import Context
@@ -54,6 +55,7 @@ def page(path: str, *, order: int | None = None) -> Callable[[PageFunction], Pag
     return mark
 
 
+@cache
 def find_pages() -> list[Page]:
     """Return the pages that the files of this folder declare."""
     return list(declared(sys.modules[__name__], Page, MARK))

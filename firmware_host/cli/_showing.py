@@ -1,0 +1,53 @@
+"""Whether a command shows counts: as the folder's settings say, or as somebody asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from firmware_host.analysis import Summary
+    from firmware_host.recording import Night, RunInfo
+
+show_option = click.option(
+    "--show",
+    "asked",
+    is_flag=True,
+    help="Show counts that are shown on request only.",
+)
+
+
+def kept_back(night: Night, *, asked: bool) -> str | None:
+    """Return why a night's counts are not shown, a sentence; None if they are."""
+    from firmware_host.errors import NotShownError
+    from firmware_host.recording.settings import check_shown
+
+    try:
+        check_shown(night.path, night.meta, night.start_ns, asked=asked)
+    except NotShownError as error:
+        return str(error)
+    return None
+
+
+def summary_document(summary: Summary, *, shown: bool) -> dict[str, Any]:
+    """Return a run's summary for JSON; counts that are not shown are null."""
+    import msgspec
+
+    document: dict[str, Any] = msgspec.to_builtins(summary)
+    if not shown:
+        document["sites"] = [site | {"twitches": None} for site in document["sites"]]
+    return document
+
+
+def run_document(info: RunInfo, *, shown: bool) -> dict[str, Any]:
+    """Return what made a run for JSON; counts in its summary that are not shown are null."""
+    import msgspec
+
+    document: dict[str, Any] = msgspec.to_builtins(info)
+    if not shown:
+        summary = msgspec.json.decode(info.summary)
+        for site in summary.get("sites", ()):
+            site["twitches"] = None
+        document["summary"] = msgspec.json.encode(summary).decode()
+    return document

@@ -1,0 +1,165 @@
+"""What the list of nights shows: of each night what its metadata and its newest run say, read once.
+
+The samples are never read for it, so that hundreds of nights are listed at once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from firmware_host.analysis import Summary, load_run, runs_of, summary_of
+from firmware_host.errors import TwitchmapError
+from firmware_host.recording import Night, NightMeta, evening_of, known_meta, night_folders, start_and_date
+from firmware_host.recording.blocks import Scan
+from firmware_host.recording.night import META_FILE
+from firmware_host.recording.reader import LOG_FILE, is_being_written
+from firmware_host.recording.results import RESULTS_FILE, ResultsStore, RunInfo
+from firmware_host.twitch_map import State
+from firmware_host.twitches import COVERAGE_COLUMNS, Kind, Table
+
+LABELS_FILE = "labels.jsonl"
+WRITTEN_WITHIN_S = 86_400.0
+"""A log that has not grown for a day is not being written: its lock need not be tried."""
+
+
+@dataclass(frozen=True)
+class SeenSite:
+    """One site's night in brief; the numbers are None where the night has no run."""
+
+    site: str
+    state: State | None
+    valid_s: float | None
+    twitches: int | None
+
+
+@dataclass(frozen=True)
+class SeenNight:
+    """A night in brief."""
+
+    path: Path
+    meta: NightMeta
+    start_ns: int
+    evening: date | None
+    duration_s: float | None
+    sites: tuple[SeenSite, ...]
+    valid_share: float | None
+    runs: int
+    made_by: tuple[str, str, str] | None
+    """Detector, model and operating point of the run that is shown."""
+    warnings: tuple[str, ...]
+    being_written: bool = False
+
+
+class NightsSeen:
+    """The nights of a folder, each read again only when its files have changed; one for all requests.
+
+    Parameters
+    ----------
+    folder
+        The folder of nights.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen: dict[str, tuple[object, SeenNight | str]] = {}
+        self._lock = threading.Lock()
+
+    def nights(self) -> tuple[list[SeenNight], list[str]]:
+        """Return the nights, newest first, and a sentence for each that cannot be read."""
+        nights, unreadable = [], []
+        with self._lock:
+            paths = night_folders(self._folder)
+            self._seen = {path.name: self._looked_at(path) for path in paths}
+            for path in paths:
+                seen = self._seen[path.name][1]
+                if isinstance(seen, str):
+                    unreadable.append(seen)
+                else:
+                    nights.append(_now(seen))
+        nights.sort(key=lambda night: (night.start_ns, night.path.name), reverse=True)
+        return nights, sorted(unreadable)
+
+    def _looked_at(self, path: Path) -> tuple[object, SeenNight | str]:
+        stamp = [_stamp(path / name) for name in (META_FILE, RESULTS_FILE, LABELS_FILE)]
+        known = self._seen.get(path.name)
+        if known is not None and known[0] == stamp:
+            return known
+        try:
+            return stamp, _seen(path)
+        except (TwitchmapError, OSError) as error:
+            sentence = str(error)
+            return stamp, sentence if path.name in sentence else f"{path.name}: {sentence}"
+
+
+def _now(night: SeenNight) -> SeenNight:
+    """Return a night with what may have changed without its metadata or results having changed."""
+    log = _stamp(night.path / LOG_FILE)
+    grows = log is not None and time.time() - log[0] / 1e9 < WRITTEN_WITHIN_S and is_being_written(night.path)
+    return SeenNight(**(vars(night) | {"being_written": grows}))
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size
+
+
+def _seen(path: Path) -> SeenNight:
+    meta = known_meta(path)
+    problem: tuple[str, ...] = ()
+    try:
+        runs = runs_of(path)
+        newest = _of_run(path, meta, runs[-1]) if runs else None
+    except TwitchmapError as error:  # results can be made again: the night is there all the same
+        newest, problem = None, (str(error),)
+    if newest is None:
+        start_ns, evening = start_and_date(path)
+        bare = tuple(SeenSite(info.site, None, None, None) for info in meta.sensors)
+        return SeenNight(path, meta, start_ns, evening, None, bare, None, 0, None, problem)
+    summary, coverage = newest
+    total_s = sum(sum(site.seconds.values()) for site in summary.sites)
+    valid_s = sum(site.seconds.get("valid", 0.0) for site in summary.sites)
+    return SeenNight(
+        path=path,
+        meta=meta,
+        start_ns=summary.start_ns,
+        evening=evening_of(summary.start_ns, meta.time_zone),
+        duration_s=summary.duration_s,
+        sites=tuple(_site(site.site, site.seconds, site.twitches, coverage) for site in summary.sites),
+        valid_share=valid_s / total_s if total_s else None,
+        runs=len(runs),
+        made_by=(runs[-1].detector, runs[-1].model, runs[-1].operating_point),
+        warnings=summary.warnings,
+    )
+
+
+def _of_run(path: Path, meta: NightMeta, info: RunInfo) -> tuple[Summary, Table]:
+    """Return summary and coverage of the newest complete run, with what was said of the night since.
+
+    The events, of which there may be a hundred thousand, are read only where somebody corrected something.
+    """
+    if meta.history or _stamp(path / LABELS_FILE):
+        run = load_run(Night(path, meta, (), being_written=False, scan=Scan.empty(), notes=()))
+        return run.summary, run.coverage
+    return summary_of(info), ResultsStore(path).read_coverage(info.run_id, COVERAGE_COLUMNS)
+
+
+def _site(site: str, seconds: dict[str, float], twitches: int, coverage: Table) -> SeenSite:
+    """Return one site's night; what it says of the whole night follows `twitch_map`."""
+    valid_s = seconds.get("valid", 0.0)
+    doubted = coverage[
+        (coverage["site"] == site) & (coverage["kind"] == Kind.VALID) & coverage["wear_unconfirmed"]
+    ]
+    doubted_s = float((doubted["end_s"] - doubted["start_s"]).sum())
+    if valid_s > 0:
+        state = State.OBSERVED if valid_s > 2 * doubted_s else State.WEAR_UNCONFIRMED
+    else:
+        worn = seconds.get("not_worn", 0.0) <= sum(seconds.values()) / 2
+        state = State.NOT_OBSERVED if worn else State.NOT_WORN
+    return SeenSite(site, state, valid_s, twitches)
