@@ -106,7 +106,7 @@ class SensorsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @endpoint("GET", "/body", summary="Each site's last measured value, and sites for tonight")
 def one_body(context: Context, query: SensorsQuery) -> OneBody:
     """Return one body made of many nights; only the nights whose values are shown are read in full."""
-    nights, unreadable = _nights(context.folder)
+    nights, unreadable = _nights(context)
     real = [one for one in nights if one.meta.origin not in _MADE_UP]
     chosen = real or nights
     seen: dict[str, list[_Night]] = {}
@@ -129,13 +129,16 @@ def one_body(context: Context, query: SensorsQuery) -> OneBody:
     )
 
 
-def _nights(folder: Path) -> tuple[list[_Night], list[str]]:
-    """Return the nights that have a complete run, oldest first, of which only the summary is read."""
+def _nights(context: Context) -> tuple[list[_Night], list[str]]:
+    """Return the nights that have a complete run, oldest first, of which only the summary is read.
+
+    Those whose counts are not to be shown yet stay out.
+    """
     found, unreadable = [], []
-    for path in list_nights(folder):
+    for path in list_nights(context.folder):
         try:
             infos = [info for info in ResultsStore(path).runs() if info.complete]
-            if infos:
+            if infos and context.showing(path) != "later":
                 meta = without_log(path).meta
                 found.append(_Night(path, meta, infos[-1], summary_of(infos[-1])))
         except (TwitchmapError, OSError) as error:

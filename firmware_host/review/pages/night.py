@@ -23,7 +23,7 @@ MODULES = (
 
 @page("/night/{night}")
 def night(context: Context, night: str) -> Mapping[str, Any]:
-    """Return the empty figure, the title, and whether numbers wait until they are asked for."""
+    """Return the empty figure, the title, and when numbers are shown."""
     path = context.night(night)
     opened = context.shared(Opened)
     # While the browser reads the page, the run that it will ask for is read.
@@ -34,7 +34,7 @@ def night(context: Context, night: str) -> Mapping[str, Any]:
         "origin": meta.origin,
         "modules": MODULES,
         "figure": figure([info.site for info in meta.sensors]),
-        "hidden": context.settings.show in {"weekly", "on_request"},
+        "showing": context.showing(path),
     }
 
 

@@ -18,7 +18,7 @@ const night = { binS: Number(query.get("bin")) || 900, k: null, site: null, map:
 
 if (id("asked").hidden) start();
 else
-  id("show-numbers").addEventListener("click", () => {
+  id("show-numbers")?.addEventListener("click", () => {
     id("asked").hidden = true;
     id("night").hidden = false;
     start();
