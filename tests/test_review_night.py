@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from browser import Serve, screen, wait_for
+from browser import Serve, axe_problems, screen, small_targets, wait_for
 from counted_nights import counted_night
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
@@ -220,6 +220,7 @@ def test_a_night_that_was_not_counted_shows_its_signal(browser: Chrome, served: 
     (folder / NAME / "results.sqlite").unlink()
     browser.get(f"{served(folder).url}night/{NAME}")
     wait_for(browser, "#problem", "Nothing was counted")
+    wait_for(browser, "#signal-view[data-state='ready']")
     wait_for(browser, "#signal-said", "left forearm")
     assert not browser.find_element(By.CSS_SELECTOR, ".map").is_displayed()
     browser.get_log("browser")  # that there is no map is written on the console too
@@ -240,15 +241,18 @@ def test_it_fits_the_screen(browser: Chrome, served: Serve, folder: Path, width:
     screen(browser, width, dark=dark)
     opened(browser, served, folder)
     assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
-    small = browser.execute_script(
-        """
-        const small = (box) => box.width < 43.9 || box.height < 43.9;
-        return [...document.querySelectorAll("main button, main input")]
-          .filter((one) => one.checkVisibility({ visibilityProperty: true }))
-          .filter((one) => small(one.getBoundingClientRect())).map((one) => one.id || one.textContent);
-        """
-    )
-    assert not small
+    assert not small_targets(browser)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing(browser: Chrome, served: Serve, folder: Path, width: int, dark: bool) -> None:
+    """With a site, a time and an event chosen and the tables open, axe-core has nothing to say."""
+    screen(browser, width, dark=dark)
+    opened(browser, served, folder)
+    press(browser, "3", Keys.ARROW_RIGHT, "t", "n")
+    wait_for(browser, "#event-facts", "20.0 mg")
+    assert not axe_problems(browser)
 
 
 def test_the_page_has_the_colours_of_the_pictures() -> None:

@@ -45,7 +45,8 @@ export function writeTables(map, sites, clock, k, timeWords, chosen) {
   document.getElementById("sites-table").replaceChildren(table(t("night.table_sites", { time: timeWords }), t("night.column_site"), rows));
   const one = sites.find(({ site }) => site === chosen);
   const box = document.getElementById("bins-table");
-  if (!one) return box.replaceChildren();
+  box.hidden = !one;
+  if (!one) return;
   const bins = map.bySite[one.site].bins;
   const times = map.start_s.map((s, i) => [`${clock.time(Math.max(s, 0))}`, cells(bins, i)]);
   box.replaceChildren(table(t("night.table_bins", { site: one.label }), t("night.column_time"), times));

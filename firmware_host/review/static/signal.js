@@ -18,7 +18,7 @@ const id = (name) => document.getElementById(name);
 
 export class Signal {
   constructor(facts, clock, query) {
-    Object.assign(this, { facts, clock, events: new Map(), tops: new Map(), gains: new Map(), axes: false, candidates: false, chosen: null, rangeS: null });
+    Object.assign(this, { facts, clock, events: new Map(), reading: new Map(), tops: new Map(), gains: new Map(), axes: false, candidates: false, chosen: null, rangeS: null });
     this.cover = {};
     this.marks = [];
     this.view = id("signal-view");
@@ -38,7 +38,7 @@ export class Signal {
       this.redraw();
     });
     document.addEventListener("labels-changed", () => {
-      this.events.clear();
+      this.reading.clear(); // what is there stays until the new is
       this.readEvents();
     });
     this.start();
@@ -76,19 +76,22 @@ export class Signal {
 
   async readEvents() {
     if (!this.facts.run) return;
-    for (const site of this.sites) {
-      if (this.events.has(site)) continue;
-      this.events.set(site, null);
-      const events = new Events(site, await get(at`/nights/${this.facts.night}/drawn-events`, { site }));
-      events.candidates = this.candidates;
-      this.events.set(site, events);
-      if (this.wanted && events.find(Number(this.wanted))) {
-        const found = events.find(Number(this.wanted));
-        this.wanted = null;
-        this.chooseEvent(found, this.toS - this.fromS > 3600);
-      }
-    }
+    await Promise.all(this.sites.map((site) => this.eventsOf(site)));
+    const found = this.wanted && this.sites.map((site) => this.events.get(site)?.find(Number(this.wanted))).find(Boolean);
+    if (found) this.chooseEvent(found, this.toS - this.fromS > 3600);
+    this.wanted = null;
     this.redraw();
+  }
+
+  /** Return the events of a site once they are there. */
+  async eventsOf(site) {
+    if (!this.reading.has(site)) this.reading.set(site, get(at`/nights/${this.facts.night}/drawn-events`, { site }));
+    const buffer = await this.reading.get(site);
+    if (this.events.get(site)?.buffer !== buffer) {
+      this.events.set(site, new Events(site, buffer));
+      this.events.get(site).candidates = this.candidates;
+    }
+    return this.events.get(site);
   }
 
   // What is shown
@@ -226,9 +229,9 @@ export class Signal {
 
   // Events
 
-  stepEvent(forward) {
+  async stepEvent(forward) {
     const site = this.chosen && this.sites.includes(this.chosen.site) ? this.chosen.site : this.sites[0];
-    const events = this.events.get(site);
+    const events = this.facts.run ? await this.eventsOf(site) : null;
     const seen = this.chosen && this.chosen.peakS >= this.fromS && this.chosen.peakS <= this.toS;
     const from = seen ? this.chosen.peakS : forward ? this.fromS : this.toS;
     const next = events?.beside(from, forward);

@@ -8,7 +8,7 @@ export class Events {
   constructor(site, buffer) {
     const n = buffer.byteLength / BYTES;
     const column = (k) => new Float32Array(buffer, 8 * n + 4 * n * k, n);
-    Object.assign(this, { site, n, candidates: false, peakS: new Float64Array(buffer, 0, n) });
+    Object.assign(this, { site, buffer, n, candidates: false, peakS: new Float64Array(buffer, 0, n) });
     [this.ids, this.durationMs, this.peakToPeakMg, this.snr, this.probability, this.what] = [0, 1, 2, 3, 4, 5].map(column);
   }
 
