@@ -164,11 +164,14 @@ def test_without_the_token_nothing_is_told(folder: Path, cookie: str) -> None:
 
 def test_the_token_leads_nowhere_else(folder: Path) -> None:
     """Who comes with the token is sent to the same path here, never to another host."""
-    client = TestClient(application(folder, token="right"), HOME, follow_redirects=False)
     for path in ("//evil.example/?token=right", "///evil.example?token=right", "/\\evil.example?token=right"):
-        location = client.get(f"{HOME}{path}").headers.get("location", "/")
+        client = TestClient(application(folder, token="right"), HOME, follow_redirects=False)
+        location = client.get(f"{HOME}{path}").headers["location"]
         assert urllib.parse.urlsplit(location).netloc == ""
         assert not location.startswith(("//", "/\\"))
+    client = TestClient(application(folder, token="right"), HOME, follow_redirects=False)
+    answer = client.get(f"{HOME}/night/100%25%3F%20a.night?token=right&x=%26")
+    assert answer.headers["location"] == "/night/100%25%3F%20a.night?x=%26"
 
 
 TRAVERSALS = [

@@ -89,7 +89,8 @@ class Guard:
         if scope["method"] != "GET" or not _same(shown, self.token or ""):
             return _refused(scope, 401, t("errors.token"))
         rest = urlencode([(name, value) for name, value in query if name != "token"])
-        path = "/" + scope["path"].lstrip("/")  # never another host's: "//elsewhere"
+        asked = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+        path = "/" + asked.lstrip("/\\")  # never another host's: "//elsewhere"
         answer = RedirectResponse(path + (f"?{rest}" if rest else ""), 303)
         answer.set_cookie(cookie, self.session, httponly=True, samesite="strict")
         return answer
