@@ -192,7 +192,7 @@ def inputs(folder: Path, browser: webdriver.Chrome) -> tuple[list[float], list[f
         browser.get(f"{url}night/{NAME}?site={','.join(SITES[:4])}")
         _wait(
             browser,
-            "return document.getElementById('signal-state').hidden"
+            "return document.getElementById('signal-view').dataset.state === 'ready'"
             " && document.getElementById('signal-said').textContent > ''",
         )
         browser.execute_script("document.getElementById('axes').click()")
@@ -234,9 +234,9 @@ def _wait(browser: webdriver.Chrome, script: str, timeout_s: float = 120) -> Non
 
 
 def spread(values: list[float]) -> str:
-    """Return median, 95th percentile and largest of some ms."""
+    """Return smallest, median, 95th percentile and largest of some ms."""
     return (
-        f"median {statistics.median(values):.0f} ms, 95th percentile {np.percentile(values, 95):.0f} ms, "
+        f"least {min(values):.0f} ms, median {statistics.median(values):.0f} ms, 95th percentile {np.percentile(values, 95):.0f} ms, "
         f"largest {max(values):.0f} ms ({len(values)})"
     )
 

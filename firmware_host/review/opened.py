@@ -9,20 +9,21 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from firmware_host.analysis import Run, load_run, night_counts, summary_of
-from firmware_host.recording import Night, known_meta, open_night
+from firmware_host.analysis import Run, Summary, load_run, night_counts, summary_of
+from firmware_host.recording import Night, RunInfo, known_meta, open_night
 from firmware_host.recording.blocks import Scan
 from firmware_host.recording.night import META_FILE
 from firmware_host.recording.reader import LOG_FILE
 from firmware_host.recording.results import RESULTS_FILE, ResultsStore
+from firmware_host.review.charts.page_figure import figure
 from firmware_host.twitches import COVERAGE_COLUMNS, EVENT_COLUMNS, EVENT_DTYPE, Table, table
 
 T = TypeVar("T")
 
 _MOST = 6
 _LABELS_FILE = "labels.jsonl"
-COUNTED_BY = {"site", "peak_s", "counted", "peak_to_peak_mg", "probability"}
-"""Columns of events that counts and rates are made of."""
+COUNTED_BY = {"site", "peak_s", "peak_to_peak_mg", "probability"}
+"""Columns of events that counts and rates are made of, besides `counted`."""
 GROWN_AFTER_S = 10.0
 """A night that is being recorded is looked at anew so often."""
 
@@ -71,6 +72,14 @@ class Opened:
         state = _stamps(path, META_FILE, RESULTS_FILE, _LABELS_FILE)
         return self._runs.get((path, run_id), state, lambda: load_run(without_log(path), run_id))
 
+    def summary(self, path: Path, run_id: str | None = None) -> tuple[RunInfo, Summary]:
+        """Return what made a run and its summary, without its events; raises as `load_run`."""
+        if known_meta(path).history:  # sites may have other names since
+            run = self.brief(path, run_id)
+            return run.info, run.summary
+        info = ResultsStore(path).run(run_id)
+        return info, summary_of(info)
+
     def brief(self, path: Path, run_id: str | None = None) -> Run:
         """Return a run with only the events that count, and of them only what counting asks for.
 
@@ -86,7 +95,8 @@ class Opened:
         info = store.run(run_id)
         columns = [column for column in EVENT_COLUMNS if column.name in COUNTED_BY]
         read = store.read_events(info.run_id, columns, only_counted=True)
-        events = table(EVENT_DTYPE, len(read), **{column.name: read[column.name] for column in columns})
+        known = {column.name: read[column.name] for column in columns}
+        events = table(EVENT_DTYPE, len(read), counted=True, **known)
         return Run(info, events, store.read_coverage(info.run_id, COVERAGE_COLUMNS), summary_of(info))
 
     def counts(self, path: Path, bin_s: float | None, run_id: str | None = None) -> Table:
@@ -102,6 +112,13 @@ def _growing(state: list[Any]) -> list[Any]:
     now_s = time.time()
     grows = state[-1] is not None and now_s - state[-1][0] / 1e9 < GROWN_AFTER_S
     return [*state[:-1], int(now_s // GROWN_AFTER_S)] if grows else state
+
+
+def warm_up() -> None:
+    """Import what the first picture of a night would have to wait for; it takes a tenth of a second."""
+    import scipy.special  # noqa: F401
+
+    figure(())
 
 
 def without_log(path: Path) -> Night:

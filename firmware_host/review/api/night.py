@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 
 from firmware_host import body
-from firmware_host.analysis import Run, runs_of
+from firmware_host.analysis import Run, Summary, runs_of
 from firmware_host.errors import NotFoundError
-from firmware_host.recording import Night, NightMeta, SensorInfo, local_time
+from firmware_host.recording import Night, NightMeta, RunInfo, SensorInfo, local_time
 from firmware_host.recording.night import zone
 from firmware_host.recording.reader import is_being_written
 from firmware_host.review.charts.map_data import night_title
@@ -95,8 +95,8 @@ def night_facts(context: Context, night: str, query: RunQuery) -> NightFacts:
     path, opened = context.night(night), context.shared(Opened)
     meta = without_log(path).meta
     try:
-        run, sentence = opened.brief(path, query.run), ""
-        start_ns, duration_s = run.summary.start_ns, run.summary.duration_s
+        run, sentence = opened.summary(path, query.run), ""
+        start_ns, duration_s = run[1].start_ns, run[1].duration_s
     except NotFoundError as error:
         if query.run is not None:
             raise
@@ -115,8 +115,10 @@ def night_facts(context: Context, night: str, query: RunQuery) -> NightFacts:
         start_known=meta.start_known,
         being_written=is_being_written(path),
         note=meta.note,
-        sites=tuple(_worn(info, run) for info in sorted(meta.sensors, key=lambda one: body.order(one.site))),
-        run=None if run is None else _run_facts(run),
+        sites=tuple(
+            _worn(info, run and run[1]) for info in sorted(meta.sensors, key=lambda one: body.order(one.site))
+        ),
+        run=None if run is None else _run_facts(*run),
         no_run=sentence,
         runs=_runs(path),
     )
@@ -204,20 +206,18 @@ def _clock(meta: NightMeta, start_ns: int, duration_s: float) -> tuple[ClockPart
     )
 
 
-def _worn(info: SensorInfo, run: Run | None) -> WornSite:
+def _worn(info: SensorInfo, summary: Summary | None) -> WornSite:
     place = body.site(info.site)
-    noise = None
-    if run is not None:
-        noise = next((s.noise_mg_per_sqrt_hz for s in run.summary.sites if s.site == info.site), None)
+    sites = summary.sites if summary else ()
+    noise = next((one.noise_mg_per_sqrt_hz for one in sites if one.site == info.site), None)
     return WornSite(
         info.site, place.label, place.base, place.side, place.region, place.view, info.model, info.placement,
         info.fs_hz, noise,
     )  # fmt: skip
 
 
-def _run_facts(run: Run) -> RunFacts:
-    info = run.info
+def _run_facts(info: RunInfo, summary: Summary) -> RunFacts:
     return RunFacts(
         info.run_id, info.created_utc, info.detector, info.model, info.operating_point, info.passes,
-        run.summary.warnings,
+        summary.warnings,
     )  # fmt: skip
