@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from selenium import webdriver
 
 from firmware_host.analysis import Summary
@@ -166,23 +167,33 @@ def chromium() -> webdriver.Chrome:
     return browser
 
 
-def first_pictures(folder: Path, browser: webdriver.Chrome, repeats: int) -> list[float]:
-    """Return ms from the request of the night's page to its painted map, each of a server just started."""
-    found = []
+def first_pictures(folder: Path, browser: webdriver.Chrome, repeats: int) -> tuple[list[float], list[float]]:
+    """Return ms from the request of the night's page to its painted map, each of a server just started.
+
+    And ms of CPU that the server took from the request until all of the page was there.
+    """
+    found, spent = [], []
     for _ in range(repeats):
         process, url = serve(folder)
         try:
             browser.get(url)  # the server and the browser are awake, the night is not open
-            time.sleep(1.5)
+            time.sleep(3)
+            before = _cpu_ms(process.pid)
             browser.get(f"{url}night/{NAME}")
             deadline = time.monotonic() + 20
             while (painted := browser.execute_async_script(_FIRST)) is None and time.monotonic() < deadline:
                 time.sleep(0.02)
             found.append(float(painted))
+            spent.append(_cpu_ms(process.pid) - before)
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(10)
-    return found
+    return found, spent
+
+
+def _cpu_ms(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return 1000 * float(times.user + times.system)
 
 
 def inputs(folder: Path, browser: webdriver.Chrome) -> tuple[list[float], list[float]]:
@@ -236,8 +247,8 @@ def _wait(browser: webdriver.Chrome, script: str, timeout_s: float = 120) -> Non
 def spread(values: list[float]) -> str:
     """Return smallest, median, 95th percentile and largest of some ms."""
     return (
-        f"least {min(values):.0f} ms, median {statistics.median(values):.0f} ms, 95th percentile {np.percentile(values, 95):.0f} ms, "
-        f"largest {max(values):.0f} ms ({len(values)})"
+        f"least {min(values):.0f} ms, median {statistics.median(values):.0f} ms, "
+        f"95th percentile {np.percentile(values, 95):.0f} ms, largest {max(values):.0f} ms ({len(values)})"
     )
 
 
@@ -257,7 +268,9 @@ def main() -> None:
             make_night(folder / NAME, arguments.hours, arguments.events)
         browser = chromium()
         try:
-            print(f"first picture of a night: {spread(first_pictures(folder, browser, arguments.repeats))}")
+            taken, spent = first_pictures(folder, browser, arguments.repeats)
+            print(f"first picture of a night: {spread(taken)}")
+            print(f"CPU of the server until then: {spread(spent)}")
             took, served = inputs(folder, browser)
             print(f"input to painted, 4 sites with 3 axes and band: {spread(took)}")
             print(f"of which the server, a request: {spread(served)}")
