@@ -10,10 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from browser import Serve, axe_problems, screen, small_targets, wait_for
 from counted_nights import counted_night
+from made_nights import meta
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from firmware_host.recording import create_night
 from firmware_host.recording.settings import Settings, write_settings
 from firmware_host.review.charts.colours import PALETTE
 
@@ -216,14 +218,26 @@ def test_numbers_wait_until_they_are_asked_for(browser: Chrome, served: Serve, f
 
 
 def test_a_night_that_was_not_counted_shows_its_signal(browser: Chrome, served: Serve, folder: Path) -> None:
-    """Without a run the page says so in a sentence, and the signal is there."""
+    """Without a run the page says so and shows the signal; twitches are found at the press of a button."""
     (folder / NAME / "results.sqlite").unlink()
     browser.get(f"{served(folder).url}night/{NAME}")
-    wait_for(browser, "#problem", "Nothing was counted")
+    wait_for(browser, "#search", "Nothing was counted")
     wait_for(browser, "#signal-view[data-state='ready']")
     wait_for(browser, "#signal-said", "left forearm")
     assert not browser.find_element(By.CSS_SELECTOR, ".map").is_displayed()
-    browser.get_log("browser")  # that there is no map is written on the console too
+    browser.find_element(By.ID, "find").click()
+    wait_for(browser, ".strip-rate", "valid hour", 120)
+    wait_for(browser, "#signal-view[data-state='ready']")
+
+
+def test_a_night_without_samples_opens(browser: Chrome, served: Serve, tmp_path: Path) -> None:
+    """A recording that got no sample says so, and nothing on the page breaks over it."""
+    with create_night(tmp_path / NAME, meta(2, origin="imported")):
+        pass
+    browser.get(f"{served(tmp_path).url}night/{NAME}")
+    wait_for(browser, "#problem", "This night holds no samples.")
+    assert not browser.find_element(By.ID, "signal").is_displayed()
+    wait_for(browser, "#limits", "not a diagnosis")
 
 
 def test_marks_are_only_text(browser: Chrome, served: Serve, folder: Path) -> None:

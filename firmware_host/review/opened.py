@@ -20,7 +20,6 @@ from firmware_host.twitches import COVERAGE_COLUMNS, EVENT_COLUMNS, EVENT_DTYPE,
 
 T = TypeVar("T")
 
-_MOST = 6
 _LABELS_FILE = "labels.jsonl"
 COUNTED_BY = {"site", "peak_s", "peak_to_peak_mg", "probability"}
 """Columns of events that counts and rates are made of, besides `counted`."""
@@ -31,7 +30,7 @@ GROWN_AFTER_S = 10.0
 class Kept:
     """A few results of slow work, the last used ones; who asks while it is done waits for it."""
 
-    def __init__(self, most: int = _MOST) -> None:
+    def __init__(self, most: int) -> None:
         self._most = most
         self._kept: OrderedDict[Hashable, tuple[Any, Any]] = OrderedDict()
         self._locks: dict[Hashable, threading.Lock] = {}
@@ -60,7 +59,7 @@ class Opened:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._nights, self._runs, self._briefs, self._counts = Kept(), Kept(), Kept(), Kept(24)
+        self._nights, self._runs, self._briefs, self._counts = Kept(4), Kept(3), Kept(4), Kept(24)
 
     def night(self, path: Path) -> Night:
         """Return a night, read again when its log or metadata have changed; raises as `open_night`."""

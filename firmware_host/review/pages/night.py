@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from firmware_host.analysis import runs_of
 from firmware_host.errors import TwitchmapError
 from firmware_host.review.charts.map_data import night_title
 from firmware_host.review.charts.page_figure import figure
@@ -30,12 +31,20 @@ def night(context: Context, night: str) -> Mapping[str, Any]:
     threading.Thread(target=_read_ahead, args=(opened, path), daemon=True).start()
     meta = without_log(path).meta
     return {
+        "counted": _counted(path),
         "title": night_title(meta, meta.start_ns),
         "origin": meta.origin,
         "modules": MODULES,
         "figure": figure([info.site for info in meta.sensors]),
         "showing": context.showing(path),
     }
+
+
+def _counted(path: Path) -> bool:
+    """Tell whether there is a run to show; where that cannot be read, the answer of the API says why."""
+    with suppress(TwitchmapError, OSError):
+        return bool(runs_of(path))
+    return True
 
 
 def _read_ahead(opened: Opened, path: Path) -> None:

@@ -1,5 +1,5 @@
 // One night. The map's figure, strips and tables move in step, and the signal beneath follows them.
-import { at, get } from "./api.js";
+import { at, get, send } from "./api.js";
 import { say, shortcut } from "./page.js";
 import { t } from "./texts.js";
 import { Clock } from "./night_clock.js";
@@ -27,12 +27,14 @@ else
 async function start() {
   try {
     // The map is what is waited for; the rest comes after it.
-    const [facts, map] = await Promise.all([get(at`/nights/${name}`), readMap().catch((error) => error)]);
+    const counted = "counted" in id("night").dataset;
+    const [facts, map] = await Promise.all([get(at`/nights/${name}`), counted ? readMap().catch((error) => error) : null]);
     night.facts = facts;
     night.clock = new Clock(facts);
     writeHead(facts);
-    if (map instanceof Error) withoutMap(facts, map);
-    else withMap(map);
+    if (map && !(map instanceof Error)) withMap(map);
+    else withoutMap(facts, map);
+    if (!(facts.duration_s > 0)) return noSamples();
     night.signal = new Signal(facts, night.clock, query);
     if (query.get("site")) chooseSite(night.signal.sites[0], false);
     await Promise.all([readCoverage(), readMarks()]);
@@ -69,8 +71,35 @@ function writeHead(facts) {
 
 function withoutMap(facts, error) {
   document.querySelector(".map").hidden = true;
-  problem(facts.run ? error.message : t("night.not_counted", { sentence: facts.no_run }));
   writeLimits(facts, null, false, PLACES);
+  if (error) return problem(error.message);
+  id("uncounted").hidden = !(facts.duration_s > 0);
+  id("search").textContent = t(facts.being_written ? "night.not_counted_running" : "night.not_counted");
+  id("find").hidden = facts.being_written;
+  id("find").addEventListener("click", find);
+}
+
+function noSamples() {
+  id("signal").hidden = true;
+  problem(t("night.no_samples"));
+}
+
+/** Have the night's twitches found, say how far that is, and show the night anew. */
+async function find() {
+  id("find").hidden = true;
+  try {
+    await send("POST", at`/nights/${name}/detection`, {});
+    for (;;) {
+      const { state, progress, sentence } = await get(at`/nights/${name}/detection`);
+      if (state === "done") return location.reload();
+      if (state !== "waiting" && state !== "running") throw new Error(sentence || t("night.find_stopped"));
+      id("search").textContent = t("night.finding", { share: Math.round(100 * (progress ?? 0)) });
+      await new Promise((done) => setTimeout(done, 700));
+    }
+  } catch (error) {
+    id("search").textContent = error.message;
+    id("find").hidden = false;
+  }
 }
 
 function withMap(map) {

@@ -117,7 +117,10 @@ export class Strips {
     if (hatch) return [make("rect", { ...box, y: 8, height: base - 8, fill: `url(#hatch-${hatch})` })];
     const tall = Math.min(bins.rate_per_h[k] * perRate, base);
     const kind = bins.little[k] ? "bar little" : bins.state[k] === "wear_unconfirmed" ? "bar unconfirmed" : "bar";
-    const parts = tall > 0 ? [make("rect", { ...box, y: base - tall, height: tall, class: kind })] : [];
+    const parts = [];
+    // Most of a bin of little valid time was not observed: no bar in it is not none.
+    if (bins.little[k]) parts.push(make("rect", { ...box, y: 8, height: base - 8, fill: "url(#hatch-lines)", class: "mostly" }));
+    if (tall > 0) parts.push(make("rect", { ...box, y: base - tall, height: tall, class: kind }));
     if (open) {
       const middle = (x0 + x1) / 2;
       const [low, high] = [bins.rate_low[k], bins.rate_high[k]].map((rate) => Math.max(base - rate * perRate, 2));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,9 @@ from firmware_host.errors import TwitchmapError
 from firmware_host.recording import Night
 from firmware_host.review.view_cache.file import ViewCache
 from firmware_host.review.view_cache.making import cache_of, make_cache
+
+GROWN_AFTER_S = 300.0
+"""The view of a night that is being recorded is lengthened so often: the recorder needs the disk too."""
 
 
 class _Stopped(Exception):  # noqa: N818 - no error: the server ends
@@ -27,7 +31,14 @@ class _Making:
     ready: ViewCache | None = None
     sentence: str = ""
     """Why it could not be made."""
+    since_s: float = field(default_factory=time.monotonic)
     work: Future[None] | None = field(default=None, repr=False)
+
+    def serves(self, night: Night) -> bool:
+        """Whether it is of a night as it is now, or of one that grows and was looked at not long ago."""
+        if self.being_written and night.being_written:
+            return self.log_bytes == night.scan.size or time.monotonic() - self.since_s < GROWN_AFTER_S
+        return (self.log_bytes, self.being_written) == (night.scan.size, night.being_written)
 
 
 class Views:
@@ -47,9 +58,7 @@ class Views:
         """
         with self._lock:
             making = self._making.get(night.path)
-            same = making is not None and (
-                (making.log_bytes, making.being_written) == (night.scan.size, night.being_written)
-            )
+            same = making is not None and making.serves(night)
             gone = making is not None and making.ready is not None and not making.ready.path.exists()
             if making is None or gone or (not same and (making.work is None or making.work.done())):
                 last = None if making is None or gone else making.ready
