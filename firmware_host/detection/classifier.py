@@ -209,10 +209,10 @@ Model = ThresholdModel | BoostedModel
 
 def matrix_of(candidates: Table, features: Sequence[str]) -> Float64:
     """Return the columns of candidates, (n, features), as a model looks at them."""
-    out = np.empty((len(candidates), len(features)))
-    for number, name in enumerate(features):
-        out[:, number] = candidates[name]
-    return out
+    out = np.empty((len(features), len(candidates)))  # trees look at it column by column
+    for column, name in zip(out, features, strict=True):
+        column[:] = candidates[name]
+    return out.T
 
 
 def model_from_dict(bundle: Mapping[str, Any]) -> Model:

@@ -73,6 +73,11 @@ def verify(path: Path) -> Check:
     )
 
 
+def captured_s(night: Night, site: str) -> float:
+    """Return how much of a site's samples is there, seconds."""
+    return sum(int(np.diff(one.time_ns(one.pieces), axis=1).sum()) / 1e9 for one in night.stretches(site))
+
+
 def gaps(night: Night, site: str) -> tuple[Gap, ...]:
     """Return where a site has no samples between the night's start and end, and why, in time order."""
     events = [event for event in night.events() if event.sensor in {None, night.meta.sensor(site).index}]
