@@ -159,7 +159,7 @@ class ResultsStore:
         raise NotFoundError(f"{name} has no run {run_id!r}; its runs are: {known}.")
 
     def read_events(self, run_id: str, columns: Sequence[Column], *, only_counted: bool = False) -> Table:
-        """Return a run's events in the order in which they were written, or those that count (`EVENT_COLUMNS` only)."""
+        """Return a run's events, or those that count (then `EVENT_COLUMNS` only), in the order of writing."""
         return self._read("events", run_id, columns, " AND counted" if only_counted else "")
 
     def read_coverage(self, run_id: str, columns: Sequence[Column]) -> Table:
