@@ -151,6 +151,8 @@ def test_an_hour_that_comes_twice_is_found_twice(browser: Chrome, served: Serve,
     """In the night in which clocks are put back, 02:10 is gone to first once, then the other time."""
     opened(browser, served, folder)
     assert "Clocks back 60 min at 02:00" in browser.find_element(By.ID, "when").text
+    hours = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#strips-axis text")]
+    assert [hour for hour in hours if hour.endswith(":00")] == ["00:00", "01:00", "02:00", "02:00"]
     found = []
     for _ in range(2):
         field = browser.find_element(By.ID, "go-time")

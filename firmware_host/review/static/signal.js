@@ -278,6 +278,7 @@ export class Signal {
 
   chooseRange(fromS, toS, site = this.sites[0]) {
     this.rangeS = fromS === null ? null : [fromS, toS];
+    id("choose-range").textContent = t(this.rangeS ? "night.unchoose_range" : "night.choose_range");
     this.redraw();
     const detail = fromS === null ? null : { night: this.facts.night, site, fromS, toS };
     if (detail) say(t("night.range_chosen", { from: this.clock.time(fromS, 1), to: this.clock.time(toS, 1) }));
