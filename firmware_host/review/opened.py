@@ -9,18 +9,19 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from firmware_host.analysis import Run, Summary, load_run, night_counts, summary_of
+from firmware_host.analysis import Run, Summary, load_run, run_counts, summary_of
 from firmware_host.recording import Night, RunInfo, known_meta, open_night
-from firmware_host.recording.blocks import Scan
+from firmware_host.recording.labels import LABELS_FILE
 from firmware_host.recording.night import META_FILE
 from firmware_host.recording.reader import LOG_FILE
 from firmware_host.recording.results import RESULTS_FILE, ResultsStore
 from firmware_host.review.charts.page_figure import figure
+from firmware_host.review.endpoints import Context
+from firmware_host.review.judged import Judged, without_log
 from firmware_host.twitches import COVERAGE_COLUMNS, EVENT_COLUMNS, EVENT_DTYPE, Table, table
 
 T = TypeVar("T")
 
-_LABELS_FILE = "labels.jsonl"
 COUNTED_BY = {"site", "peak_s", "peak_to_peak_mg", "probability"}
 """Columns of events that counts and rates are made of, besides `counted`."""
 GROWN_AFTER_S = 10.0
@@ -55,10 +56,10 @@ class Kept:
 
 
 class Opened:
-    """The nights, runs and counts that requests share; made once a server by `context.shared(Opened)`."""
+    """The nights, runs and counts that requests share, one a server; see `opened_of`."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.judged = Judged(folder)
         self._nights, self._runs, self._briefs, self._counts = Kept(4), Kept(3), Kept(4), Kept(24)
 
     def night(self, path: Path) -> Night:
@@ -68,7 +69,9 @@ class Opened:
 
     def run(self, path: Path, run_id: str | None = None) -> Run:
         """Return a run of a night as `load_run`, without reading the log."""
-        state = _stamps(path, META_FILE, RESULTS_FILE, _LABELS_FILE)
+        if run_id is None:
+            return self.judged.night(path).run
+        state = _stamps(path, META_FILE, RESULTS_FILE, LABELS_FILE)
         return self._runs.get((path, run_id), state, lambda: load_run(without_log(path), run_id))
 
     def summary(self, path: Path, run_id: str | None = None) -> tuple[RunInfo, Summary]:
@@ -84,12 +87,12 @@ class Opened:
 
         Of 100,000 events that takes half the time; where a reviewer has said something it is the whole run.
         """
-        state = _stamps(path, META_FILE, RESULTS_FILE, _LABELS_FILE)
+        state = _stamps(path, META_FILE, RESULTS_FILE, LABELS_FILE)
         return self._briefs.get((path, run_id), state, lambda: self._brief(path, run_id))
 
     def _brief(self, path: Path, run_id: str | None) -> Run:
         night, store = without_log(path), ResultsStore(path)
-        if night.meta.history or (path / _LABELS_FILE).exists():
+        if night.meta.history or (path / LABELS_FILE).exists():
             return self.run(path, run_id)
         info = store.run(run_id)
         columns = [column for column in EVENT_COLUMNS if column.name in COUNTED_BY]
@@ -101,9 +104,15 @@ class Opened:
     def counts(self, path: Path, bin_s: float | None, run_id: str | None = None) -> Table:
         """Return the counts of a run (`COUNT_DTYPE`); None makes one bin of the whole night."""
         run = self.brief(path, run_id)
-        return self._counts.get(
-            (path, run_id, bin_s), id(run), lambda: night_counts(_as_long_as(run, path), run, bin_s)
-        )
+        # The run is kept with its counts: else another could get its identity.
+        return self._counts.get((path, run_id, bin_s), id(run), lambda: (run, run_counts(run, bin_s)))[1]
+
+
+def opened_of(context: Context) -> Opened:
+    """Return what the server has open; runs with labels are those of the requests about labels."""
+    opened = context.shared(Opened)
+    opened.judged = context.shared(Judged)
+    return opened
 
 
 def _growing(state: list[Any]) -> list[Any]:
@@ -118,19 +127,6 @@ def warm_up() -> None:
     import scipy.special  # noqa: F401
 
     figure(())
-
-
-def without_log(path: Path) -> Night:
-    """Return a night that knows what `night.toml` says and has no samples: that takes no time."""
-    return Night(path, known_meta(path), (), being_written=False, scan=Scan.empty(), notes=())
-
-
-def _as_long_as(run: Run, path: Path) -> Night:
-    """Return a night without its log that begins and ends as the run says."""
-    night = without_log(path)
-    end_ns = run.summary.start_ns + round(run.summary.duration_s * 1e9)
-    vars(night).update(start_ns=run.summary.start_ns, end_ns=end_ns)  # they are made once and kept
-    return night
 
 
 def _opened(path: Path) -> Night:

@@ -18,7 +18,8 @@ from firmware_host.review.api.map import Counts, Scale, counts_of, scale_of
 from firmware_host.review.charts.colours import scale_for
 from firmware_host.review.charts.placing import Measured, suggested
 from firmware_host.review.endpoints import Context, endpoint
-from firmware_host.review.opened import Opened, without_log
+from firmware_host.review.judged import without_log
+from firmware_host.review.opened import Opened, opened_of
 
 LEAST_VALID_S = 1800.0
 """With less valid time a night says too little of a site to be its last measured value."""
@@ -113,7 +114,7 @@ def one_body(context: Context, query: SensorsQuery) -> OneBody:
     for night in chosen:
         for site in night.measured():
             seen.setdefault(site, []).append(night)
-    opened = context.shared(Opened)
+    opened = opened_of(context)
     sites = tuple(
         _last(opened, site, seen[site][-1], len(seen[site])) for site in sorted(seen, key=body.order)
     )

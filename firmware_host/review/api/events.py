@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from firmware_host.errors import NotFoundError
 from firmware_host.review.endpoints import Binary, Context, endpoint
-from firmware_host.review.opened import Opened
+from firmware_host.review.opened import opened_of
 from firmware_host.twitches import Flag, Label, Table
 
 MOST = 5000
@@ -65,7 +65,7 @@ class Events(msgspec.Struct, frozen=True):
 @endpoint("GET", "/nights/{night}/events", summary="Events of a run, a page at a time")
 def night_events(context: Context, night: str, query: EventsQuery) -> Events:
     """Return the events that the query asks for."""
-    rows = context.shared(Opened).run(context.night(night), query.run).events
+    rows = opened_of(context).run(context.night(night), query.run).events
     wanted = np.ones(len(rows), bool)
     if query.site is not None:
         wanted &= rows["site"] == query.site
@@ -90,7 +90,7 @@ class OfRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @endpoint("GET", "/nights/{night}/events/{event_id}", summary="One event of a run")
 def night_event(context: Context, night: str, event_id: int, query: OfRun) -> Event:
     """Return one event by its number within its run."""
-    rows = context.shared(Opened).run(context.night(night), query.run).events
+    rows = opened_of(context).run(context.night(night), query.run).events
     found = np.flatnonzero(rows["event_id"] == event_id)
     if not len(found):
         raise NotFoundError(f"The run has no event {event_id}.")
@@ -111,7 +111,7 @@ def drawn_events(context: Context, night: str, query: DrawnQuery) -> Binary:
     `what` is 1 where the event counts, plus 2 where it was labelled a twitch, 4 where labelled none, 8 where
     it was rejected, 16 where it is complex.
     """
-    rows = context.shared(Opened).run(context.night(night), query.run).events
+    rows = opened_of(context).run(context.night(night), query.run).events
     rows = rows[rows["site"] == query.site]
     columns: list[npt.NDArray[Any]] = [rows["peak_s"].astype("<f8")]
     columns.extend(rows[name].astype("<f4") for name in DRAWN[:-1])

@@ -12,7 +12,7 @@ from firmware_host import body
 from firmware_host.review.charts import colours
 from firmware_host.review.charts.colours import scale_for
 from firmware_host.review.endpoints import Context, endpoint
-from firmware_host.review.opened import Opened
+from firmware_host.review.opened import opened_of
 from firmware_host.twitch_map import State
 from firmware_host.twitches import Kind, Table
 
@@ -89,7 +89,7 @@ class NightMap(msgspec.Struct, frozen=True):
 @endpoint("GET", "/nights/{night}/map", summary="Counts, valid time, rates and intervals by site and time")
 def night_map(context: Context, night: str, query: MapQuery) -> NightMap:
     """Return a night's counts in bins and in all, from head to foot."""
-    path, opened = context.night(night), context.shared(Opened)
+    path, opened = context.night(night), opened_of(context)
     run = opened.brief(path, query.run)
     bins, totals = (opened.counts(path, length, query.run) for length in (query.bin_s, None))
     sliver = bins["bin_start_s"] >= max(run.summary.duration_s - SLIVER_S, 1e-9)
@@ -177,7 +177,7 @@ class Coverage(msgspec.Struct, frozen=True):
 @endpoint("GET", "/nights/{night}/coverage", summary="What every stretch of the night was good for")
 def night_coverage(context: Context, night: str, query: CoverageQuery) -> Coverage:
     """Return the coverage of one site or of all."""
-    rows = context.shared(Opened).brief(context.night(night), query.run).coverage
+    rows = opened_of(context).brief(context.night(night), query.run).coverage
     if query.site is not None:
         rows = rows[rows["site"] == query.site]
     return Coverage(

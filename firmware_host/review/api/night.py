@@ -16,7 +16,8 @@ from firmware_host.recording.reader import is_being_written
 from firmware_host.review.charts.map_data import night_title
 from firmware_host.review.charts.time_axis import clock_changes, utc_offset_s
 from firmware_host.review.endpoints import Context, endpoint
-from firmware_host.review.opened import Opened, without_log
+from firmware_host.review.judged import without_log
+from firmware_host.review.opened import opened_of
 from firmware_host.twitches import Kind
 
 NEAR_S = 10.0
@@ -92,7 +93,7 @@ class RunQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @endpoint("GET", "/nights/{night}", summary="One night: when, where on the body, which sensors, which run")
 def night_facts(context: Context, night: str, query: RunQuery) -> NightFacts:
     """Return a night's facts; its log is read only if no run says how long the night was."""
-    path, opened = context.night(night), context.shared(Opened)
+    path, opened = context.night(night), opened_of(context)
     meta = without_log(path).meta
     try:
         run, sentence = opened.summary(path, query.run), ""
@@ -156,7 +157,7 @@ class NightMarks(msgspec.Struct, frozen=True):
 @endpoint("GET", "/nights/{night}/marks", summary="Marks made in the night, and damage of its log")
 def night_marks(context: Context, night: str, query: RunQuery) -> NightMarks:
     """Return the marks of a night, which are in its log."""
-    path, opened = context.night(night), context.shared(Opened)
+    path, opened = context.night(night), opened_of(context)
     whole = opened.night(path)
     try:
         run = opened.run(path, query.run)

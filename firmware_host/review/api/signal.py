@@ -9,7 +9,7 @@ import numpy as np
 
 from firmware_host.errors import BadValueError, NightBusyError
 from firmware_host.review.endpoints import Binary, Context, endpoint
-from firmware_host.review.opened import Opened
+from firmware_host.review.opened import opened_of
 from firmware_host.review.view_cache.band import band_hz
 from firmware_host.review.view_cache.levels import CHANNELS, FACTOR, base_ns
 from firmware_host.review.view_cache.samples import samples_between
@@ -43,7 +43,7 @@ class SignalState(msgspec.Struct, frozen=True):
 @endpoint("GET", "/nights/{night}/signal", summary="Whether the view of the signal is ready")
 def signal_state(context: Context, night: str) -> SignalState:
     """Return the state of the view; one that is not there begins to be made."""
-    whole = context.shared(Opened).night(context.night(night))
+    whole = opened_of(context).night(context.night(night))
     cache, share, problem = context.shared(Views).ask(whole)
     length_ns = cache.contents.base_ns if cache else base_ns(whole.end_ns - whole.start_ns)
     return SignalState(
@@ -73,7 +73,7 @@ def signal_bins(context: Context, night: str, query: BinsQuery) -> Binary:
 
     It is NaN where there are no samples. Bin n of a level begins n times its length after the night's start.
     """
-    whole = context.shared(Opened).night(context.night(night))
+    whole = opened_of(context).night(context.night(night))
     sensors = [whole.meta.sensor(site).index for site in query.sites]
     cache, _, problem = context.shared(Views).ask(whole)
     if cache is None:
@@ -105,7 +105,7 @@ def signal_samples(context: Context, night: str, query: SamplesQuery) -> Binary:
         raise BadValueError(
             f"Samples of up to {LONGEST_S:.0f} s are given at once, not of {query.to_s - query.from_s:g} s."
         )
-    whole = context.shared(Opened).night(context.night(night))
+    whole = opened_of(context).night(context.night(night))
     rows = [samples_between(whole, site, query.from_s, query.to_s) for site in query.sites]
     sizes = np.array([len(one) for one in rows], "<u4").tobytes()
     return Binary(sizes + b"".join(one.astype("<f4", copy=False).tobytes() for one in rows))

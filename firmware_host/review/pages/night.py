@@ -12,7 +12,8 @@ from firmware_host.analysis import runs_of
 from firmware_host.errors import TwitchmapError
 from firmware_host.review.charts.map_data import night_title
 from firmware_host.review.charts.page_figure import figure
-from firmware_host.review.opened import Opened, without_log
+from firmware_host.review.judged import without_log
+from firmware_host.review.opened import Opened, opened_of
 from firmware_host.review.pages import Context, page
 
 MODULES = (
@@ -26,7 +27,7 @@ MODULES = (
 def night(context: Context, night: str) -> Mapping[str, Any]:
     """Return the empty figure, the title, and when numbers are shown."""
     path = context.night(night)
-    opened = context.shared(Opened)
+    opened = opened_of(context)
     # While the browser reads the page, the run that it will ask for is read.
     threading.Thread(target=_read_ahead, args=(opened, path), daemon=True).start()
     meta = without_log(path).meta
