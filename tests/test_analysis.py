@@ -16,7 +16,7 @@ from firmware_host import analysis
 from firmware_host.errors import BadFileError, BadValueError, NotFoundError
 from firmware_host.recording import NightMeta, ResultsStore, SensorInfo, amend_night, create_night
 from firmware_host.simulation import demonstration, simulate_night
-from firmware_host.twitches import EVENT_COLUMNS, Flag, Kind, valid_s
+from firmware_host.twitches import Flag, Kind, valid_s
 
 
 @pytest.fixture(scope="module")
@@ -197,20 +197,21 @@ def test_a_sensor_that_sent_nothing_is_a_gap_all_night(tmp_path: Path) -> None:
 
 
 def test_runs_of_an_older_twitchmap_are_still_read(night: Path) -> None:
-    """Results without the newer columns open, take new runs, and keep the old ones as they were."""
+    """Results of schema 1, without the newer columns, open, take new runs, and keep the old ones."""
     old = tm.detect(night, model="plain")
     with closing(sqlite3.connect(night / "results.sqlite")) as connection:
-        for column in analysis.row_columns()[len(EVENT_COLUMNS) :]:
-            connection.execute(f"ALTER TABLE events DROP COLUMN {column.name}")
+        connection.execute("DROP TABLE packed")
+        connection.execute("ALTER TABLE events ADD COLUMN score REAL")
+        connection.execute("UPDATE events SET score = 7.5")
+        connection.execute("PRAGMA user_version = 1")
         connection.commit()
     assert tm.load_run(tm.open(night), old.info.run_id).events.tobytes() == old.events.tobytes()
     new = tm.detect(night, model="plain")
-    rows = [
-        ResultsStore(night).read_events(run.info.run_id, analysis.row_columns())["other_sites"]
-        for run in (old, new)
-    ]
-    assert np.isnan(rows[0]).all()
-    assert np.isfinite(rows[1]).all()
+    rows = [ResultsStore(night).read_events(run.info.run_id, analysis.row_columns()) for run in (old, new)]
+    assert np.isnan(rows[0]["other_sites"]).all()
+    assert np.isfinite(rows[1]["other_sites"]).all()
+    assert (rows[0]["score"] == 7.5).all()
+    assert (rows[1]["score"] != 7.5).all()
 
 
 def test_only_slow_sensors_are_refused(tmp_path: Path) -> None:

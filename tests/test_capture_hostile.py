@@ -18,7 +18,6 @@ from test_capture_link import Night, more, now_s, play, streaming, tiny, until, 
 from test_record import kinds, samples
 from tiny_sensor import COUNTED, DATA, TinyDriver, TinyPeripheral
 
-from firmware_host.capture import marks
 from firmware_host.capture.asked import order_for
 from firmware_host.capture.ble import Radio
 from firmware_host.capture.blocks import Gathering
@@ -27,7 +26,7 @@ from firmware_host.capture.script import Notification
 from firmware_host.capture.setups import Setup, SetupSensor, save_setup
 from firmware_host.capture.stop import Stop, ended_by_signals
 from firmware_host.capture.stream import Stream
-from firmware_host.recording import open_night
+from firmware_host.recording import marks, open_night
 from firmware_host.sensors import models
 from firmware_host.sensors.protocol import (
     Batch,

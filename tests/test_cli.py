@@ -149,7 +149,7 @@ def test_every_command_prints_one_json_document(run: Run, nights: Path) -> None:
     )
     calls = {
         "detect": [night], "map": [night], "export": [night, "--out", nights / "out"],
-        "nights": ["--dir", nights],
+        "nights": ["--dir", nights], "diary": [night, "caffeine=much"],
         "info": [night], "verify": [night], "amend": [night, "--note", "x"],
         "score": [night, "--truth", nights / "truth.csv"],
         "evaluate": ["--model", "plain", "--only", "real", "--jobs", "1"],

@@ -14,6 +14,7 @@ from scipy import stats
 from scipy.spatial.transform import Rotation
 
 from firmware_host.detection import CANDIDATE_DTYPE, Found, SiteDetector, detect_stretch
+from firmware_host.detection.detector import search_stretch
 from firmware_host.detection.signals import make_plan, twitch_acceleration
 from firmware_host.errors import BadValueError
 from firmware_host.twitches import Flag, Kind
@@ -76,6 +77,21 @@ def test_any_split_gives_the_same_result(cuts: list[int], gaps: list[tuple[int, 
     split = detect_stretch(chunks_of(acc_g, cuts, holes), len(acc_g), 100.0, LOWEST_SCORE)
     assert len(whole.candidates) > 20
     assert_same(whole, split)
+
+
+@pytest.mark.parametrize("at_once", [2, 4, 9])
+def test_several_blocks_together_give_what_they_give_alone(at_once: int) -> None:
+    """Where no heart beats, candidates looked for together are those of each block; split makes no odds."""
+    acc_g = twitching(700, seed=8).acc_g
+    alone = detect(acc_g).candidates
+    together, split = (
+        search_stretch(chunks_of(acc_g, cuts, []), len(acc_g), 100.0, LOWEST_SCORE, at_once=at_once)
+        for cuts in ([], [7, 20_000, 20_300, 51_000])
+    )
+    assert together.candidates.tobytes() == split.candidates.tobytes()
+    assert len(alone) > 150
+    for name in ("peak_index", "score", "snr", "flags", "rise_ms"):
+        np.testing.assert_allclose(together.candidates[name], alone[name], rtol=5e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("fs_hz", [46.0, 100.0, 119.0, 208.0])

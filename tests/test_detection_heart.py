@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from firmware_host.detection import detect_stretch
+from firmware_host.detection import detect_stretch, heart
 from firmware_host.detection.beats import follow, local_period, middle_near
 from firmware_host.detection.heart import HEART_COLUMNS
 from firmware_host.twitches import Table
@@ -51,6 +51,25 @@ def counted(acc_g: Samples, fs_hz: float = 100.0) -> Table:
     return found[plain_model().counted(found)]
 
 
+@pytest.fixture
+def every_beat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep also what is plainly a beat, to see what is measured of them."""
+    monkeypatch.setattr(heart, "plain_beats", lambda rows: np.zeros(len(rows), bool))
+
+
+def test_plain_beats_are_no_candidates_and_twitches_among_them_are() -> None:
+    """Of hundreds of beats one in five stays at most; of twitches between them nine in ten."""
+    signal = chest(seed=3)
+    onsets = beats_s(240, 3)[8:-8:9] + 0.5
+    for number, onset_s in enumerate(onsets):
+        signal.twitch(40, onset_s, 0.05, np.random.default_rng(number).standard_normal(3))
+    rows = counted(signal.acc_g)
+    near = np.abs(rows["peak_index"][:, None] / 100 - onsets - 0.04) < 0.12
+    assert near.any(axis=0).mean() > 0.9
+    assert len(rows) - near.any(axis=1).sum() < 0.2 * 2 * len(beats_s(240, 3))
+
+
+@pytest.mark.usefixtures("every_beat")
 def test_beats_do_not_stand_out() -> None:
     """Beats of 26 mg with a varying pulse: hundreds of candidates, of which a simple rule leaves a few."""
     rows = counted(chest().acc_g)
@@ -61,6 +80,7 @@ def test_beats_do_not_stand_out() -> None:
     assert np.median(rows["heart_left"]) < 0.25
 
 
+@pytest.mark.usefixtures("every_beat")
 @pytest.mark.parametrize("phase", [0.0, 0.12, 0.45, 0.7])
 def test_a_twitch_stands_out_wherever_it_falls_in_the_beat(phase: float) -> None:
     """Twitches of 40 mg on beats of 26 mg, on their second burst or between them are told from beats.
@@ -123,6 +143,7 @@ def test_beats_are_followed_one_by_one() -> None:
     assert abs(len(found_s) - len(truth)) <= 3
 
 
+@pytest.mark.usefixtures("every_beat")
 def test_splits_and_gaps_give_the_same_bits() -> None:
     """The columns of the heart do not depend on how the samples come in, with a gap or without."""
     acc_g = chest(300, seed=11).acc_g
@@ -134,6 +155,7 @@ def test_splits_and_gaps_give_the_same_bits() -> None:
     assert one.tobytes() == two.tobytes()
 
 
+@pytest.mark.usefixtures("every_beat")
 def test_turning_the_sensor_changes_nothing_of_the_heart() -> None:
     """All columns are made of inner products over the axes."""
     signal = chest(seed=13).twitch(40, 100.2)
@@ -144,6 +166,7 @@ def test_turning_the_sensor_changes_nothing_of_the_heart() -> None:
         np.testing.assert_allclose(one[name], two[name], rtol=0.02, atol=0.02, err_msg=name)
 
 
+@pytest.mark.usefixtures("every_beat")
 @pytest.mark.parametrize("fs_hz", [50.0, 208.0, 416.0])
 def test_the_rate_hardly_matters_to_the_heart(fs_hz: float) -> None:
     """Beats and twitches among them have nearly the same values at any rate from 50 Hz."""
@@ -159,7 +182,7 @@ def test_the_rate_hardly_matters_to_the_heart(fs_hz: float) -> None:
         medians.append([np.median(rows[name][~twitch]) for name in columns])
         shares.append(stands_out(rows)[twitch].mean())
         assert stands_out(rows)[~twitch].mean() < 0.05
-    np.testing.assert_allclose(medians[0], medians[1], atol=0.12)
+    np.testing.assert_allclose(medians[0], medians[1], atol=0.14)
     assert min(shares) > 0.8
 
 

@@ -70,6 +70,7 @@ def test_four_sensors_an_adapter_are_planned_and_six_the_most(n: int, fits: bool
     """Up to four pass in silence, up to six with advice, more do not."""
     made = plan(sensors(n, battery_h=40.0))
     assert made.fits is fits
+    assert bool(made.short) is not fits
     assert said in " ".join(made.statements)
     assert ("adapter" in " ".join(made.statements[1:])) is bool(said)
 
@@ -118,6 +119,7 @@ def test_a_battery_that_falls_short_is_told_with_what_to_do() -> None:
         "a: its battery, at 70 %, lasts about 7.0 h, until 03:00: 1.0 h short of 04:00. "
         "Charge it, or record at 100 Hz."
     )
+    assert made.short == made.statements[-1:]
     hopeless = plan([Asked("a", model(), readings=(Reading(EVENING, 20),))])
     assert hopeless.sensors[0].offered_hz is None
     assert hopeless.statements[-1].endswith("until 22:00: 6.0 h short of 04:00. Charge it.")

@@ -18,15 +18,16 @@ from scripted_sensors import MONO_NS, START_NS, Clocks, S, Stage, numbers
 
 from firmware_host.capture.asked import wanted_sensors
 from firmware_host.capture.blocks import Gathering
-from firmware_host.capture.choice import go_on, is_finished, unfinished_night
+from firmware_host.capture.choice import go_on, unfinished_night
 from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.local_zone import local_zone
-from firmware_host.capture.marks import leave_mark, waiting_marks
 from firmware_host.capture.summary import summarise, text
 from firmware_host.capture.watch import HeldUp, Reading, Slept, Stepped, Watch, read_clocks
 from firmware_host.errors import BadValueError, NightBusyError, NotFoundError, SensorError, StorageError
 from firmware_host.recording import Night, gaps, open_night
 from firmware_host.recording import log as recording_log
+from firmware_host.recording.marks import leave_mark, waiting_marks
+from firmware_host.recording.reader import is_finished
 from firmware_host.sensors.protocol import Batch, Facts
 
 
@@ -479,7 +480,7 @@ def left(directory: Path, words: str, mono_ns: int, utc_ns: int) -> None:
     """Leave a mark as at a time of the hand-set clocks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "firmware_host.capture.marks.time",
+            "firmware_host.recording.marks.time",
             SimpleNamespace(monotonic_ns=lambda: mono_ns, time_ns=lambda: utc_ns),
         )
         leave_mark(directory, words)

@@ -257,6 +257,22 @@ def test_values_that_cannot_be_are_damage(tmp_path: Path, change: str) -> None:
         store.read_events(store.run().run_id, EVENT_COLUMNS)
 
 
+@pytest.mark.parametrize("data", ["x'0000803f'", "x'00'", "'words'"])
+def test_packed_numbers_that_cannot_be_are_damage(tmp_path: Path, data: str) -> None:
+    """Measured columns that do not hold one number an event get the sentence of a damaged file."""
+    more = (*EVENT_COLUMNS, Column("skew", "f4", "", "of shape"))
+    store = ResultsStore(tmp_path)
+    for name, count in (("none", 0), ("three", 3)):
+        store.write_run(info(name), more, np.zeros(count, dtype_of(more)), COVERAGE_COLUMNS, coverage())
+        assert len(store.read_events(name, more)) == count
+    with closing(sqlite3.connect(store.path)) as connection:
+        connection.execute(f"UPDATE packed SET data = {data}")
+        connection.commit()
+    with pytest.raises(BadFileError, match="delete it and detect again"):
+        store.read_events("three", more)
+    assert len(store.read_events("three", EVENT_COLUMNS)) == 3
+
+
 FULL = """
 import resource, sys
 from pathlib import Path

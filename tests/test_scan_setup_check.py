@@ -532,3 +532,14 @@ def test_record_repeats_the_setup(run: Run, tmp_path: Path) -> None:
         ("left_calf", "oba", "strap"), ("right_calf", "movesense", ""),
     ]  # fmt: skip
     assert all(sum(one.n for one in night.stretches(site)) > 2000 for site in TWO)
+
+
+def test_setup_tells_programs_where_it_stands(run: Run, tmp_path: Path) -> None:
+    """With --steps stderr is lines of JSON: what it says, whose sensor is to be tapped, whose is known."""
+    code, out, err = run("setup", *virtual(TWO), "--steps", "--dir", tmp_path, "--json")
+    assert code == 0
+    assert [one["site"] for one in json.loads(out)["sensors"]] == ["left_calf", "right_calf"]
+    steps = [json.loads(line) for line in err.splitlines()]
+    stages = [(kind, value) for step in steps for kind, value in step.items() if kind != "say"]
+    assert stages == [(kind, site) for site in TWO for kind in ("tap", "placed")]
+    assert {"say": "Tap the sensor for the left calf now, three times."} in steps

@@ -150,7 +150,7 @@ def _unseen(night: Night, facts: SiteFacts) -> _SiteFound:
 def _find_at(night: Night, site: str, lowest_score: float, tell: Progress) -> _SiteFound:
     """Detect in each stretch of a site, and tile its night with coverage: what is in no stretch is a gap."""
     from firmware_host.detection.cover import judge_stretches
-    from firmware_host.detection.detector import search_stretch
+    from firmware_host.detection.detector import AT_ONCE, search_stretch
     from firmware_host.detection.signals import RATE_WARNED_BELOW_HZ, check_rate
 
     stretches = night.stretches(site)
@@ -169,7 +169,15 @@ def _find_at(night: Night, site: str, lowest_score: float, tell: Progress) -> _S
     for stretch in stretches:
         chunks = _told(stretch, tell, done, sum(stretch.n for stretch in stretches))
         searched.append(
-            search_stretch(chunks, stretch.n, info.fs_hz, lowest_score, range_g=info.range_g, step_g=step_g)
+            search_stretch(
+                chunks,
+                stretch.n,
+                info.fs_hz,
+                lowest_score,
+                range_g=info.range_g,
+                step_g=step_g,
+                at_once=AT_ONCE,
+            )
         )
         done += stretch.n
     pauses_s = [float(b.time_ns(0) - a.time_ns(a.n)) / 1e9 for a, b in pairwise(stretches)]

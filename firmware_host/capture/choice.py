@@ -22,7 +22,7 @@ from firmware_host.recording import (
     open_night,
 )
 from firmware_host.recording.nights import CLOCK_SET_FROM_NS
-from firmware_host.recording.reader import is_being_written
+from firmware_host.recording.reader import is_being_written, is_finished
 from firmware_host.recording.writer import Clock, system_clock
 
 CONTINUED_NS = 12 * 3600 * 10**9
@@ -68,15 +68,6 @@ def unfinished_night(directory: Path, sites: Sequence[str], origin: Origin, utc_
         recent = utc_ns < CLOCK_SET_FROM_NS or abs(utc_ns - night.start_ns) < CONTINUED_NS
         return night if recent and not is_finished(night) else None
     return None
-
-
-def is_finished(night: Night) -> bool:
-    """Tell whether the last session of a night came to its end."""
-    if not night.notes:
-        return False
-    session = night.scan.index["session"]
-    last = session[night.notes[-1][0]]
-    return any(content.get("kind") == "ended" and session[row] == last for row, _, content in night.notes)
 
 
 def go_on(night: Night, clock: Clock = system_clock) -> Chosen:

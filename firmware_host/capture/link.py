@@ -72,6 +72,8 @@ class LinkStatus:
     last_data_mono_ns: int | None
     trouble: str | None
     """Why it does not stream, in a sentence."""
+    samples: int = 0
+    """Received so far, over all its connections."""
 
 
 class Link:
@@ -110,6 +112,7 @@ class Link:
         self._radio_gone = False
         self._battery: int | None = None
         self._last_data: int | None = None
+        self._received = 0
         self._told: str | None = None
         self._warned: set[str] = set()
         self._tries = 0
@@ -133,6 +136,7 @@ class Link:
             battery_percent=_first(stream.battery_percent if stream else None, self._battery),
             last_data_mono_ns=_first(stream.last_data_mono_ns if stream else None, self._last_data),
             trouble=self._trouble or self._unheard(),
+            samples=self._received + (sorter.received if sorter else 0),
         )
 
     async def run(self) -> None:
@@ -214,6 +218,7 @@ class Link:
             self._outlet.event("lost", *self._clock(), reason=reason)
         finally:
             if stream.facts is not None:
+                self._received += stream.sorter.received
                 self._tries = 0 if stream.sorter.received else self._tries
                 self._battery = _first(stream.battery_percent, self._battery)
                 self._last_data = _first(stream.last_data_mono_ns, self._last_data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from firmware_host import body
 from firmware_host.capture.asked import Virtual
@@ -32,6 +32,9 @@ PLAYED_AFTER_S = 1.0
 """So long after it is asked for, a made-up sensor taps itself."""
 
 Say = Callable[[str], None]
+Stage = Literal["tap", "placed"]
+Tell = Callable[[Stage, str], None]
+"""For a program that shows it: whose sensor is to be tapped, and whose is known."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +77,17 @@ class _Tappable(Heard):
             self.taps.forget(self.site)
 
 
-def place_sensors(order: PlacingOrder, say: Say = lambda _: None) -> tuple[SetupSensor, ...]:
+def place_sensors(
+    order: PlacingOrder, say: Say = lambda _: None, tell: Tell = lambda *_: None
+) -> tuple[SetupSensor, ...]:
     """Find out which sensor sits at which site, and who it is.
 
     Parameters
     ----------
     say
         Told what the user is to do, and what came of it.
+    tell
+        Told of which site that is.
 
     Raises
     ------
@@ -91,10 +98,12 @@ def place_sensors(order: PlacingOrder, say: Say = lambda _: None) -> tuple[Setup
     SensorError
         If too few sensors are in range, one does not start, or it stays in doubt which was tapped.
     """
-    return asyncio.run(place(order, say))
+    return asyncio.run(place(order, say, tell))
 
 
-async def place(order: PlacingOrder, say: Say = lambda _: None) -> tuple[SetupSensor, ...]:
+async def place(
+    order: PlacingOrder, say: Say = lambda _: None, tell: Tell = lambda *_: None
+) -> tuple[SetupSensor, ...]:
     """Do what `place_sensors` does, in an event loop that is there."""
     sites = [*order.sites, *(one.site for one in order.named)]
     for site in sites:
@@ -108,6 +117,8 @@ async def place(order: PlacingOrder, say: Say = lambda _: None) -> tuple[SetupSe
             await _started([*named, *tappable], say)
             troubles = {link.status.site: link.status.trouble for link in links}
             found = {one.site: _named(one, named, troubles[one.site]) for one in named}
+            for site in found:
+                tell("placed", site)
             for one in tappable:
                 if one.known is None:
                     say(f"{one.site} is left out: {_why(one, troubles[one.site])}")
@@ -115,7 +126,9 @@ async def place(order: PlacingOrder, say: Say = lambda _: None) -> tuple[SetupSe
             if len(ready) < len(order.sites):
                 raise SensorError(_too_few(len(order.sites), len(ready)))
             for site in order.sites:
+                tell("tap", site)
                 found[site] = await _tapped(here, site, ready, found, say)
+                tell("placed", site)
     return _setup(sites, found, order)
 
 

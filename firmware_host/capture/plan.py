@@ -90,6 +90,8 @@ class Plan:
     fits: bool
     """Whether radio and batteries do, as far as is known."""
     statements: tuple[str, ...]
+    short: tuple[str, ...] = ()
+    """Those of them that say where radio or batteries do not."""
 
     def adapter_of(self, site: str) -> str | None:
         """Return the adapter that carries the sensor at a site."""
@@ -118,13 +120,15 @@ def plan_night(
     carried = _spread(sensors, tuple(adapters) or (None,))
     offers: dict[str, float] = {}
     statements: list[str] = []
-    fits = True
+    short: list[str] = []
     for adapter, its in carried.items():
         fine, said = _radio(adapter, its, len(carried), offers)
-        fits, statements = fits and fine, statements + said
+        statements += said
+        short += [] if fine else said[1:]
     for one in sensors:
         fine, said = _battery(one, now_ns, end_ns, time_zone, offers)
-        fits, statements = fits and fine, statements + said
+        statements += said
+        short += [] if fine else said
     where = {one.site: adapter for adapter, its in carried.items() for one in its}
     placed = (
         Placed(
@@ -137,7 +141,7 @@ def plan_night(
         )
         for one in sensors
     )
-    return Plan(tuple(placed), fits, tuple(statements))
+    return Plan(tuple(placed), not short, tuple(statements), tuple(short))
 
 
 def battery_ends_ns(sensor: Asked, now_ns: int) -> int | None:

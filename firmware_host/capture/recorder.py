@@ -18,6 +18,7 @@ from firmware_host.capture.outlet import expected_info
 from firmware_host.capture.permissions import radio_trouble
 from firmware_host.capture.plan import Asked, plan_night
 from firmware_host.capture.session import Session
+from firmware_host.capture.status_file import StatusFile
 from firmware_host.capture.stop import Stop, ended_by_signals
 from firmware_host.capture.surroundings import as_played
 from firmware_host.capture.told import Told
@@ -73,15 +74,17 @@ async def record(order: Order, told: Told, stop: Stop) -> Recorded:
             now = clocks()
             return now.mono_ns, now.utc_ns
 
-        wanted = _planned(wanted, order, clock()[1], told)
+        wanted, advice = _planned(wanted, order, clock()[1], told)
         radio = Radio(backend, order.adapters)
         chosen = await _choose(order, wanted, radio, told, clock)
-        with chosen.writer as writer:
+        with chosen.writer as writer, StatusFile(writer, told, stop, advice) as told:
             if order.listener is not None:
                 writer.listen(order.listener)
             proof = await stack.enter_async_context(keep_awake())
             writer.append_event("awake", None, *reversed(clock()), held=proof.held, how=proof.how)
             told.say(proof.sentence)
+            if not proof.held:
+                advice.append(proof.sentence)
             session = Session(
                 writer,
                 wanted,
@@ -131,17 +134,21 @@ async def _choose(order: Order, wanted: Sequence[Wanted], radio: Radio, told: To
     )
 
 
-def _planned(wanted: tuple[Wanted, ...], order: Order, utc_ns: int, told: Told) -> tuple[Wanted, ...]:
-    """Spread sensors over several adapters, and say where radio or batteries fall short of the night."""
+def _planned(
+    wanted: tuple[Wanted, ...], order: Order, utc_ns: int, told: Told
+) -> tuple[tuple[Wanted, ...], list[str]]:
+    """Spread sensors over several adapters; say, and return, where radio or batteries fall short."""
     asked = [Asked(one.site, one.model, one.fs_hz, one.adapter) for one in wanted if one.model]
     end_ns = order.plan.utc_ns(utc_ns, order.zone)
     plan = plan_night(asked, order.adapters, now_ns=utc_ns, end_ns=end_ns, time_zone=order.zone)
     if not plan.fits:
         for statement in plan.statements:
             told.say(statement)
-    if len(order.adapters) < 2:
-        return wanted
-    return tuple(replace(one, adapter=plan.adapter_of(one.site)) if one.model else one for one in wanted)
+    if len(order.adapters) > 1:
+        wanted = tuple(
+            replace(one, adapter=plan.adapter_of(one.site)) if one.model else one for one in wanted
+        )
+    return wanted, list(plan.short)
 
 
 def _clocks_of(world: World) -> Callable[[], Reading]:

@@ -9,12 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from firmware_host.capture.ends import SILENT_NS, PlannedEnd
-from firmware_host.capture.marks import Mark, close_spool, remove_mark, waiting_marks
 from firmware_host.capture.outlet import SiteOutlet
 from firmware_host.capture.stop import Stop
 from firmware_host.capture.told import Sayings, Told, View, of_site
 from firmware_host.capture.watch import HeldUp, Reading, Slept, Stepped, Watch, read_clocks
 from firmware_host.recording import NightWriter
+from firmware_host.recording.marks import Mark, close_spool, remove_mark, waiting_marks
 from firmware_host.recording.nights import CLOCK_SET_FROM_NS
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from firmware_host.recording import LogEvent, Night, SensorInfo, gaps, local_time, open_night
+from firmware_host.recording.condition import captured_s
 from firmware_host.sensors import models
 
 UNSURE_MS = 20.0
@@ -92,7 +93,7 @@ def summarise(night: Night | Path) -> NightSummary:
 def _sensor(night: Night, info: SensorInfo, events: list[LogEvent]) -> SensorSummary:
     stretches = night.stretches(info.site)
     own = [event for event in events if event.sensor == info.index]
-    captured_ns = sum(int(np.diff(one.time_ns(one.pieces), axis=1).sum()) for one in stretches)
+    captured = captured_s(night, info.site)
     charges = [int(event.details["percent"]) for event in own if event.kind == "battery"]
     remarks = [str(event.details["sentence"]) for event in own if event.kind == "warned"]
     if not stretches:
@@ -102,8 +103,8 @@ def _sensor(night: Night, info: SensorInfo, events: list[LogEvent]) -> SensorSum
     return SensorSummary(
         site=info.site,
         model=info.model,
-        hours=captured_ns / 3.6e12,
-        share=captured_ns / max(1, night.end_ns - night.start_ns),
+        hours=captured / 3600,
+        share=captured / max(1e-9, night.duration_s),
         fs_hz=max(stretches, key=lambda one: one.n).fs_hz if stretches else None,
         missing=_missing(night, info.site),
         battery_start=charges[0] if charges else None,

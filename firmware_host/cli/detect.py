@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     metavar="NAME",
-    help="Model bundle that judges; without it standard, or plain where there is no other.",
+    help="Model bundle that judges; without it the one in use: standard, or a model of your own.",
 )
 @click.option(
     "--operating-point",
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     type=click.Choice(["1"]),
     help="Pass 1 alone, as it finds while the night is recorded; whether sensors were worn is not judged.",
 )
+@click.option(
+    "--stored", is_flag=True, help="Judge what an earlier run found again, without looking at the samples."
+)
 @show_option
 @dir_option
 @json_option
@@ -49,26 +52,32 @@ def command(
     model: str | None,
     operating_point: str,
     passes: str | None,
+    stored: bool,
     asked: bool,
     directory: Path,
     as_json: bool,
 ) -> None:
     """Find the twitches of nights and add a detection run to each."""
-    from firmware_host.analysis import DEFAULT_MODEL, detect_night
+    from firmware_host.analysis import detect_night, recount_night
 
+    if stored and passes is not None:
+        raise click.UsageError("--stored looks at no samples: it goes without --pass.")
     runs: list[tuple[Night, Run, str | None]] = []
     paths = find_all(nights, directory)
     for path in paths:
         try:
             night = open_noted(path)
-            with Progress(f"detecting {path.name}") as tell:
-                run = detect_night(
-                    night,
-                    model=model or DEFAULT_MODEL,
-                    operating_point=operating_point,
-                    as_live=passes is not None,
-                    progress=tell,
-                )
+            if stored:
+                run = recount_night(night, model=model, operating_point=operating_point)
+            else:
+                with Progress(f"detecting {path.name}") as tell:
+                    run = detect_night(
+                        night,
+                        model=model,
+                        operating_point=operating_point,
+                        as_live=passes is not None,
+                        progress=tell,
+                    )
         except TwitchmapError as error:
             if len(paths) == 1:
                 raise

@@ -16,7 +16,7 @@ from firmware_host.cli._terminal import json_option, show
 @json_option
 def command(words: tuple[str, ...], directory: Path, as_json: bool) -> None:
     """Mark this moment in the night that is being recorded: a twitch felt, a cramp, lights out."""
-    from firmware_host.capture.marks import leave_mark
+    from firmware_host.recording.marks import leave_mark
 
     text = " ".join(words)
     night = leave_mark(directory, text)

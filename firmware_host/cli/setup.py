@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import time
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,6 +24,9 @@ from firmware_host.cli._sensors import (
 from firmware_host.cli._terminal import aligned, json_option, note, show
 from firmware_host.cli._values import once, pair
 
+if TYPE_CHECKING:
+    from firmware_host.capture.placing import Say, Tell
+
 
 @click.command()
 @click.argument("sites", nargs=-1, metavar="[SITE]...")
@@ -35,6 +41,7 @@ from firmware_host.cli._values import once, pair
 @hours_option
 @adapter_option
 @rate_option
+@click.option("--steps", is_flag=True, help="Tell on stderr in lines of JSON, for programs.")
 @dir_option
 @json_option
 def command(
@@ -48,6 +55,7 @@ def command(
     hours: float | None,
     adapters: tuple[str, ...],
     rate: float | None,
+    steps: bool,
     directory: Path,
     as_json: bool,
 ) -> None:
@@ -72,7 +80,7 @@ def command(
         fs_hz=rate,
         virtual=world_of(virtual) if virtual else None,
     )
-    found = place_sensors(order, note)
+    found = place_sensors(order, *(_in_lines() if steps else (note,)))
     texts = once(placement)
     if not texts and sys.stdin.isatty():
         texts = {one.site: click.prompt(f"How it sits at {one.site}", default="", err=True) for one in found}
@@ -88,3 +96,12 @@ def command(
     rows = [(one.site, one.model, one.name, one.serial or "-", one.placement or "-") for one in setup.sensors]
     table = aligned(("site", "model", "name", "serial", "placement"), rows)
     show(setup, f"{table}\n`twitchmap check` looks whether all is ready.", as_json=as_json)
+
+
+def _in_lines() -> tuple[Say, Tell]:
+    """Return what tells in lines of JSON: {"say": sentence}, {"tap": site}, {"placed": site}."""
+
+    def write(what: str, value: str) -> None:
+        click.echo(json.dumps({what: value}), err=True)
+
+    return partial(write, "say"), write

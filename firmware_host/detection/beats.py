@@ -28,7 +28,7 @@ SEARCH = 0.18
 """It is looked for so far around a period before and after, as a share of the period."""
 BURST_S = (0.15, 0.30)
 """A beat is recognised from so long before its middle to so long after it."""
-PASSES = 3
+PASSES = 2
 APART_S = 0.12
 LIKE = 0.3
 """Likeness from which on a maximum may be a beat."""

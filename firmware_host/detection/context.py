@@ -106,8 +106,8 @@ def add_context(rows: Table, coverage: Table) -> Table:
     """
     own = [(name, rows.dtype[name]) for name in rows.dtype.names or ()]
     new = [(c.name, np.dtype(c.dtype)) for c in CONTEXT_COLUMNS if c.name not in (rows.dtype.names or ())]
-    out = np.zeros(len(rows), np.dtype(own + new))
-    for name in rows.dtype.names or ():
+    out = np.zeros(len(rows), np.dtype(own + new)) if new else rows.copy()
+    for name in (rows.dtype.names or ()) if new else ():
         out[name] = rows[name]
     names = sorted(set(rows["site"].tolist()))
     everywhere = sorted({*names, *coverage["site"].tolist()})

@@ -8,7 +8,6 @@ stretch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from firmware_host.detection import candidates as pick_stage
 from firmware_host.detection import features, heart, quality
 from firmware_host.detection.cover import CellRows, Found, Searched, join_cells, judge_stretches
+from firmware_host.detection.cuts import Cut, measure_cuts
 from firmware_host.detection.floor import REACH, FloorTracker, quiet_gain
 from firmware_host.detection.ring import Ring
 from firmware_host.detection.signals import (
@@ -29,7 +29,7 @@ from firmware_host.detection.signals import (
     make_plan,
     windows_at,
 )
-from firmware_host.twitches import Column, Flag, Kind, Table, dtype_of
+from firmware_host.twitches import Column, Kind, Table, dtype_of
 
 CANDIDATE_COLUMNS: tuple[Column, ...] = (
     Column(
@@ -55,6 +55,9 @@ BESIDE = 8
 STEP_CELLS = np.array([-4, -3, -2, 2, 3, 4])
 STEP_WEIGHTS = np.array([-1, -1, -1, 1, 1, 1], np.float32) / 3
 """The slow step of a burst: mean of three cells after less that of three before."""
+AT_ONCE = 4
+"""Filter blocks (five minutes) whose candidates are looked for together where nobody waits for them: beats
+are followed over a longer time, and fewer seconds twice."""
 BATCH = 64
 """Candidates whose features are measured at once."""
 
@@ -73,6 +76,8 @@ class SiteDetector:
     step_g : float, optional
         Step of its numbers; None if unknown, then it is seen in them. No floor is believed to be under
         what the steps add.
+    at_once : int, optional
+        Filter blocks whose candidates are looked for together.
 
     Raises
     ------
@@ -81,12 +86,19 @@ class SiteDetector:
     """
 
     def __init__(
-        self, fs_hz: float, lowest_score: float, *, range_g: float | None = None, step_g: float | None = None
+        self,
+        fs_hz: float,
+        lowest_score: float,
+        *,
+        range_g: float | None = None,
+        step_g: float | None = None,
+        at_once: int = 1,
     ) -> None:
         self._plan = make_plan(fs_hz)
         self._lowest_score = lowest_score
         self._range_g = range_g
         self._step_g = step_g
+        self._at_once = at_once
         self._expect_noise()
         self._shadow = pick_stage.shadow_of(self._plan)
         self._filter = BlockFilter(self._plan)
@@ -96,7 +108,7 @@ class SiteDetector:
         self._kept: list[CellRows] = []
         self._gaps: list[tuple[int, int]] = []
         self._variances: list[Float64] = []
-        self._waiting: list[_Cut] = []
+        self._waiting: list[Cut] = []
         self._tables: list[Table] = []
 
     def push(self, first: int, acc_g: npt.ArrayLike) -> None:
@@ -158,6 +170,7 @@ class SiteDetector:
         for block in self._filter.finish(length):
             self._take_block(block)
         self._ring.pad(REACH + MARGIN + GROUP)
+        self._at_once = 1
         self._advance()
         count = -(-length // self.cell_samples)
         cells = join_cells(self._kept, count - self._taken)
@@ -209,12 +222,17 @@ class SiteDetector:
         start, stop = ring.floor_stop, (ring.stop - REACH) // GROUP * GROUP
         if stop <= start:
             return
-        slow = quality.slow_movement(ring.mean_mg)
-        usable = ~(ring.missing | ring.clipped | ring.stuck | slow)
         window = ring.cells(start - REACH, stop + REACH)
-        floor, steady = self._floor.learn(ring.energy[:, window], usable[window])
+        # What is slow in a cell shows within a few seconds of it.
+        near = slice(max(window.start - MARGIN, 0), window.stop + MARGIN)
+        slow = quality.slow_movement(ring.mean_mg[:, near])
+        usable = ~(ring.missing | ring.clipped | ring.stuck)[window]
+        usable &= ~slow[window.start - near.start :][: len(usable)]
+        floor, steady = self._floor.learn(ring.energy[:, window], usable)
         ring.learn_floor(floor, steady[0])
-        self._pick(self._picked, stop - MARGIN, slow)
+        if stop - MARGIN - self._picked < (self._at_once - 1) * self._plan.cells:
+            return
+        self._pick(self._picked, stop - MARGIN, quality.slow_movement(ring.mean_mg))
         self._picked = max(self._picked, stop - MARGIN)
         ring.drop_before(self._picked - MARGIN - REACH)
 
@@ -262,7 +280,11 @@ class SiteDetector:
         if final.any():
             index = index[final]
             train = self._beats(start, stop, moving, index)
-            self._cut(index, template[final], score[final], merged[final], left[final], right[final], train)
+            kept = ~heart.plain_beats(train)
+            template, score, merged, left, right = (
+                each[final][kept] for each in (template, score, merged, left, right)
+            )
+            self._cut(index[kept], template, score, merged, left, right, train[kept])
 
     def _beats(self, start: int, stop: int, moving: Bool, index: pick_stage.Int64) -> Table:
         """Measure how candidates (positions in the ring) fit the heartbeat."""
@@ -303,53 +325,17 @@ class SiteDetector:
             template=template.astype(np.float32),
             step_mg=np.where(np.isfinite(step), step, np.float32(0.0)),
         )
-        self._waiting.append(_Cut(index + ring.first_cell * plan.cell, score, merged, train, snippets))
+        self._waiting.append(Cut(index + ring.first_cell * plan.cell, score, merged, train, snippets))
         if sum(len(cut.at) for cut in self._waiting) >= BATCH:
             self._measure()
 
     def _measure(self) -> None:
         """Turn what was cut out into rows of the candidate table."""
-        if not self._waiting:
-            return
-        plan, waiting = self._plan, self._waiting
-        self._waiting = []
-        parts = [cut.snippets for cut in waiting]
-        bursts = features.make_bursts(
-            features.Snippets(
-                *(
-                    np.concatenate([getattr(part, name) for part in parts])
-                    for name in features.Snippets.__match_args__
-                )
-            ),
-            plan.fs_internal_hz,
-            plan.bandwidth_hz,
-        )
-        index = np.concatenate([cut.at for cut in waiting])
-        rows = np.zeros(len(index), CANDIDATE_DTYPE)
-        middle = len(bursts.time_s) // 2
-        for name in ("peak", "onset", "end"):
-            offset = (getattr(bursts, name) - middle) / features.OVERSAMPLING
-            rows[f"{name}_index"] = (index + offset) * plan.decimation
-        rows["peak_to_peak_mg"] = features.peak_to_peak_mg(bursts)
-        rows["snr"] = features.snr(bursts)
-        rows["dominant_cps"] = features.dominant_hz(bursts) / plan.fs_hz
-        rows["score"] = np.concatenate([cut.score for cut in waiting])
-        rows["flags"] = np.concatenate([cut.merged for cut in waiting]) * np.uint32(Flag.COMPLEX)
-        for name, function in features.FEATURES.items():
-            rows[name] = function(bursts)
-        for column in heart.HEART_COLUMNS:
-            rows[column.name] = np.concatenate([cut.train[column.name] for cut in waiting])
-        self._tables.append(rows)
-
-
-class _Cut(NamedTuple):
-    """Candidates whose features are still to be measured; `at` counts internal samples of the stretch."""
-
-    at: pick_stage.Int64
-    score: Float32
-    merged: Bool
-    train: Table
-    snippets: features.Snippets
+        if self._waiting:
+            rows = np.zeros(sum(len(cut.at) for cut in self._waiting), CANDIDATE_DTYPE)
+            measure_cuts(self._waiting, self._plan, rows)
+            self._tables.append(rows)
+            self._waiting = []
 
 
 def search_stretch(
@@ -360,6 +346,7 @@ def search_stretch(
     *,
     range_g: float | None = None,
     step_g: float | None = None,
+    at_once: int = 1,
 ) -> Searched:
     """Search a stretch whose samples come in chunks; `judge_stretches` ends it.
 
@@ -372,10 +359,10 @@ def search_stretch(
     fs_hz : float
         Nominal sampling rate.
     lowest_score : float
-    range_g, step_g : float, optional
+    range_g, step_g, at_once : optional
         See `SiteDetector`.
     """
-    detector = SiteDetector(fs_hz, lowest_score, range_g=range_g, step_g=step_g)
+    detector = SiteDetector(fs_hz, lowest_score, range_g=range_g, step_g=step_g, at_once=at_once)
     for first, acc_g in chunks:
         detector.push(first, acc_g)
     return detector.close(n)

@@ -36,6 +36,7 @@ HEART_COLUMNS: tuple[Column, ...] = (
     Column("heart_explains", "f4", "", "share of the beats' energy near the candidate that they predict"),
     Column("heart_near", "f4", "", "amplitude that a beat has at this phase over that of the candidate"),
     Column("heart_match", "f4", "", "correlation of the candidate with what the beats predict"),
+    Column("heart_usual", "f4", "", "its correlation with the mean of the beats near at this phase"),
     Column("heart_left", "f4", "", "share of the candidate's energy that the beats do not predict"),
     Column("heart_left_d", "f4", "", "d of what the beats do not predict"),
     Column("heart_twin", "f4", "", "correlation with the likest six of the 24 nearest beats at this phase"),
@@ -68,7 +69,12 @@ BELIEVED = (0.05, 0.2)
 """Share of their energy that beats must predict of each other to be believed not at all, and wholly."""
 UNUSUAL = 1.5
 """Cycles that deviate so many times the median speak less for how beats vary."""
+PLAIN_TRUST, PLAIN_USUAL, PLAIN_MATCH, PLAIN_STAND = 0.15, 0.8, 0.7, 1.4
+"""A candidate among regular beats, shaped like their mean and as they predict of it, of which no more is left
+than beats leave, is one of them. So are 69 % of what a simulated chest shows, and two in a thousand of its
+twitches that would be counted."""
 TWINS, BEST_TWINS = 24, 6
+TWIN_NAMES = ("heart_twin", "heart_twin_left", "heart_twin_all")
 TWIN_AT_S = np.arange(-4, 7) * 0.02
 """Where candidates are compared: most of their power lies below 25 Hz."""
 TWIN_LAGS_S = np.arange(-3, 4) * 0.01
@@ -116,10 +122,28 @@ def measure(
         beats = follow(clean, np.interp(np.arange(clean.shape[1]) / fs_hz, middle_s, period_s) * fs_hz, fs_hz)
         if len(beats.at) >= LEAST_BEATS:
             rest = _compare(rows, clean, there, beats, fs_hz, at, noise, density)
-    found = repeats(clean, at, fs_hz) | shape(rest, at, noise, fs_hz)
-    for name, value in (found | alone(norm_squared(rest), there, at, noise, core, fs_hz)).items():
-        rows[name] = value
+    asked = ~plain_beats(rows)
+    for column in (*TWIN_NAMES, *(column.name for column in LEFTOVER_COLUMNS)):
+        rows[column][~asked] = np.nan
+    if asked.any():
+        at, noise = at[asked], noise[asked]
+        found = repeats(clean, at, fs_hz) | shape(rest, at, noise, fs_hz)
+        for name, value in (found | alone(norm_squared(rest), there, at, noise, core, fs_hz)).items():
+            rows[name][asked] = value
     return rows
+
+
+def plain_beats(rows: Table) -> Bool:
+    """Tell of rows of `HEART_DTYPE` which are beats of a train and nothing else.
+
+    What takes long to measure is not measured of these.
+    """
+    return np.asarray(
+        (rows["heart_trust"] > PLAIN_TRUST)
+        & (rows["heart_usual"] > PLAIN_USUAL)
+        & (rows["heart_match"] > PLAIN_MATCH)
+        & (rows["heart_stand"] < PLAIN_STAND)
+    )
 
 
 def _d(energy: Float32, density: Float32, fs_hz: float) -> Float32:
@@ -150,17 +174,13 @@ def _compare(
     if whole.sum() < LEAST_BEATS:
         return rest
     usual_beat, predicted = _predict(cycles, place / fs_hz, like * whole)
-
-    def near(x: Float32) -> Float32:
-        return np.asarray(ndimage.uniform_filter1d(x, 2 * core + 1, axis=1, mode="nearest") * (2 * core + 1))
-
     apart, power = norm_squared(cycles - predicted), norm_squared(cycles)
-    left, own, mean = near(apart), near(power), near(norm_squared(predicted))
-    swerve = near(norm_squared(cycles - usual_beat))
+    parts = apart, power, norm_squared(predicted), norm_squared(cycles - usual_beat), norm_squared(usual_beat)
+    left, own, mean, swerve, common = (_sums_over(part, 2 * core + 1) for part in parts)
     both = 0.5 * (own + mean - left)
     share = apart.sum(axis=1) / np.maximum(power.sum(axis=1), 1e-9)
     explains = 1.0 - middle_near(share, NEIGHBOURS)
-    believed = np.clip((explains - BELIEVED[0]) / (BELIEVED[1] - BELIEVED[0]), 0.0, 1.0)
+    believed = np.clip((explains - BELIEVED[0]) / (BELIEVED[1] - BELIEVED[0]), 0.0, 1.0).astype(np.float32)
 
     def of_beats(at: Int64) -> tuple[Int64, Int64, Int64]:
         beat = np.searchsorted(place - before + edge, at, side="right") - 1
@@ -169,36 +189,55 @@ def _compare(
         return good, beat[good], column[good]
 
     good, i, j = of_beats(np.arange(rest.shape[1]))
-    rest[:, good] -= (believed[i] * predicted[i, :, j].T).astype(np.float32)
+    here = i * predicted[0].size + j
+    for axis, row in enumerate(rest):
+        row[good] -= believed[i] * predicted.take(here + axis * predicted.shape[2])
     good, i, j = of_beats(at)
     if not len(good):
         return rest
-    middle, high = _ranked(left[whole][:, j])
+    columns, of = np.unique(j, return_inverse=True)
+    middle, high = (each[of] for each in _ranked(left[whole][:, columns]))
+    strays = _ranked(swerve[whole][:, columns])[0][of]
     least = 0.5 * noise[good]
-    strays, _high = _ranked(swerve[whole][:, j])
     here, noise = left[i, j], noise[good]
     values = {
         "heart_trust": trust[i],
         "heart_explains": np.maximum(explains[i], 0.0),
         "heart_near": np.sqrt(mean[i, j] / np.maximum(own[i, j], 1e-9)),
         "heart_match": both[i, j] / np.sqrt(np.maximum(own[i, j] * mean[i, j], 1e-9)),
+        "heart_usual": 0.5
+        * (own[i, j] + common[i, j] - swerve[i, j])
+        / np.sqrt(np.maximum(own[i, j] * common[i, j], 1e-9)),
         "heart_left": here / np.maximum(own[i, j], 1e-9),
         "heart_left_d": _d(here - noise, density[good], fs_hz),
         "heart_stand": np.sqrt(here / np.maximum(middle, least)),
         "heart_stand_high": np.sqrt(here / np.maximum(high, least)),
         "heart_swerve": np.sqrt(swerve[i, j] / np.maximum(strays, least)),
     }
-    values |= _twins(padded, place + before, i, at[good] + before, fs_hz)
-    for name, value in values.items():
-        rows[name][good] += (believed[i] * (value - rows[name][good])).astype(np.float32)
+    _fill(rows, good, believed[i], values)
+    asked = ~plain_beats(rows[good])
+    if asked.any():
+        good, i = good[asked], i[asked]
+        _fill(rows, good, believed[i], _twins(padded, place + before, i, at[good] + before, fs_hz))
     return rest
+
+
+def _sums_over(values: Float32, size: int) -> Float32:
+    return np.asarray(ndimage.uniform_filter1d(values, size, axis=1, mode="nearest") * np.float32(size))
+
+
+def _fill(rows: Table, good: Int64, believed: Float32, values: dict[str, Float32]) -> None:
+    """Move some rows towards what the beats say, as far as these are believed."""
+    for name, value in values.items():
+        rows[name][good] += (believed * (value - rows[name][good])).astype(np.float32)
 
 
 def _ranked(values: Float32) -> tuple[Float32, Float32]:
     """Return of each column the median, and what one value in seven exceeds."""
-    ordered = np.sort(values.T, axis=1)
-    last = ordered.shape[1] - 1
-    return ordered[:, (last + 1) // 2], ordered[:, int(0.86 * last)]
+    last = len(values) - 1
+    middle, high = (last + 1) // 2, int(0.86 * last)
+    ordered = np.partition(values.T, (middle, high), axis=1)
+    return ordered[:, middle], ordered[:, high]
 
 
 def _twins(padded: Float32, place: Int64, beat: Int64, at: Int64, fs_hz: float) -> dict[str, Float32]:
@@ -239,11 +278,12 @@ def _twins(padded: Float32, place: Int64, beat: Int64, at: Int64, fs_hz: float) 
     left = np.where(known, np.minimum(left, 3.0), 3.0)
     like, left = np.sort(like, axis=1), np.sort(left, axis=1)
     middle = 2 * size - (known.sum(axis=1) + 1) // 2
-    return {
-        "heart_twin": like[:, -BEST_TWINS:].mean(axis=1),
-        "heart_twin_left": left[:, :BEST_TWINS].mean(axis=1),
-        "heart_twin_all": like[np.arange(len(like)), np.minimum(middle, 2 * size - 1)],
-    }
+    values = (
+        like[:, -BEST_TWINS:].mean(axis=1),
+        left[:, :BEST_TWINS].mean(axis=1),
+        like[np.arange(len(like)), np.minimum(middle, 2 * size - 1)],
+    )
+    return dict(zip(TWIN_NAMES, values, strict=True))
 
 
 def _samples_at(band_mg: Float32, first: Int64, count: int) -> Float32:
@@ -293,13 +333,14 @@ def _predict(cycles: Float32, time_s: Float64, like: Float64) -> tuple[Float32, 
     count = len(cycles)
     size = np.sqrt(norm_squared(cycles))
     rank = int(0.75 * count)
-    limit = 1.5 * np.sort(size.T, axis=1)[:, rank]
+    limit = 1.5 * np.partition(size.T, rank, axis=1)[:, rank]
     limit = ndimage.maximum_filter1d(limit, 5)
     tame = (cycles * np.minimum(1.0, limit / np.maximum(size, 1e-9))[:, None, :]).reshape(count, -1)
-    weight = np.exp(-np.abs(time_s[:, None] - time_s) / NEIGHBOUR_S) * np.maximum(like, 0.0)
+    scaled = (time_s / np.float32(NEIGHBOUR_S)).astype(np.float32)
+    weight = np.exp(-np.abs(scaled[:, None] - scaled)) * np.maximum(like, 0.0).astype(np.float32)
     np.fill_diagonal(weight, 0.0)
-    weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1e-9)
-    mean = weight.astype(np.float32) @ tame
+    weight /= np.maximum(weight.sum(axis=1, keepdims=True), np.float32(1e-9))
+    mean = weight @ tame
     apart = (tame - mean) * (like > 0)[:, None].astype(np.float32)
     # A twitch on a beat must not become a way in which beats vary.
     strange = np.linalg.norm(apart, axis=1)

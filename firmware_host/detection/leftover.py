@@ -7,16 +7,15 @@ a movement leaves more than one burst, or comes in a restless stretch. Neither a
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 
 from firmware_host.detection.candidates import norm_squared
-from firmware_host.detection.signals import Bool, Float32, Float64
+from firmware_host.detection.signals import Bool, Float32, Float64, largest_within, windows_at
 from firmware_host.detection.site_night import Int64
 from firmware_host.twitches import Column
 
 LEFTOVER_COLUMNS: tuple[Column, ...] = (
-    Column("repeat", "f4", "", "mean correlation with the likest four stretches of the 9 s before and after"),
+    Column("repeat", "f4", "", "mean correlation with the likest four bursts of the 9 s before and after"),
     Column("repeat_left", "f4", "", "share of energy that differs from these, their size hardly changed"),
     Column("left_before", "f4", "", "what beats leave 0.15-0.45 s before it over what is left of it"),
     Column("left_after", "f4", "", "the same after it"),
@@ -29,12 +28,19 @@ LEFTOVER_COLUMNS: tuple[Column, ...] = (
 )
 STEP_S = 0.02
 BURST = (-5, 11)
-"""What is compared, in such steps from the candidate: most power lies below 25 Hz."""
-PIECE_S = 0.6
-"""Of each piece so long the likest place counts, so that each beat counts about once."""
+"""What is compared, in such steps from a burst's middle: most power lies below 25 Hz."""
+MIDDLE_S, MIDDLE_REACH_S = 0.06, 0.06
+"""A burst's middle is where its power over such a time is largest, so far around the candidate."""
+APART_S = 0.06
+"""Other bursts are compared with where power is largest within so long before and after."""
+LAGS_S = 0.01
+LAGS = np.arange(-1, 2)
+"""In such steps a burst may lie beside its middle."""
 REPEATS_S, REPEATS = 9.0, 4
 ITSELF_S = 0.3
 """Nearer places are the candidate itself."""
+TOGETHER_S = 18.0
+"""Candidates within so long are compared at once."""
 GAIN = (0.6, 1.7)
 BESIDE_S = (0.15, 0.45)
 NEAR_S, WIDE_S = 3.0, 15.0
@@ -43,7 +49,7 @@ CALM_STEP_S = 0.07
 
 
 def repeats(band_mg: Float32, at: Int64, fs_hz: float) -> dict[str, Float32]:
-    """Compare candidates with all that their site shows around them, at any distance.
+    """Compare candidates with the other bursts that their site shows around them, at any distance.
 
     Parameters
     ----------
@@ -56,37 +62,49 @@ def repeats(band_mg: Float32, at: Int64, fs_hz: float) -> dict[str, Float32]:
     -------
     `repeat` and `repeat_left`, (k,)
     """
-    step, piece = max(1, round(STEP_S * fs_hz)), round(PIECE_S * fs_hz)
-    length, first, reach = BURST[1] - BURST[0], BURST[0] * step, round(REPEATS_S / PIECE_S) * piece
-    # Column c of what follows is the stretch that begins at the sample c - reach + first.
-    padded = np.pad(band_mg, ((0, 0), (reach - first, reach + BURST[1] * step)))
-    rows = [np.ascontiguousarray(padded[:, phase::step].T).reshape(-1) for phase in range(step)]
-    windows = [sliding_window_view(each, 3 * length)[::3] for each in rows]
-    root = np.empty(sum(map(len, windows)), np.float32)
-    for phase, each in enumerate(windows):
-        root[phase::step] = np.sqrt(np.maximum(np.einsum("nx,nx->n", each, each), 1e-9))
-    span = reach // 2
-    high, low = [], []
-    for column in np.split(at + reach, np.flatnonzero(np.diff(at // span)) + 1):
-        low_end, stop = column[0] - reach, column[-1] + reach
-        own = np.stack([windows[c % step][c // step] for c in column.tolist()]) / root[column, None]
-        like = np.empty((len(column), stop - low_end), np.float32)
-        for late in range(step):
-            part = like[:, late::step]
-            begin, phase = divmod(int(low_end) + late, step)
-            part[:] = own @ windows[phase][begin : begin + part.shape[1]].T
-        like /= root[low_end:stop]
-        around = sliding_window_view(like, 2 * reach, axis=1)[np.arange(len(column)), column - column[0]]
-        around[:, np.abs(np.arange(-reach, reach)) <= ITSELF_S * fs_hz] = -1.0
-        pieces = around.reshape(len(column), -1, piece)
-        best = np.argmax(pieces, axis=2)
-        top = np.take_along_axis(pieces, best[:, :, None], axis=2)[:, :, 0]
-        place = (column - reach)[:, None] + np.arange(pieces.shape[1]) * piece + best
-        size = root[place] / root[column, None]
-        gain = np.clip(top / size, *GAIN) * size
-        high.append(np.partition(top, -REPEATS, axis=1)[:, -REPEATS:].mean(axis=1))
-        low.append(np.partition(1.0 - gain * (2 * top - gain), REPEATS, axis=1)[:, :REPEATS].mean(axis=1))
-    return {"repeat": np.concatenate(high), "repeat_left": np.concatenate(low)}
+    last = band_mg.shape[1] - 1
+    power = ndimage.uniform_filter1d(norm_squared(band_mg), round(MIDDLE_S * fs_hz), mode="constant")
+    bursts = np.flatnonzero((power == largest_within(power, round(APART_S * fs_hz))) & (power > 0))
+    near = np.arange(-round(MIDDLE_REACH_S * fs_hz), round(MIDDLE_REACH_S * fs_hz) + 1)
+    around = np.clip(at[:, None] + near, 0, last)
+    middle = around[np.arange(len(at)), np.argmax(power[around], axis=1)]
+    reach, itself = round(REPEATS_S * fs_hz), round(ITSELF_S * fs_hz)
+    one = np.searchsorted(bursts, middle.min() - reach)
+    bursts = bursts[one : np.searchsorted(bursts, middle.max() + reach, "right")]
+    step = round(LAGS_S * fs_hz)
+    others = _bursts_at(band_mg, bursts, step * LAGS, fs_hz)
+    size = np.sqrt(np.maximum(np.einsum("lbx,lbx->lb", others, others), 1e-9))
+    own = _bursts_at(band_mg, middle, np.zeros(1, int), fs_hz)[0]
+    root = np.sqrt(np.maximum(np.einsum("kx,kx->k", own, own), 1e-9))
+    own /= root[:, None]
+    others /= size[:, :, None]
+    high, low = np.zeros(len(at), np.float32), np.ones(len(at), np.float32)
+    cuts = np.flatnonzero(np.diff(at // round(TOGETHER_S * fs_hz))) + 1
+    for part in np.split(np.arange(len(at)), cuts):
+        here = middle[part]
+        first, stop = np.searchsorted(bursts, (here.min() - reach, here.max() + reach + 1))
+        # Places for as many as are asked for, though there be none.
+        count = max(stop - first, REPEATS)
+        like, gain = np.full((2, len(part), count), -1.0, np.float32)
+        all_lags = own[part] @ others[:, first:stop].transpose(0, 2, 1)
+        apart = np.abs(here[:, None] - bursts[first:stop])
+        known = (apart > itself) & (apart <= reach)
+        like[:, : stop - first] = np.where(known, all_lags.max(axis=0), -1.0)
+        ratio = size[len(LAGS) // 2, first:stop] / root[part, None]
+        gain[:, : stop - first] = np.clip(like[:, : stop - first] / ratio, *GAIN) * ratio
+        high[part] = np.partition(like, count - REPEATS, axis=1)[:, -REPEATS:].mean(axis=1)
+        left = np.where(like > -1.0, 1.0 - gain * (2 * like - gain), 3.0)
+        low[part] = np.partition(left, REPEATS - 1, axis=1)[:, :REPEATS].mean(axis=1)
+    return {"repeat": high, "repeat_left": low}
+
+
+def _bursts_at(band_mg: Float32, at: Int64, lags: Int64, fs_hz: float) -> Float32:
+    """Return (lags, k, 3 * steps): what is compared of bursts at some middles, and at lags from these."""
+    step = max(1, round(STEP_S * fs_hz))
+    first, size = BURST[0] * step + lags[0], (BURST[1] - BURST[0]) * step
+    near = windows_at(band_mg, at + first, size + lags[-1] - lags[0])
+    values = [near[:, :, lag - lags[0] :][:, :, :size:step] for lag in lags]
+    return np.stack(values).transpose(0, 2, 1, 3).reshape(len(lags), len(at), -1)
 
 
 SHAPE_S, CORE_S = 0.12, 0.05
@@ -107,12 +125,16 @@ def shape(rest: Float32, at: Int64, least: Float32, fs_hz: float) -> dict[str, F
     size, core, wide = (round(side * fs_hz) for side in (SHAPE_S, CORE_S, 0.25))
     step = max(1, round(STEP_S * fs_hz))
     padded = np.pad(rest, ((0, 0), (wide, wide)))
-    place = at[:, None] + wide + np.arange(-size, size + 1)
-    burst = padded[:, place].transpose(1, 0, 2)
+    count = 2 * size + 1
+    near = windows_at(padded, at + wide - size - step // 2, count + step - 1)
+    burst = near[:, :, step // 2 : step // 2 + count].transpose(1, 0, 2)
     values = np.linalg.eigvalsh(burst @ burst.transpose(0, 2, 1))
     power = np.concatenate([np.zeros(1), np.cumsum(norm_squared(padded), dtype=np.float64)])
     # Smoothed over a step, so that what only faster sensors hear does not count.
-    smooth = ndimage.uniform_filter1d(padded, step, axis=1)[:, place]
+    smooth = near[:, :, :count].copy()
+    for late in range(1, step):
+        smooth += near[:, :, late : late + count]
+    smooth /= np.float32(step)
     turn = np.einsum("aks,aks->k", smooth[:, :, step:], smooth[:, :, :-step])
 
     def within(side: int) -> Float64:

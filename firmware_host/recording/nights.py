@@ -17,7 +17,7 @@ from firmware_host.recording.night import (
     set_meta_aside,
     write_meta,
 )
-from firmware_host.recording.reader import LOG_FILE, open_night
+from firmware_host.recording.reader import LOCK_FILE, LOG_FILE, is_being_written, open_night
 
 SUFFIX = ".night"
 LABEL_CHARACTERS = 40
@@ -40,6 +40,17 @@ def list_nights(directory: Path) -> list[Path]:
 def night_folders(directory: Path) -> list[Path]:
     """Return the nights in a folder in no order, without looking into them."""
     return [path for path in directory.iterdir() if _seems_night(path)] if directory.is_dir() else []
+
+
+def running_night(directory: Path) -> Path | None:
+    """Return the night that is being recorded in a folder; of several the one whose name comes last.
+
+    It looks at locks alone and reads no night, so that it may be asked every second.
+    """
+    if not directory.is_dir():
+        return None
+    locked = sorted(path.parent for path in directory.glob(f"*/{LOCK_FILE}"))
+    return next((path for path in reversed(locked) if is_being_written(path)), None)
 
 
 def find_night(ref: str, directory: Path) -> Path:

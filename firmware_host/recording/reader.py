@@ -7,6 +7,7 @@ when they are asked for. It works while a writer writes.
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,8 @@ from firmware_host.recording.stretch import Counts, Stretch, read_blocks
 
 LOG_FILE = "samples.log"
 LOCK_FILE = "writer.lock"
+LOOK_S = 0.05
+"""So long a lock is tried where readers cannot share it: one who only looks holds it shorter."""
 
 CLOCK_SETTLED_NS = 600 * 10**9
 CLOCK_STEP_NS = 500 * 10**6
@@ -279,19 +282,50 @@ def read_headers(stream: BinaryIO, index: Rows) -> list[dict[str, Any]]:
     return [content for _, kind, content in _notes(stream, index) if kind == BlockKind.HEADER]
 
 
+def is_finished(night: Night) -> bool:
+    """Tell whether the last session of a night came to its end."""
+    if not night.notes:
+        return False
+    session = night.scan.index["session"]
+    last = session[night.notes[-1][0]]
+    return any(content.get("kind") == "ended" and session[row] == last for row, _, content in night.notes)
+
+
 def is_being_written(folder: Path) -> bool:
     """Tell whether a writer is alive at a night."""
-    from filelock import FileLock, Timeout  # the light start
-
-    if not (folder / LOCK_FILE).exists():
+    path = folder / LOCK_FILE
+    if not path.exists():
         return False
     try:
-        with FileLock(str(folder / LOCK_FILE), timeout=0):
-            return False
-    except Timeout:
-        return True
+        return _is_locked(path)
     except (OSError, NotImplementedError):  # a folder that cannot be locked has no writer
         return False
+
+
+if sys.platform == "win32":
+
+    def _is_locked(path: Path) -> bool:
+        from filelock import FileLock, Timeout  # the light start
+
+        try:
+            with FileLock(str(path), timeout=LOOK_S, poll_interval=LOOK_S / 5):
+                return False
+        except Timeout:
+            return True
+
+else:
+
+    def _is_locked(path: Path) -> bool:
+        import fcntl
+
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(
+                    file, fcntl.LOCK_SH | fcntl.LOCK_NB
+                )  # readers do not take one another for a writer
+            except BlockingIOError:
+                return True
+            return False
 
 
 def _notes(stream: BinaryIO, index: Rows) -> list[tuple[int, int, dict[str, Any]]]:

@@ -1,7 +1,9 @@
 """`results.sqlite`: the detection runs of a night. Derived: it can be deleted and made again at will.
 
 All SQL of the project is in this module. It knows no column of events or coverage by name: it is handed their
-declarations and makes its tables of them.
+declarations and makes its tables of them. What is measured of candidates beside (some sixty numbers each, of
+tens of thousands of candidates on a chest) is packed: as numbers of SQL it would take longer to write than
+to find.
 """
 
 from __future__ import annotations
@@ -15,12 +17,16 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from firmware_host.errors import BadFileError, NewerFormatError, NightBusyError, NotFoundError, StorageError
-from firmware_host.twitches import Column, Table, dtype_of
+from firmware_host.twitches import EVENT_COLUMNS, Column, Table, dtype_of
 
 RESULTS_FILE = "results.sqlite"
 BUSY_S = 30.0
+PACKED = "f4"
+"""Columns of this type that not every event has are packed: one row a run and column, its little-endian
+numbers in the order of the events."""
 ROWS_AT_ONCE = 1 << 13
 """Rows that are Python numbers at the same time: as such they take ten times the room."""
 
@@ -49,7 +55,15 @@ def _make_runs(connection: sqlite3.Connection) -> None:
     connection.execute(f"CREATE TABLE runs (run INTEGER PRIMARY KEY, {columns}, UNIQUE (run_id))")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_make_runs,)
+def _make_packed(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "CREATE TABLE packed (run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE, name NOT NULL, "
+        "data BLOB NOT NULL)"
+    )
+    connection.execute("CREATE INDEX packed_of_run ON packed (run)")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_make_runs, _make_packed)
 """Step n brings a file of schema n to schema n + 1; the number is kept in user_version."""
 
 
@@ -97,7 +111,10 @@ class ResultsStore:
             names, marks = ", ".join(fields), ", ".join("?" * len(fields))
             insert = f"INSERT INTO runs ({names}) VALUES ({marks})"  # noqa: S608 - names of our own
             run = connection.execute(insert, tuple(fields.values())).lastrowid
-            _insert(connection, "events", event_columns, events, run)
+            packed = [c for c in event_columns if c.dtype == PACKED and c not in EVENT_COLUMNS]
+            plain = [column for column in event_columns if column not in packed]
+            _insert(connection, "events", plain, events, run)
+            _pack(connection, packed, events, run)
             _insert(connection, "coverage", coverage_columns, coverage, run)
 
     def runs(self) -> list[RunInfo]:
@@ -151,18 +168,25 @@ class ResultsStore:
 
     def _read(self, name: str, run_id: str, columns: Sequence[Column]) -> Table:
         with self._opened() as connection:
-            known = _columns(connection, name) if connection is not None else set()
-            wanted = [column for column in columns if column.name in known]
+            if connection is None:
+                return _table([], [], columns)
+            known = _columns(connection, name)
+            packed = _packed(connection, run_id, columns) if name == "events" else {}
+            wanted = [column for column in columns if column.name in known and column.name not in packed]
             rows: list[tuple[Any, ...]] = []
-            if connection is not None and wanted:
-                names = ", ".join(f'"{column.name}"' for column in wanted)
+            if known:
+                names = ", ".join((f"{name}.run", *(f'"{column.name}"' for column in wanted)))
                 select = f"SELECT {names} FROM {name} JOIN runs USING (run)"  # noqa: S608 - names of our own
                 order = f" WHERE run_id = ? ORDER BY {name}.rowid"
                 rows = connection.execute(select + order, (run_id,)).fetchall()
         try:
-            return _table(rows, wanted, columns)
+            table = _table(rows, wanted, columns)
+            for column in columns:
+                if column.name in packed:
+                    table[column.name] = _unpacked(packed[column.name], len(table))
         except (ValueError, TypeError, OverflowError) as error:
             raise damaged(self.path, error) from error
+        return table
 
     @contextmanager
     def _opened(self, *, for_writing: bool = False) -> Iterator[Any]:
@@ -187,12 +211,12 @@ def damaged(path: Path, error: Exception) -> BadFileError:
 
 
 def _table(rows: Sequence[tuple[Any, ...]], read: Sequence[Column], columns: Sequence[Column]) -> Table:
-    """Make a table of the rows of some of its columns; the others are what `_sql_type` says."""
+    """Make a table of rows of a number and some of its columns; the others are what `_sql_type` says."""
     table = np.zeros(len(rows), dtype_of(columns))
     for column in columns:
         if table.dtype[column.name].kind == "f":
             table[column.name] = np.nan  # a column that the run's program did not know
-    for column, values in zip(read, zip(*rows, strict=True), strict=bool(rows)):
+    for column, values in zip(read, list(zip(*rows, strict=True))[1:], strict=bool(rows)):
         kind = table.dtype[column.name].kind
         table[column.name] = np.array(values, np.float64) if kind == "f" else values
     return table
@@ -257,6 +281,25 @@ def _insert(
     for first in range(0, len(rows), ROWS_AT_ONCE):
         part = rows[first : first + ROWS_AT_ONCE]
         connection.executemany(insert, zip(*(part[column.name].tolist() for column in columns), strict=True))
+
+
+def _pack(connection: sqlite3.Connection, columns: Sequence[Column], rows: Table, run: int | None) -> None:
+    packed = ((run, column.name, rows[column.name].astype("<f4").tobytes()) for column in columns)
+    connection.executemany("INSERT INTO packed (run, name, data) VALUES (?, ?, ?)", packed)
+
+
+def _packed(connection: sqlite3.Connection, run_id: str, columns: Sequence[Column]) -> dict[str, bytes]:
+    """Return what is packed of some columns of a run."""
+    marks = ", ".join("?" * len(columns))
+    select = f"SELECT name, data FROM packed JOIN runs USING (run) WHERE run_id = ? AND name IN ({marks})"  # noqa: S608 - marks alone
+    return dict(connection.execute(select, (run_id, *(column.name for column in columns))).fetchall())
+
+
+def _unpacked(data: bytes, count: int) -> npt.NDArray[np.float32]:
+    values = np.frombuffer(data, "<f4")
+    if len(values) != count:
+        raise ValueError(f"{len(values)} numbers of {count} events")
+    return values
 
 
 def _columns(connection: sqlite3.Connection, name: str) -> set[str]:

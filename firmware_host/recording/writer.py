@@ -24,6 +24,7 @@ from firmware_host.errors import BadFileError, NightBusyError, NotEmptyError, No
 from firmware_host.recording.blocks import BlockKind, pack_frame, scan
 from firmware_host.recording.coding import MAX_SAMPLES, encode_samples
 from firmware_host.recording.listener import Counts, Listener
+from firmware_host.recording.live_status import remove_status
 from firmware_host.recording.log import AppendLog
 from firmware_host.recording.night import (
     NightMeta,
@@ -368,6 +369,7 @@ def continue_night(folder: Path, clock: Clock = system_clock) -> NightWriter:
     if not log.exists():
         raise BadFileError(f"{folder} is no night: it has no {LOG_FILE}.", path=folder)
     lock = _lock(folder)
+    remove_status(folder)  # of a recorder that was killed
     try:
         with log.open("rb", buffering=0) as stream:
             found = scan(stream)

@@ -24,7 +24,7 @@ from firmware_host.twitch_map.estimate import (
 from firmware_host.twitch_map.limits import SiteLimit, limits_of
 from firmware_host.twitch_map.rates import night_dispersion, rates, without_dead_time
 from firmware_host.twitch_map.spans import inside, seconds_in
-from firmware_host.twitches import MERGE_S, Column, Kind, Table, dtype_of
+from firmware_host.twitches import MERGE_S, Column, Kind, Label, Table, dtype_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -226,7 +226,8 @@ class Weighed:
 
     def __init__(self, events: Table, limit: SiteLimit, model: RateModel) -> None:
         self._model = model
-        self._size_mg = events["peak_to_peak_mg"].astype(float)
+        self._size_mg = np.nan_to_num(events["peak_to_peak_mg"].astype(float))
+        self._sure = events["label"] == Label.TWITCH
         self._bin = model.bins_of(events["probability"])
         gap_s = np.diff(events["peak_s"], prepend=-np.inf, append=np.inf)
         near = model.gap_share(np.minimum(gap_s[:-1], gap_s[1:]))
@@ -241,7 +242,8 @@ class Weighed:
         over = np.log(np.maximum(self._size_mg[part], 1e-9) / (max(limit_mg, 1e-9) * model.least_size))
         own = over >= 0
         truly = ndtr(over / max(model.size_spread, 1e-6))
-        found = np.bincount(self._bin[part][own], minlength=len(model.true_share))
+        sure = own & self._sure[part]
+        found = np.bincount(self._bin[part][own & ~sure], minlength=len(model.true_share))
         return Seen(
             tuple(found.tolist()),
             hours,

@@ -164,7 +164,8 @@ def _n(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0").replace("-0.0", "0")
 
 
-def _path(shape: Shape) -> str:
+def path_of(shape: Shape) -> str:
+    """Return a shape as the `d` of an SVG path."""
     parts = [f"M{_n(shape.start[0])} {_n(shape.start[1])}"]
     at = shape.start
     for a, b, end in shape.curves:
@@ -184,7 +185,7 @@ def _shape_svg(shape: Shape) -> str:
             style += f' stroke-dasharray="{shape.dash[0]:g} {shape.dash[1]:g}"'
     if shape.site:
         style += f" data-site={quoteattr(shape.site)}"
-    path = _path(shape)
+    path = path_of(shape)
     drawn = f'<path d="{path}" {style}'
     role = ' role="img"' if shape.site else ""
     drawn += f"{role}><title>{_plain(shape.title)}</title></path>" if shape.title else "/>"

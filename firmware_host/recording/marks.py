@@ -16,9 +16,8 @@ from pathlib import Path
 import msgspec
 
 from firmware_host.errors import NotFoundError, StorageError
-from firmware_host.recording import list_nights
 from firmware_host.recording.night import sync_folder
-from firmware_host.recording.reader import is_being_written
+from firmware_host.recording.nights import running_night
 
 FOLDER = "marks"
 SUFFIX = ".mark"
@@ -45,7 +44,7 @@ def leave_mark(directory: Path, text: str = "") -> Path:
         If the disk refuses.
     """
     mono_ns, utc_ns = time.monotonic_ns(), time.time_ns()
-    night = next((path for path in reversed(list_nights(directory)) if is_being_written(path)), None)
+    night = running_night(directory)
     if night is None:
         raise NotFoundError(
             f"No night is being recorded in {directory}: start one with `twitchmap record`, or name its "

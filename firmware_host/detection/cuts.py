@@ -1,0 +1,61 @@
+"""Candidates that were cut out of the signal, and the rows that their measures fill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from firmware_host.detection import features, heart
+from firmware_host.detection.candidates import Int64
+from firmware_host.detection.signals import Bool, Float32, Plan
+from firmware_host.twitches import Flag, Table
+
+
+class Cut(NamedTuple):
+    """Candidates whose features are still to be measured; `at` counts internal samples of the stretch."""
+
+    at: Int64
+    score: Float32
+    merged: Bool
+    train: Table
+    snippets: features.Snippets
+
+
+def measure_cuts(cuts: Sequence[Cut], plan: Plan, rows: Table) -> None:
+    """Fill in what is measured of candidates.
+
+    Parameters
+    ----------
+    cuts : sequence of Cut
+        One at least.
+    plan : Plan
+    rows : table of `CANDIDATE_DTYPE`
+        Zeros, one row a candidate.
+    """
+    parts = [cut.snippets for cut in cuts]
+    bursts = features.make_bursts(
+        features.Snippets(
+            *(
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in features.Snippets.__match_args__
+            )
+        ),
+        plan.fs_internal_hz,
+        plan.bandwidth_hz,
+    )
+    index = np.concatenate([cut.at for cut in cuts])
+    middle = len(bursts.time_s) // 2
+    for name in ("peak", "onset", "end"):
+        offset = (getattr(bursts, name) - middle) / features.OVERSAMPLING
+        rows[f"{name}_index"] = (index + offset) * plan.decimation
+    rows["peak_to_peak_mg"] = features.peak_to_peak_mg(bursts)
+    rows["snr"] = features.snr(bursts)
+    rows["dominant_cps"] = features.dominant_hz(bursts) / plan.fs_hz
+    rows["score"] = np.concatenate([cut.score for cut in cuts])
+    rows["flags"] = np.concatenate([cut.merged for cut in cuts]) * np.uint32(Flag.COMPLEX)
+    for name, function in features.FEATURES.items():
+        rows[name] = function(bursts)
+    for column in heart.HEART_COLUMNS:
+        rows[column.name] = np.concatenate([cut.train[column.name] for cut in cuts])
