@@ -306,9 +306,9 @@ def site_limit(added: Table, coverage: Table, duration_s: float) -> SiteLimit | 
     )
     noises, weight = np.array(list(noise.values())), np.maximum(weight, 1e-6)
     over = [limit_over(one.share, noises, weight, LARGEST_MG) for one in (curve, *others)]
-    low, high = np.quantile(over[1:], (0.025, 0.975), method="nearest")
+    low, high = _interval(over[0], np.array(over[1:]), len(np.unique(known["excerpt"])))
     return SiteLimit(
-        limit_mg=_known(over[0]), low_mg=_known(min(low, over[0])), high_mg=_known(max(high, over[0])),
+        limit_mg=_known(over[0]), low_mg=_known(low), high_mg=_known(high),
         largest_mg=LARGEST_MG, tried=len(known), found=int(known["found"].sum()), middle_mg=curve.middle_mg,
         steepness=curve.steepness, lapses=curve.lapses, noise_mg_per_sqrt_hz=curve.reference,
         noise_power=curve.noise_power,
@@ -317,6 +317,15 @@ def site_limit(added: Table, coverage: Table, duration_s: float) -> SiteLimit | 
             for start_s, value in zip(starts.tolist(), noise.values(), strict=True)
         ),
     )  # fmt: skip
+
+
+def _interval(limit: float, drawn: Floats, excerpts: int) -> tuple[float, float]:
+    """Return the 95 % interval of a limit from drawn ones; few excerpts are more alike than the night is."""
+    from scipy.special import stdtrit
+
+    low, high = np.quantile(drawn, (0.025, 0.975), method="nearest")
+    wider = float(stdtrit(max(excerpts - 1, 1), 0.975)) / 1.96
+    return float(limit * min(low / limit, 1.0) ** wider), float(limit * max(high / limit, 1.0) ** wider)
 
 
 def _known(limit_mg: float) -> float | None:

@@ -121,7 +121,7 @@ class Stretch:
                     yield first, self._read(stream, first, min(first + max_samples, end))
 
     def pieces_between(self, begin: int, end: int) -> Iterator[tuple[int, Counts]]:
-        """Yield what there is of a part of the grid, piece by piece: first index and (n, 3) numbers."""
+        """Yield what there is of a part of the grid, in pieces without gaps: first index, (n, 3) numbers."""
         pieces = self.pieces
         near = slice(*np.searchsorted(pieces.ravel(), [begin, end], side="right") // 2)
         with self.log.open("rb") as stream:

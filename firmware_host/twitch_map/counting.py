@@ -228,7 +228,8 @@ class Weighed:
         self._model = model
         # What a reviewer added has no size: it is counted, and stands in no rate of twitches above a limit.
         self._size_mg = np.nan_to_num(events["peak_to_peak_mg"].astype(float))
-        self._bin = model.bins_of(np.where(events["label"] == Label.TWITCH, 1.0, events["probability"]))
+        self._sure = events["label"] == Label.TWITCH
+        self._bin = model.bins_of(events["probability"])
         gap_s = np.diff(events["peak_s"], prepend=-np.inf, append=np.inf)
         near = model.gap_share(np.minimum(gap_s[:-1], gap_s[1:]))
         share = limit.share(self._size_mg, limit.noise_at(events["peak_s"]))
@@ -242,7 +243,8 @@ class Weighed:
         over = np.log(np.maximum(self._size_mg[part], 1e-9) / (max(limit_mg, 1e-9) * model.least_size))
         own = over >= 0
         truly = ndtr(over / max(model.size_spread, 1e-6))
-        found = np.bincount(self._bin[part][own], minlength=len(model.true_share))
+        sure = own & self._sure[part]
+        found = np.bincount(self._bin[part][own & ~sure], minlength=len(model.true_share))
         return Seen(
             tuple(found.tolist()),
             hours,

@@ -136,6 +136,8 @@ class Seen(NamedTuple):
     hours: float
     standing_for: float
     near_limit: float
+    sure: int = 0
+    """Events that a reviewer said are twitches; not among those by probability."""
 
 
 def estimate(seen: Seen, model: RateModel, false_per_h: float, false_shape: float) -> Estimate:
@@ -149,19 +151,19 @@ def estimate(seen: Seen, model: RateModel, false_per_h: float, false_shape: floa
         Mean and shape of the gamma law that the false alarms an hour are thought to come from.
     """
     counted = sum(seen.by_probability)
-    if not counted and seen.near_limit < NONE_NEAR:
+    if not counted + seen.sure and seen.near_limit < NONE_NEAR:
         return Estimate(0.0, 0.0, 1.0, 0.0)  # one is never ruled out by having seen none
     false = _false_alarms(seen.by_probability, round(seen.hours, 4), model.law, false_per_h, false_shape)
-    each = seen.standing_for / counted if counted else 1.0
+    each = seen.standing_for / (counted + seen.sure) if counted + seen.sure else 1.0
     random = _random()
     moved = np.sqrt(seen.near_limit) * random.size + model.size_shift * seen.near_limit * random.shift
-    above = np.maximum(counted - false + np.rint(moved), 0.0)
+    above = np.maximum(counted + seen.sure - false + np.rint(moved), 0.0)
     # The misses of k found ones have a negative binomial law; with k + 1 none found leaves some doubt, too.
     share = min(model.found_scale / each, MOST_FOUND)
     odds = (1 - share) / share * np.exp(model.found_spread * random.site)
     missed = _poisson(random, _gamma(random, above + 1.0) * odds)
     total = above + missed
-    best = max(counted - float(false.mean()), 0.0) / share
+    best = max(counted + seen.sure - float(false.mean()), 0.0) / share
     low, high = np.quantile(total, LEVELS, method="inverted_cdf")
     return Estimate(best, min(float(low), best), max(float(high), best, 1.0), float(false.mean()))
 
