@@ -134,6 +134,10 @@ def test_the_columns_are_those_of_the_promise(tmp_path: Path, night: Night) -> N
         "rate_raw_per_h", "rate_per_h", "rate_low", "rate_high", "expected_false", "detection_limit_mg",
     ]  # fmt: skip
     assert headers["coverage.csv"] == [*LEADING, "start_s", "end_s", "kind", "wear_unconfirmed"]
+    assert headers["diary.csv"] == [
+        *LEADING, "caffeine", "alcohol", "exercise", "exercise_what", "exercise_limb", "stress", "fatigue",
+        "cramps", "magnesium", "medicines", "physiotherapy", "sleep", "note",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("excel", [False, True])
@@ -251,7 +255,7 @@ def test_a_night_without_a_run_is_refused(tmp_path: Path, night: Night) -> None:
     with pytest.raises(NotFoundError, match="no run"):
         export([night], tmp_path / "out", run_id="nonsense")
     assert (tmp_path / "out" / "events.csv").read_bytes() == before
-    assert len(list((tmp_path / "out").iterdir())) == 5
+    assert len(list((tmp_path / "out").iterdir())) == 6
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+49", "-P", "@x", "\tx"])

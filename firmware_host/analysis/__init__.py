@@ -7,7 +7,17 @@ the whole run is stored beside the night, where it can be deleted and made again
 from __future__ import annotations
 
 from firmware_host.analysis.findings import Findings, SiteFacts, events_of, find_candidates, row_columns
-from firmware_host.analysis.models import DEFAULT_MODEL, DEFAULT_POINT, load_model, model_folders
+from firmware_host.analysis.models import (
+    DEFAULT_MODEL,
+    DEFAULT_POINT,
+    current_model,
+    load_model,
+    model_folders,
+    own_models,
+    take_model_back,
+    use_model,
+)
+from firmware_host.analysis.recount import last_threshold, recount_night, run_by
 from firmware_host.analysis.runs import (
     Run,
     SiteSummary,
@@ -17,6 +27,8 @@ from firmware_host.analysis.runs import (
     load_run,
     night_counts,
     passes_of,
+    reviewed,
+    run_counts,
     runs_of,
     summary_of,
     unit_templates,
@@ -31,18 +43,27 @@ __all__ = [
     "SiteFacts",
     "SiteSummary",
     "Summary",
+    "current_model",
     "detect_night",
     "events_of",
     "find_candidates",
     "judge",
+    "last_threshold",
     "load_model",
     "load_run",
     "model_folders",
     "night_counts",
+    "own_models",
     "passes_of",
+    "recount_night",
+    "reviewed",
     "row_columns",
+    "run_by",
+    "run_counts",
     "runs_of",
     "summary_of",
+    "take_model_back",
     "unit_templates",
     "units_of",
+    "use_model",
 ]

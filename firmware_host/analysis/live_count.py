@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firmware_host.analysis.models import DEFAULT_MODEL, DEFAULT_POINT, load_model
+from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model
 from firmware_host.recording import SensorInfo
 from firmware_host.recording.listener import Counts
 
@@ -43,9 +43,10 @@ class LiveCount:
     """
 
     def __init__(
-        self, recordings: Path, *, model: str = DEFAULT_MODEL, operating_point: str = DEFAULT_POINT
+        self, recordings: Path, *, model: str | None = None, operating_point: str = DEFAULT_POINT
     ) -> None:
-        self._model_name, self._recordings, self._point = model, recordings, operating_point
+        self._model_name, self._recordings = model or current_model(recordings), recordings
+        self._point = operating_point
         self._tasks: queue.Queue[Task | None] = queue.Queue(WAITING_BLOCKS)
         self._counts: Counter[str] = Counter()
         self._thread: threading.Thread | None = None

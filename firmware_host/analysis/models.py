@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 import firmware_host
-from firmware_host.errors import BadFileError, BadValueError, NotFoundError
+from firmware_host.errors import BadFileError, BadValueError, NotFoundError, StorageError
+from firmware_host.twitch_map import RateFile, RateModel
 
 if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do without
     from firmware_host.detection.classifier import Model
@@ -24,6 +28,97 @@ def model_folders(recordings: Path | None = None) -> list[Path]:
 
 DEFAULT_MODEL = "standard" if (model_folders()[0] / "standard" / "model.json").is_file() else "plain"
 DEFAULT_POINT = "balanced"
+CURRENT_FILE = "current.json"
+MOST_REMEMBERED = 50
+
+
+def own_models(recordings: Path) -> list[str]:
+    """Return the names of a user's own models."""
+    return sorted(path.parent.name for path in (recordings / "models").glob("*/model.json"))
+
+
+class _Current(msgspec.Struct, frozen=True):
+    """The model in use, and those that were in use before it, the last one last."""
+
+    model: str
+    before: tuple[str, ...] = ()
+
+
+def current_model(recordings: Path) -> str:
+    """Return the name of the model that judges where none is named: the shipped one, or what a user chose.
+
+    A choice whose model is no longer there is none.
+    """
+    chosen = _read_current(recordings).model
+    return chosen if chosen in own_models(recordings) else DEFAULT_MODEL
+
+
+def use_model(recordings: Path, name: str) -> None:
+    """Choose the model that judges from now on; the one before is remembered.
+
+    Raises
+    ------
+    NotFoundError, BadFileError
+        As `load_model`.
+    StorageError
+        If the disk refuses.
+    """
+    load_model(name, recordings)
+    was = _read_current(recordings)
+    if name != was.model:
+        _write_current(recordings, _Current(name, (*was.before, was.model)[-MOST_REMEMBERED:]))
+
+
+def take_model_back(recordings: Path) -> str:
+    """Choose the model that was in use before, and return its name; the shipped one is before all others."""
+    was = _read_current(recordings)
+    known = [name for name in was.before if name in {DEFAULT_MODEL, *own_models(recordings)}]
+    now = _Current(known[-1], tuple(known[:-1])) if known else _Current(DEFAULT_MODEL)
+    _write_current(recordings, now)
+    return current_model(recordings)
+
+
+def _read_current(recordings: Path) -> _Current:
+    try:
+        return msgspec.json.decode((recordings / "models" / CURRENT_FILE).read_bytes(), type=_Current)
+    except (OSError, msgspec.DecodeError):
+        return _Current(DEFAULT_MODEL)
+
+
+def _write_current(recordings: Path, current: _Current) -> None:
+    file = recordings / "models" / CURRENT_FILE
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f".{secrets.token_hex(4)}.part")
+        part.write_bytes(msgspec.json.encode(current))
+        part.replace(file)
+    except OSError as error:
+        raise StorageError(f"{file} could not be written ({error.strerror or error}).") from error
+
+
+RATES_FILE = "rates.json"
+
+
+def load_rates(name: str, model_sha256: str, recordings: Path | None = None) -> dict[str, RateModel]:
+    """Load what a model's counts are worth, by operating point; empty where that is not known of this model.
+
+    Raises
+    ------
+    BadFileError
+        If the bundle has such a file that cannot be used.
+    """
+    files = [folder / name / RATES_FILE for folder in model_folders(recordings)]
+    path = next((file for file in files if file.is_file()), None)
+    if path is None:
+        return {}
+    try:
+        rates = msgspec.json.decode(path.read_bytes(), type=RateFile)
+    except (OSError, msgspec.DecodeError) as error:
+        raise BadFileError(f"{path} cannot be used: {str(error).rstrip('.')}.", path=path) from error
+    fault = rates.fault()
+    if fault is not None:
+        raise BadFileError(f"{path} {fault}.", path=path)
+    return rates.points if rates.model_sha256 == model_sha256 else {}
 
 
 def load_model(name: str = DEFAULT_MODEL, recordings: Path | None = None) -> tuple[Model, str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,12 +23,14 @@ from firmware_host.analysis.findings import (
     find_candidates,
     row_columns,
 )
-from firmware_host.analysis.models import DEFAULT_MODEL, DEFAULT_POINT, load_model
+from firmware_host.analysis.labelled import labelled, said_of, site_slices
+from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model, load_rates
 from firmware_host.analysis.stored_units import STORED_UNIT_COLUMNS, no_units, read_units, stored_units
 from firmware_host.errors import BadFileError
 from firmware_host.recording import Night, ResultsStore, RunInfo, open_night
+from firmware_host.recording.labels import Labels, read_labels
 from firmware_host.recording.results import damaged
-from firmware_host.twitch_map import twitch_map
+from firmware_host.twitch_map import RateModel, SiteLimit, twitch_map
 from firmware_host.twitches import (
     COVERAGE_COLUMNS,
     EVENT_COLUMNS,
@@ -44,7 +47,7 @@ if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do withou
 
 
 class SiteSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one site's night held: rates, what it was good for in seconds, counted twitches and noise."""
+    """What one site's night held: rates, what it was good for in seconds, twitches, noise and limit."""
 
     site: str
     fs_hz: float
@@ -52,6 +55,8 @@ class SiteSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: dict[str, float]
     twitches: int
     noise_mg_per_sqrt_hz: float | None
+    limit: SiteLimit | None = None
+    """None where it was not measured."""
 
 
 class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,8 +81,21 @@ class Run:
     events: Table
     coverage: Table
     summary: Summary
+    labels: Labels = field(default_factory=Labels)
+    """What a reviewer said of the night; events, coverage and summary follow it."""
     units: Table = field(default_factory=lambda: no_units()[0])
     templates: npt.NDArray[np.float32] = field(default_factory=lambda: no_units()[1])
+
+    @property
+    def limits(self) -> dict[str, SiteLimit]:
+        """The detection limits of the sites where they were measured."""
+        return {site.site: site.limit for site in self.summary.sites if site.limit is not None}
+
+    @property
+    def rate_model(self) -> RateModel | None:
+        """What the counts are worth; None where that is not known of the model at this operating point."""
+        known = json.loads(self.info.settings).get("rates")
+        return msgspec.convert(known, RateModel) if known else None
 
     @property
     def counted(self) -> Table:
@@ -89,7 +107,7 @@ class Run:
 def detect_night(
     night: Night | Path,
     *,
-    model: str = DEFAULT_MODEL,
+    model: str | None = None,
     operating_point: str = DEFAULT_POINT,
     as_live: bool = False,
     progress: Progress | None = None,
@@ -101,7 +119,7 @@ def detect_night(
     night
         An open night or its folder.
     model
-        Name of a model bundle.
+        Name of a model bundle; None: the one in use (`current_model`).
     operating_point
         "specific", "balanced" or "sensitive".
     as_live
@@ -111,7 +129,7 @@ def detect_night(
 
     Returns
     -------
-    The stored run.
+    The stored run, with what a reviewer said of the night before.
 
     Raises
     ------
@@ -123,6 +141,7 @@ def detect_night(
         If the results cannot be stored; known before the work begins.
     """
     night = open_night(night) if isinstance(night, Path) else night
+    model = model or current_model(night.path.parent)
     bundle, model_sha256 = load_model(model, night.path.parent)
     bundle.threshold(operating_point)
     store = ResultsStore(night.path)
@@ -141,12 +160,18 @@ def detect_night(
 
         units, templates = units_found(findings, rows, bundle.search_score)
     events = events_of(rows)
+    sha256 = night.log_sha256()
+    limits = {} if as_live else _limits(night, findings, rows, bundle, operating_point, sha256)
+    rates = load_rates(model, model_sha256, night.path.parent).get(operating_point)
     summary = Summary(
         start_ns=night.start_ns,
         duration_s=night.duration_s,
-        sites=tuple(_site_summary(facts, events, findings.coverage) for facts in findings.sites),
+        sites=tuple(
+            _site_summary(facts, events, findings.coverage, limits.get(facts.site))
+            for facts in findings.sites
+        ),
         warnings=findings.warnings,
-        samples_sha256=night.log_sha256(),
+        samples_sha256=sha256,
     )
     info = RunInfo(
         run_id=secrets.token_hex(4),
@@ -156,7 +181,7 @@ def detect_night(
         model_sha256=model_sha256,
         operating_point=operating_point,
         passes=passes,
-        settings=json.dumps(bundle.settings() | {"as_live": as_live}),
+        settings=json.dumps(bundle.settings() | {"as_live": as_live, "rates": msgspec.to_builtins(rates)}),
         summary=msgspec.json.encode(summary).decode(),
         complete=not night.being_written,
     )
@@ -164,7 +189,19 @@ def detect_night(
         info, row_columns(), rows, COVERAGE_COLUMNS, findings.coverage,
         more={"units": (STORED_UNIT_COLUMNS, stored_units(units, templates))},
     )  # fmt: skip
-    return Run(info, events, findings.coverage, summary, units, templates)
+    return reviewed(
+        night,
+        Run(info, events, findings.coverage, summary, units=units, templates=templates),
+        read_labels(night.path),
+    )
+
+
+def _limits(
+    night: Night, findings: Findings, rows: Table, model: Model, point: str, key: str
+) -> dict[str, SiteLimit]:
+    from firmware_host.analysis.limits import measure_limits
+
+    return measure_limits(night, findings, rows, model, point, key)
 
 
 def judge(
@@ -227,20 +264,24 @@ def unit_templates(run: Run) -> tuple[npt.NDArray[np.float32], float]:
     return run.templates, UNIT_WAVE_HZ
 
 
-def _site_summary(facts: SiteFacts, events: Table, coverage: Table) -> SiteSummary:
-    covered = coverage[coverage["site"] == facts.site]
-    lengths_s = covered["end_s"] - covered["start_s"]
-    seconds = {kind.name.lower(): float(lengths_s[covered["kind"] == kind].sum()) for kind in Kind}
+def _site_summary(facts: SiteFacts, events: Table, coverage: Table, limit: SiteLimit | None) -> SiteSummary:
+    seconds = _seconds_by_kind(coverage[coverage["site"] == facts.site])
     counted = int(events["counted"][events["site"] == facts.site].sum())
     return SiteSummary(
-        facts.site, facts.fs_hz, facts.fs_nominal_hz, seconds, counted, facts.noise_mg_per_sqrt_hz
+        facts.site, facts.fs_hz, facts.fs_nominal_hz, seconds, counted, facts.noise_mg_per_sqrt_hz, limit
     )
 
 
-def load_run(night: Night, run_id: str | None = None) -> Run:
+def _seconds_by_kind(covered: Table) -> dict[str, float]:
+    lengths_s = covered["end_s"] - covered["start_s"]
+    return {kind.name.lower(): float(lengths_s[covered["kind"] == kind].sum()) for kind in Kind}
+
+
+def load_run(night: Night, run_id: str | None = None, *, with_labels: bool = True) -> Run:
     """Load a stored run: the newest complete one, or the one of that id.
 
-    Sites that were corrected since the run was made have their new names in it.
+    Sites that were corrected since the run was made have their new names in it. What a reviewer said of the
+    night is laid over it; without `with_labels` it is what the detector found.
 
     Raises
     ------
@@ -271,7 +312,28 @@ def load_run(night: Night, run_id: str | None = None) -> Run:
     if {one.site for one in summary.sites} != set(night.sites):
         text = f"The run {info.run_id} of {night.path.name} is of other sites than the night: detect again."
         raise BadFileError(text, path=store.path)
-    return Run(info, events, coverage, summary, units, templates)
+    run = Run(info, events, coverage, summary, units=units, templates=templates)
+    return reviewed(night, run, read_labels(night.path)) if with_labels else run
+
+
+def reviewed(night: Night, run: Run, labels: Labels) -> Run:
+    """Return a run, as the detector left it, with what a reviewer said laid over it."""
+    if not labels.active:
+        return replace(run, labels=labels)
+    said = said_of(labels, night.meta)
+    start_ns, duration_s = run.summary.start_ns, run.summary.duration_s
+    events, coverage = labelled(run.events, run.coverage, said, start_ns, duration_s)
+    of_site, covered = site_slices(events), site_slices(coverage)
+    sites = (
+        msgspec.structs.replace(
+            one,
+            seconds=_seconds_by_kind(coverage[covered.get(one.site, slice(0, 0))]),
+            twitches=int(events["counted"][of_site.get(one.site, slice(0, 0))].sum()),
+        )
+        for one in run.summary.sites
+    )
+    summary = msgspec.structs.replace(run.summary, sites=tuple(sites))
+    return replace(run, events=events, coverage=coverage, summary=summary, labels=labels)
 
 
 def runs_of(path: Path) -> list[RunInfo]:
@@ -295,4 +357,25 @@ def summary_of(info: RunInfo) -> Summary:
 
 def night_counts(night: Night, run: Run, bin_s: float | None = None) -> Table:
     """Count a run's twitches per site and time bin (`COUNT_DTYPE`); None makes one bin of the whole night."""
-    return twitch_map(run.events, run.coverage, night.sites, night.start_ns, bin_s, night.duration_s)
+    return _counts(run, night.sites, night.start_ns, bin_s, night.duration_s)
+
+
+def run_counts(run: Run, bin_s: float | None = None) -> Table:
+    """Count as `night_counts`, over the night as it was when the run was made: nothing else is read."""
+    sites = [one.site for one in run.summary.sites]
+    return _counts(run, sites, run.summary.start_ns, bin_s, run.summary.duration_s)
+
+
+def _counts(run: Run, sites: Sequence[str], start_ns: int, bin_s: float | None, end_s: float) -> Table:
+    """Count site by site, each from its own rows: to look for them in all rows takes longest."""
+    of_site, covered = site_slices(run.events), site_slices(run.coverage)
+    none, limits, rate_model = slice(0, 0), run.limits, run.rate_model
+    return np.concatenate(
+        [
+            twitch_map(
+                run.events[of_site.get(site, none)], run.coverage[covered.get(site, none)], [site], start_ns,
+                bin_s, end_s, limits=limits, rate_model=rate_model,
+            )
+            for site in sites
+        ]
+    )  # fmt: skip

@@ -50,7 +50,8 @@ def judge_again(findings: Findings, model: BoostedModel, operating_point: str) -
     for number, name in enumerate(second.features):
         # In float32, as they were learnt.
         features[:, number] = (of_unit[name] if name in of_unit else rows[name]).astype(np.float32)
-    rows["probability"] = second.calibrated(second.log_odds(features))
+    again = second.calibrated(second.log_odds(features))
+    rows["probability"] = model.probability_again(rows, again)
     rows["counted"] = rows["probability"] >= np.float32(least)
     return finished(rows)
 

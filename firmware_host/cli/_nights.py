@@ -73,12 +73,14 @@ def open_noted(path: Path) -> Night:
     return night
 
 
-def open_with_run(path: Path, run_id: str | None) -> tuple[Night, Run]:
+def open_with_run(path: Path, run_id: str | None, *, with_labels: bool = True) -> tuple[Night, Run]:
     """Open a night and one of its runs; tell damage, and that the night has changed since the run."""
     from firmware_host.analysis import load_run
 
     night = open_noted(path)
-    run = load_run(night, run_id)
+    run = load_run(night, run_id, with_labels=with_labels)
+    for one in run.labels.damage:
+        note(f"{path.name}: {one.file}: {one.what}; the others are used.")
     if abs(night.duration_s - run.summary.duration_s) > SAME_LENGTH_S:
         note(f"{path.name}: samples were added or lost since its run was made; run `twitchmap detect` again.")
     return night, run

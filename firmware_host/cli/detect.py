@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     metavar="NAME",
-    help="Model bundle that judges; without it standard, or plain where there is no other.",
+    help="Model bundle that judges; without it the one in use: standard, or a model of your own.",
 )
 @click.option(
     "--operating-point",
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     type=click.Choice(["1"]),
     help="Pass 1 alone, as it finds while the night is recorded; whether sensors were worn is not judged.",
 )
+@click.option(
+    "--stored", is_flag=True, help="Judge what an earlier run found again, without looking at the samples."
+)
 @show_option
 @dir_option
 @json_option
@@ -48,26 +52,32 @@ def command(
     model: str | None,
     operating_point: str,
     passes: str | None,
+    stored: bool,
     asked: bool,
     directory: Path,
     as_json: bool,
 ) -> None:
     """Find the twitches of nights and add a detection run to each."""
-    from firmware_host.analysis import DEFAULT_MODEL, detect_night
+    from firmware_host.analysis import detect_night, recount_night
 
+    if stored and passes is not None:
+        raise click.UsageError("--stored looks at no samples: it goes without --pass.")
     runs: list[tuple[Night, Run, str | None]] = []
     paths = find_all(nights, directory)
     for path in paths:
         try:
             night = open_noted(path)
-            with Progress(f"detecting {path.name}") as tell:
-                run = detect_night(
-                    night,
-                    model=model or DEFAULT_MODEL,
-                    operating_point=operating_point,
-                    as_live=passes is not None,
-                    progress=tell,
-                )
+            if stored:
+                run = recount_night(night, model=model, operating_point=operating_point)
+            else:
+                with Progress(f"detecting {path.name}") as tell:
+                    run = detect_night(
+                        night,
+                        model=model,
+                        operating_point=operating_point,
+                        as_live=passes is not None,
+                        progress=tell,
+                    )
         except TwitchmapError as error:
             if len(paths) == 1:
                 raise
@@ -103,14 +113,22 @@ def described(night: Night, run: Run, hidden: str | None = None) -> str:
             str(row["site"]),
             f"{rates_hz[str(row['site'])]:.1f}",
             f"{row['valid_s'] / 3600:.2f}",
+            _limit(float(row["detection_limit_mg"])),
             _found(State(int(row["state"])), None if hidden else int(row["twitches"])),
         )
         for row in night_counts(night, run)
     ]
-    table = aligned(("site", "Hz", "valid h", "twitches"), lines)
+    table = aligned(("site", "Hz", "valid h", "limit mg", "twitches"), lines)
     made = "" if night.meta.origin in {"recorded", "imported"} else f" ({night.meta.origin})"
     judged = f"run {run.info.run_id}, {run.info.model}, {run.info.operating_point}"
     return "\n".join(filter(None, (f"{night.path.name}{made}: {judged}", table, hidden)))
+
+
+def _limit(limit_mg: float) -> str:
+    """Return the amplitude found 9 times in 10."""
+    if math.isfinite(limit_mg):
+        return f"{limit_mg:.1f}"
+    return "-" if math.isnan(limit_mg) else "not reached"
 
 
 def _found(state: State, twitches: int | None) -> str:

@@ -43,7 +43,7 @@ def command(
     directory: Path,
     as_json: bool,
 ) -> None:
-    """Write events, counts and coverage of nights, with a data dictionary."""
+    """Write events, counts, coverage and diary of nights, with a data dictionary."""
     opened = [open_with_run(path, run_id)[0] for path in find_all(nights, directory)]
     with Progress("exporting") as tell:
         files = formats.load("export", form).export(

@@ -21,6 +21,7 @@ from firmware_host.cli._terminal import json_option, show
     metavar="FILE.csv",
     help="What else happened: site,kind,start_s,end_s. Names the causes of false alarms.",
 )
+@click.option("--labels", "with_labels", is_flag=True, help="With what a reviewer said of the nights.")
 @run_option
 @dir_option
 @json_option
@@ -28,11 +29,15 @@ def command(
     nights: tuple[str, ...],
     truth: Path | None,
     happenings: Path | None,
+    with_labels: bool,
     run_id: str | None,
     directory: Path,
     as_json: bool,
 ) -> None:
-    """Score detections against known twitches: recall, precision, F1 and false alarms an hour, by size."""
+    """Score detections against known twitches: recall, precision, F1 and false alarms an hour, by size.
+
+    It is the detector that is scored: what a reviewer said of a night is left out, but for --labels.
+    """
     if not nights or truth is None:
         raise click.UsageError("Give nights and --truth FILE.csv.")
     from firmware_host.learning.causes import counted_causes, read_happenings
@@ -42,7 +47,7 @@ def command(
     others = None if happenings is None else read_happenings(happenings)
     documents, texts = [], []
     for path in find_all(nights, directory):
-        _, run = open_with_run(path, run_id)
+        _, run = open_with_run(path, run_id, with_labels=with_labels)
         floors = {
             site.site: site.noise_mg_per_sqrt_hz
             for site in run.summary.sites

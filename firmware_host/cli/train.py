@@ -1,4 +1,4 @@
-"""`twitchmap train`: makes a model from virtual subjects."""
+"""`twitchmap train`: makes a model from virtual subjects, or from labels."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from firmware_host.cli import _own_model
 from firmware_host.cli._nights import dir_option
 from firmware_host.cli._terminal import Progress, aligned, json_option, note, show
 from firmware_host.cli._values import Number
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 @click.option(
     "--check", is_flag=True, help="Train again as the model NAME was trained, and compare its scores."
 )
+@click.argument("nights", nargs=-1, metavar="[NIGHT]...")
+@click.option("--from-labels", is_flag=True, help="Correct the shipped model by the labels of the nights.")
+@click.option("--use", metavar="NAME", help="Let the model NAME judge from now on.")
+@click.option("--take-back", is_flag=True, help="Let the model judge again that did before.")
 @dir_option
 @json_option
 @click.pass_context
@@ -51,10 +56,26 @@ def command(
     out: Path | None,
     cache: Path | None,
     check: bool,
+    nights: tuple[str, ...],
+    from_labels: bool,
+    use: str | None,
+    take_back: bool,
     directory: Path,
     as_json: bool,
 ) -> None:
-    """Train a model on simulated nights of virtual subjects; the same seed gives the same model."""
+    """Train a model on simulated nights of virtual subjects; the same seed gives the same model.
+
+    With --from-labels NIGHT... it is the shipped model, corrected by what was said of those nights in
+    `twitchmap review`. No model takes another's place before --use NAME.
+    """
+    if from_labels or use or take_back:
+        if (seed, subjects, hours, jobs, out, cache) != (None,) * 6 or check:
+            raise click.UsageError("--from-labels, --use and --take-back take no settings of a training.")
+        _own_model.run(nights, name, directory, learn=from_labels, use=use, take_back=take_back,
+                       as_json=as_json)  # fmt: skip
+        return
+    if nights:
+        raise click.UsageError("NIGHT... goes with --from-labels.")
     import msgspec
     from joblib import cpu_count
 

@@ -3,7 +3,7 @@
 A model is a checked bundle that travels with everything it needs to be right. Kind "threshold" counts what
 reaches the operating point of the candidate statistic and gives no probability; kind "boosted" gives a
 calibrated probability from trees over the candidate's shape, its heartbeat and its surroundings, and counts
-what reaches the operating point of that.
+what reaches the operating point of that. Kind "corrected" is such a model with what labels of a user add.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 
 from firmware_host.detection.context import CANDIDATE_SCORE, CONTEXT_COLUMNS
 from firmware_host.detection.detector import CANDIDATE_COLUMNS
 from firmware_host.detection.signals import Bool, Float64
-from firmware_host.detection.trees import Forest, Tree, are_log_odds
+from firmware_host.detection.trees import MOST_LOG_ODDS, Forest, Tree, are_log_odds
 from firmware_host.detection.unit_features import UNIT_FEATURES
 from firmware_host.errors import BadValueError
 from firmware_host.twitches import Table
@@ -70,7 +71,7 @@ class _Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
 
     @property
     def kind(self) -> str:
-        """Return "threshold" or "boosted"."""
+        """Return "threshold", "boosted" or "corrected"."""
         return str(self.__struct_config__.tag)
 
     def threshold(self, operating_point: str) -> float:
@@ -89,7 +90,8 @@ class _Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
     def settings(self) -> dict[str, Any]:
         """Return what is worth storing with each run: the bundle without its trees."""
         content: dict[str, Any] = msgspec.to_builtins(self)
-        content.pop("trees", None)
+        for name in ("trees", "correction"):
+            content.pop(name, None)
         return content
 
     def fault(self) -> str | None:
@@ -247,6 +249,10 @@ class BoostedModel(_ByTrees, _Bundle, frozen=True, dict=True, tag="boosted"):
         """Return the probability of a twitch for each candidate, as pass 1 sees it."""
         return self.calibrated(self.log_odds(matrix_of(candidates, self.features)))
 
+    def probability_again(self, candidates: Table, again: Float64) -> Float64:  # noqa: ARG002 - a corrected model looks
+        """Return the probability of candidates in pass 2, given what its trees say."""
+        return again
+
     def counted(
         self, candidates: Table, operating_point: str = "balanced", probability: Float64 | None = None
     ) -> Bool:
@@ -276,7 +282,52 @@ class BoostedModel(_ByTrees, _Bundle, frozen=True, dict=True, tag="boosted"):
         )
 
 
-Model = ThresholdModel | BoostedModel
+class CorrectedModel(BoostedModel, frozen=True, dict=True, kw_only=True, tag="corrected"):
+    """A boosted model with a user's corrections: few small trees that add to its calibrated log-odds.
+
+    The trees look at the model's features and, numbered after them, at the log-odds that it gives in the end;
+    together they add or take away `most_log_odds` at most. All else is that of the model which was corrected:
+    without any tree it judges as that model does.
+    """
+
+    corrects: str
+    """The model that was corrected: its name and version."""
+    corrects_sha256: str
+    correction: tuple[Tree, ...]
+    most_log_odds: float
+
+    @cached_property
+    def _corrections(self) -> Forest:
+        return Forest(self.correction, len(self.features) + 1)
+
+    def probability(self, candidates: Table) -> Float64:
+        """Return the probability of a twitch for each candidate."""
+        return self.corrected(candidates, super().probability(candidates))
+
+    def probability_again(self, candidates: Table, again: Float64) -> Float64:
+        """Return the probability of candidates in pass 2: what it says, corrected."""
+        return self.corrected(candidates, again)
+
+    def corrected(self, candidates: Table, probability: npt.NDArray[np.floating]) -> Float64:
+        """Return the probability of candidates, given what the model says that was corrected."""
+        told = looked_at(candidates, self.features, probability)
+        added = self._corrections.sum(told, 0.0)
+        return np.asarray(
+            special.expit(told[:, -1] + np.clip(added, -self.most_log_odds, self.most_log_odds))
+        )
+
+    def fault(self) -> str | None:
+        """Say what no check of types finds wrong; None if all is right."""
+        if not 0 < self.most_log_odds <= MOST_LOG_ODDS:
+            return f"lets corrections add {self.most_log_odds}, which is no log-odds above 0"
+        for number, tree in enumerate(self.correction):
+            fault = tree.fault(len(self.features) + 1)
+            if fault is not None:
+                return f"holds a correction, number {number}, that {fault}"
+        return super().fault()
+
+
+Model = ThresholdModel | BoostedModel | CorrectedModel
 
 
 def matrix_of(candidates: Table, features: Sequence[str]) -> Float64:
@@ -285,6 +336,12 @@ def matrix_of(candidates: Table, features: Sequence[str]) -> Float64:
     for column, name in zip(out, features, strict=True):
         column[:] = candidates[name]
     return out.T
+
+
+def looked_at(candidates: Table, features: Sequence[str], probability: npt.NDArray[np.floating]) -> Float64:
+    """Return what corrections look at: features, and the log-odds of a probability as a run stores it."""
+    stored = np.asarray(probability, np.float32).astype(np.float64)
+    return np.column_stack([matrix_of(candidates, features), special.logit(stored)])
 
 
 def model_from_dict(bundle: Mapping[str, Any]) -> Model:
@@ -297,7 +354,7 @@ def model_from_dict(bundle: Mapping[str, Any]) -> Model:
         not in order, the trees are none, or the model was made for another candidate frame.
     """
     try:
-        model: Model = msgspec.convert(bundle, ThresholdModel | BoostedModel)
+        model: Model = msgspec.convert(bundle, ThresholdModel | BoostedModel | CorrectedModel)
     except msgspec.ValidationError as error:
         raise BadValueError(f"The detector model cannot be used: {error}.") from error
     if model.frame != FRAME_VERSION:

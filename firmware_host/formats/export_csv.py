@@ -1,4 +1,4 @@
-"""CSV: events, counts and coverage of one or many nights, with a data dictionary and the metadata."""
+"""CSV: events, counts, coverage and diary of one or many nights, with a data dictionary and the metadata."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "events.csv": tables.EVENTS,
     "counts.csv": tables.COUNTS,
     "coverage.csv": tables.COVERAGE,
+    "diary.csv": tables.DIARY,
 }
 
 
@@ -105,6 +106,7 @@ def export(
                 "events.csv": tables.events_table(night, run, candidates=candidates),
                 "counts.csv": tables.counts_table(night, run, bin_s=bin_s),
                 "coverage.csv": tables.coverage_table(night, run),
+                "diary.csv": tables.diary_table(night, run),
             }
             for name, columns in filled.items():
                 writers[name].writerows(_rows(TABLES[name], columns, dialect))
@@ -166,7 +168,8 @@ def _describe(night: Night, run: Run) -> dict[str, Any]:
     info = msgspec.to_builtins(run.info)
     info["settings"], info["summary"] = json.loads(info["settings"]), msgspec.to_builtins(run.summary)
     meta = msgspec.to_builtins(night.meta)
-    return {"night": night.path.name, "start_ns": night.start_ns, "meta": meta, "run": info}
+    known = {"night": night.path.name, "start_ns": night.start_ns, "meta": meta, "run": info}
+    return known | {"labels": len(run.labels.active)}
 
 
 def _refuse_other_detector(described: Sequence[dict[str, Any]]) -> None:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from firmware_host import body
 from firmware_host.analysis import Run, night_counts
 from firmware_host.recording import Night
+from firmware_host.recording.diary import DIARY_COLUMNS, read_diary
 from firmware_host.recording.night import evening_of, zone
 from firmware_host.twitch_map import COUNT_COLUMNS
 from firmware_host.twitches import COVERAGE_COLUMNS, EVENT_COLUMNS, Column, Flag, Kind, Label, Table
@@ -68,6 +69,7 @@ COVERAGE = (
     Column("kind", "U", "", "valid, movement, gap, clipped, not_worn, noisy or excluded; only valid counts"),
     *_declared(COVERAGE_COLUMNS, "wear_unconfirmed"),
 )  # fmt: skip
+DIARY = (*_LEADING, *DIARY_COLUMNS)
 
 
 def events_table(night: Night, run: Run, *, candidates: bool = False) -> Columns:
@@ -107,6 +109,19 @@ def coverage_table(night: Night, run: Run) -> Columns:
     filled |= _leading(night, run, rows["site"])
     filled["kind"] = _named(rows["kind"], {kind: kind.name.lower() for kind in Kind})
     return {column.name: filled[column.name] for column in COVERAGE}
+
+
+def diary_table(night: Night, run: Run) -> Columns:
+    """Return what a person wrote of a night, columns of `DIARY`: one row, none where nothing was written.
+
+    A diary is of no site: those columns are empty.
+    """
+    said = read_diary(night.path).fields
+    rows = int(bool(said))
+    filled = _leading(night, run, np.full(rows, night.sites[0]))
+    filled |= {name: np.full(rows, "") for name in ("site", "side", "region")}
+    filled |= {column.name: np.full(rows, said.get(column.name, "")) for column in DIARY_COLUMNS}
+    return {column.name: filled[column.name] for column in DIARY}
 
 
 def utc_text(time_ns: Nanoseconds) -> npt.NDArray[np.str_]:

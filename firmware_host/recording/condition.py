@@ -7,8 +7,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from firmware_host.errors import DamagedNightError
+from firmware_host.errors import BadFileError, DamagedNightError
 from firmware_host.recording.blocks import Damage
+from firmware_host.recording.diary import read_diary
+from firmware_host.recording.labels import read_labels
 from firmware_host.recording.reader import LogEvent, Night, open_night
 from firmware_host.recording.stretch import Stretch
 
@@ -45,7 +47,7 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 def verify(path: Path) -> Check:
-    """Check every block of a night: its checksum, and that its samples can be decoded.
+    """Check every block of a night, that its samples can be decoded, and every line of labels and diary.
 
     Raises
     ------
@@ -61,6 +63,11 @@ def verify(path: Path) -> Check:
                 samples[site] += sum(len(counts) for _, counts in stretch.count_chunks())
             except DamagedNightError as error:
                 damage.append(Damage(0, 0, str(error)))
+    for read in (read_labels, read_diary):
+        try:
+            damage += read(path).damage
+        except BadFileError as error:
+            damage.append(Damage(0, 0, str(error), Path(error.path or path).name))
     index = night.scan.index
     steps = np.diff(index["sequence"].astype(np.int64))
     return Check(

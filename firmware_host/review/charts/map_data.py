@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from firmware_host.body import order, site
-from firmware_host.recording.night import zone
+from firmware_host.recording.night import NightMeta, evening_of, zone
 from firmware_host.review.charts.time_axis import local
 from firmware_host.twitch_map import State
 from firmware_host.twitches import Kind, Table
@@ -58,6 +58,13 @@ class MapData:
         return _ORIGINS.get(self.origin, "")
 
 
+def night_title(meta: NightMeta, start_ns: int) -> str:
+    """Return what a person calls the night: its evening, and its label where that says more."""
+    evening = evening_of(start_ns, meta.time_zone)
+    date = f"Night of {evening.day} {evening:%B %Y}" if meta.start_known else "Night of unknown date"
+    return date if meta.label in {"", meta.origin} else f"{date}, {meta.label}"
+
+
 def rate_words(row: np.void) -> str:
     """Return a site's number with its interval: "38 per valid hour (31 to 46)"."""
     if row["state"] == State.NOT_WORN:
@@ -86,6 +93,8 @@ def valid_words(row: np.void, data: MapData) -> str:
 def limit_words(row: np.void) -> str:
     """Return the smallest twitch that this site's night could show."""
     limit = float(row["detection_limit_mg"])
+    if math.isinf(limit):
+        return "detection limit not reached"
     return "detection limit not yet measured" if math.isnan(limit) else f"detection limit {limit:.1f} mg"
 
 

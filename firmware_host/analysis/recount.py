@@ -1,0 +1,124 @@
+"""A night judged again by another model, from the candidates that an earlier run has stored.
+
+Finding candidates takes all the time of a detection and does not depend on who judges them; to count a night
+anew takes a second or two.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+import firmware_host
+from firmware_host.analysis.findings import events_of, row_columns
+from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model, load_rates
+from firmware_host.analysis.runs import Run, load_run, reviewed, runs_of
+from firmware_host.errors import NotFoundError
+from firmware_host.recording import Night, ResultsStore, RunInfo, open_night
+from firmware_host.recording.labels import read_labels
+from firmware_host.twitches import COVERAGE_COLUMNS, Flag
+
+if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do without
+    from firmware_host.detection.classifier import Model
+
+
+def run_by(path: Path, model: str, model_sha256: str) -> RunInfo:
+    """Return the newest complete run of a night by a model, told by the hash of its file.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none; the sentence says what to do.
+    """
+    for info in reversed(runs_of(path)):
+        if info.model_sha256 == model_sha256 and not json.loads(info.settings).get("as_live"):
+            return info
+    raise NotFoundError(
+        f"{path.name} has no run of the model {model!r} as it is now: run `twitchmap detect --model {model}` "
+        "on it first."
+    )
+
+
+def last_threshold(model: Model, operating_point: str, passes: int) -> float:
+    """Return the lowest probability that counts at an operating point, in the last of so many passes."""
+    least = model.threshold(operating_point)
+    second = getattr(model, "second", None)
+    return float(getattr(second.operating_points, operating_point)) if passes == 2 and second else least
+
+
+def recount_night(
+    night: Night | Path, *, model: str | None = None, operating_point: str = DEFAULT_POINT
+) -> Run:
+    """Judge what an earlier run of a night found again, and store that as a new run.
+
+    It takes a run by the same model, or by the one that a user's model corrects.
+
+    Parameters
+    ----------
+    night
+        An open night or its folder.
+    model
+        Name of a model bundle; None: the one in use.
+
+    Returns
+    -------
+    The stored run, with what a reviewer said of the night.
+
+    Raises
+    ------
+    NotFoundError
+        If the night has no such run, or the model is not there.
+    BadValueError
+        If the operating point is unknown.
+    """
+    night = open_night(night) if isinstance(night, Path) else night
+    name = model or current_model(night.path.parent)
+    bundle, sha256 = load_model(name, night.path.parent)
+    corrects = getattr(bundle, "corrects", "")
+    base = run_by(night.path, corrects.rsplit(" ", 1)[0] or name, getattr(bundle, "corrects_sha256", sha256))
+    least = last_threshold(bundle, operating_point, base.passes)
+    was = load_run(night, base.run_id, with_labels=False)
+    rows = ResultsStore(night.path).read_events(base.run_id, row_columns())
+    rows["site"] = was.events["site"]  # as they are called now
+    if corrects:
+        rows["probability"] = bundle.corrected(rows, rows["probability"])  # type: ignore[union-attr]
+    by = rows["score" if bundle.kind == "threshold" else "probability"]
+    reaches = by >= np.float32(least)
+    rows["counted"] = reaches & ((rows["flags"] & np.uint32(Flag.REJECTED)) == 0)
+    rows["flags"] &= ~np.uint32(Flag.BELOW_FLOOR)
+    rows["flags"] |= np.where(reaches, np.uint32(0), np.uint32(Flag.BELOW_FLOOR))
+    events = events_of(rows)
+    # A detection limit is that of one model at one point: another's is not known from what is stored.
+    same = (sha256, operating_point) == (base.model_sha256, base.operating_point)
+    sites = (
+        msgspec.structs.replace(
+            one,
+            twitches=int(events["counted"][events["site"] == one.site].sum()),
+            limit=one.limit if same else None,
+        )
+        for one in was.summary.sites
+    )
+    rates = load_rates(name, sha256, night.path.parent).get(operating_point)
+    summary = msgspec.structs.replace(was.summary, sites=tuple(sites))
+    info = msgspec.structs.replace(
+        base,
+        run_id=secrets.token_hex(4),
+        created_utc=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        detector=f"twitchmap {firmware_host.__version__}",
+        model=f"{name} {bundle.version}",
+        model_sha256=sha256,
+        operating_point=operating_point,
+        settings=json.dumps(
+            bundle.settings()
+            | {"as_live": False, "rates": msgspec.to_builtins(rates), "recounted": base.run_id}
+        ),
+        summary=msgspec.json.encode(summary).decode(),
+    )
+    ResultsStore(night.path).write_run(info, row_columns(), rows, COVERAGE_COLUMNS, was.coverage)
+    return reviewed(night, Run(info, events, was.coverage, summary), read_labels(night.path))

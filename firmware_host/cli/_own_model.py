@@ -1,0 +1,126 @@
+"""A user's own model: made from labels, put to use, taken back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from firmware_host.cli._nights import find_all
+from firmware_host.cli._terminal import aligned, note, show
+
+if TYPE_CHECKING:
+    from firmware_host.analysis.own_model import Made
+
+
+def run(
+    nights: Sequence[str],
+    name: str | None,
+    directory: Path,
+    *,
+    learn: bool,
+    use: str | None,
+    take_back: bool,
+    as_json: bool,
+) -> None:
+    """Do one of three things, and say what came of it."""
+    if sum((learn, use is not None, take_back)) != 1 or (nights and not learn):
+        raise click.UsageError("Give one of --from-labels NIGHT..., --use NAME and --take-back.")
+    if learn and not nights:
+        raise click.UsageError("--from-labels needs the nights whose labels are to be learnt from.")
+    from firmware_host.analysis import current_model, take_model_back, use_model
+
+    if learn:
+        _learn(nights, name, directory, as_json=as_json)
+        return
+    if use is not None:
+        use_model(directory, use)
+    else:
+        take_model_back(directory)
+    now = current_model(directory)
+    document = {"in_use": now, "other_nights": judged_by_others(directory, now)}
+    show(document, lambda: "\n".join([f"{now} judges from now on.", *_offer(document)]), as_json=as_json)
+
+
+def _learn(nights: Sequence[str], name: str | None, directory: Path, *, as_json: bool) -> None:
+    import msgspec
+
+    from firmware_host.analysis import current_model, use_model
+    from firmware_host.learning.own_model import train_from_labels
+
+    folder, made = train_from_labels(find_all(nights, directory), directory, name)
+    document: dict[str, Any] = {
+        "folder": folder, **msgspec.to_builtins(made), "in_use": current_model(directory), "other_nights": [],
+    }  # fmt: skip
+    if not as_json and sys.stdin.isatty() and sys.stdout.isatty():
+        note(_text(made, folder))
+        if click.confirm(f"Let {made.model} judge from now on?", default=False):
+            use_model(directory, made.model)
+            document["in_use"] = made.model
+            document["other_nights"] = judged_by_others(directory, made.model)
+            note("\n".join(_offer(document)))
+        return
+    text = f"{_text(made, folder)}\nTo let it judge from now on: twitchmap train --use {made.model}"
+    show(document, text, as_json=as_json)
+
+
+def judged_by_others(directory: Path, model: str) -> list[str]:
+    """Return the nights whose newest run another model has judged."""
+    from firmware_host.analysis import runs_of
+    from firmware_host.errors import TwitchmapError
+    from firmware_host.recording import list_nights
+
+    found = []
+    for path in list_nights(directory):
+        try:
+            runs = runs_of(path)
+        except TwitchmapError:
+            continue
+        if runs and runs[-1].model.rsplit(" ", 1)[0] != model:
+            found.append(path.name)
+    return found
+
+
+def _offer(document: dict[str, Any]) -> list[str]:
+    others = document["other_nights"]
+    if not others:
+        return []
+    were = "s were" if len(others) > 1 else " was"
+    return [
+        f"{len(others)} night{were} judged by another model. To count anew:",
+        *(f"  twitchmap detect --stored {name}" for name in others),
+    ]
+
+
+def _text(made: Made, folder: Path) -> str:
+    lines = [
+        f"{folder}",
+        f"{made.corrects}, corrected by {made.labels} labelled events ({made.twitches} twitches) of "
+        f"{len(made.nights)} night{'s' if len(made.nights) > 1 else ''}.",
+    ]
+    if made.not_found:
+        lines.append(f"{made.not_found} labels are where no candidate is: nothing could be learnt from them.")
+    if made.before is None or made.after is None:
+        lines.append(
+            f"Only {made.random} of these events were drawn at random and judged blind: too few to tell which"
+            " of the two models agrees with you more often. A spot check in `twitchmap review` gives 120."
+        )
+        return "\n".join(lines)
+    rows = [
+        (what, f"{getattr(made.before, field):.1%}", f"{getattr(made.after, field):.1%}")
+        for what, field in (
+            ("counted events that you call twitches", "precision"),
+            ("your twitches that are not counted", "missed"),
+        )
+    ]
+    said = "agrees" if made.agrees_more else "does not agree"
+    lines += [
+        f"On {made.random} events drawn at random, judged by fits that never saw their unit and time:",
+        aligned(("", made.corrects, made.model), rows),
+        f"As you do judge {made.gained} of them only {made.model}, and {made.lost} only {made.corrects}: "
+        f"{made.model} {said} with you more often.",
+    ]
+    return "\n".join(lines)

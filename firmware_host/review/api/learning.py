@@ -1,0 +1,152 @@
+"""Learning from corrections: a model of one's own, what is known of it, put to use and taken back.
+
+Training and counting anew are processes of their own; ask `GET /learning` until `running` is false.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from firmware_host.analysis import (
+    DEFAULT_MODEL,
+    current_model,
+    own_models,
+    runs_of,
+    take_model_back,
+    use_model,
+)
+from firmware_host.analysis.own_model import Made, read_made
+from firmware_host.errors import BadValueError, NotFoundError, TwitchmapError
+from firmware_host.recording import list_nights
+from firmware_host.recording.labels import LABELS_FILE
+from firmware_host.review.endpoints import Context, endpoint
+from firmware_host.review.own_model import OwnModel, Task
+
+Names = Annotated[
+    list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(min_length=1, max_length=2000)
+]
+
+
+class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which nights to learn from; those of the folder that have labels if none is named."""
+
+    nights: Annotated[list[str], msgspec.Meta(max_length=2000)] = msgspec.field(default_factory=list)
+
+
+class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which model judges from now on."""
+
+    model: Annotated[str, msgspec.Meta(max_length=80)]
+
+
+class TakeBack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Nothing to say."""
+
+
+class Recount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which nights the model in use is to judge again."""
+
+    nights: Names
+
+
+class TaskOut(msgspec.Struct, frozen=True):
+    """What runs, or ran last; `made` is the name of the model that a training made."""
+
+    what: str
+    """train or recount"""
+    running: bool
+    error: str | None
+    made: str | None
+
+
+class JudgedNights(msgspec.Struct, frozen=True):
+    """Nights with labels, and nights that another model than the one in use has judged."""
+
+    with_labels: tuple[str, ...]
+    judged_by_another: tuple[str, ...]
+
+
+class LearningState(msgspec.Struct, frozen=True):
+    """All that is known of learning from corrections in this folder."""
+
+    in_use: str
+    shipped: str
+    models: tuple[Made, ...]
+    """Made from labels, the newest first."""
+    task: TaskOut | None
+    nights: JudgedNights
+
+
+@endpoint("GET", "/learning", summary="Models of one's own, the one in use, and what is being computed")
+def learning(context: Context) -> LearningState:
+    """Tell what there is."""
+    return _state(context)
+
+
+@endpoint("POST", "/learning/train", summary="Learn from the labels of some nights, in a process of its own")
+def train(context: Context, body: Training) -> LearningState:
+    """Begin."""
+    nights = [context.night(name) for name in body.nights] or [
+        path for path in list_nights(context.folder) if (path / LABELS_FILE).exists()
+    ]
+    if not nights:
+        raise NotFoundError("No night has labels yet: there is nothing to learn from.")
+    context.shared(OwnModel).train(nights)
+    return _state(context)
+
+
+@endpoint("POST", "/learning/use", summary="Let a model judge from now on")
+def use(context: Context, body: Choice) -> LearningState:
+    """Choose."""
+    if body.model not in {DEFAULT_MODEL, *own_models(context.folder)}:
+        raise BadValueError("There is no such model: load the page again.")
+    use_model(context.folder, body.model)
+    return _state(context)
+
+
+@endpoint("POST", "/learning/take-back", summary="Let the model judge again that did before")
+def take_back(context: Context, body: TakeBack) -> LearningState:  # noqa: ARG001 - a POST says something
+    """Go back by one."""
+    take_model_back(context.folder)
+    return _state(context)
+
+
+@endpoint(
+    "POST", "/learning/recount", summary="Count nights anew with the model in use, in a process of its own"
+)
+def recount(context: Context, body: Recount) -> LearningState:
+    """Begin."""
+    nights = [context.night(name) for name in body.nights]
+    context.shared(OwnModel).recount(nights, current_model(context.folder))
+    return _state(context)
+
+
+def _state(context: Context) -> LearningState:
+    in_use = current_model(context.folder)
+    models = [read_made(context.folder, name) for name in own_models(context.folder)]
+    with_labels, others = [], []
+    for path in list_nights(context.folder):
+        if (path / LABELS_FILE).exists():
+            with_labels.append(path.name)
+        try:
+            runs = runs_of(path)
+        except TwitchmapError:
+            continue
+        if runs and runs[-1].model.rsplit(" ", 1)[0] != in_use:
+            others.append(path.name)
+    return LearningState(
+        in_use,
+        DEFAULT_MODEL,
+        tuple(sorted((model for model in models if model), key=lambda one: one.made_utc, reverse=True)),
+        _task(context.shared(OwnModel).task()),
+        JudgedNights(tuple(with_labels), tuple(others)),
+    )
+
+
+def _task(task: Task | None) -> TaskOut | None:
+    if task is None:
+        return None
+    made = task.result.get("model") if isinstance(task.result, dict) else None
+    return TaskOut(task.what, task.running, task.error, made)
