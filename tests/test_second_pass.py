@@ -108,7 +108,9 @@ def test_pass_2_judges_by_the_unit(findings: Findings, model: BoostedModel) -> N
     first = model.log_odds(matrix_of(rows, model.features))
     for site in ("left_calf", "left_shin"):
         own = rows["site"] == site
-        odds = features_at(findings, site, LOWEST, rows[own], first[own])["unit_odds"]
+        odds = features_at(findings.grouped(site, LOWEST), findings.valid_h(site), rows[own], first[own])[
+            "unit_odds"
+        ]
         np.testing.assert_array_equal(rows["counted"][own], odds > 1.0)
     assert np.all((rows["flags"] & Flag.BELOW_FLOOR > 0) == ~rows["counted"])
     assert np.all((rows["reason"] == Reason.NONE) == rows["counted"])
@@ -123,7 +125,7 @@ def test_training_sees_what_the_product_sees(findings: Findings, model: BoostedM
     trained = repeats_of(findings, LOWEST).features(first)
     for site in ("left_calf", "left_shin"):
         own = rows["site"] == site
-        told = features_at(findings, site, LOWEST, rows[own], first[own])
+        told = features_at(findings.grouped(site, LOWEST), findings.valid_h(site), rows[own], first[own])
         for number, column in enumerate(UNIT_FEATURES):
             ours = told[column.name].astype(np.float32)
             np.testing.assert_array_equal(trained[own, number], ours, err_msg=column.name)

@@ -50,6 +50,13 @@ class Waves(NamedTuple):
         return Waves(self.wave_mg[index], self.floor_mg[index])
 
 
+def no_waves() -> Waves:
+    """Return the waves of no row."""
+    from firmware_host.detection.waves import WAVE_SHAPE
+
+    return Waves(np.zeros((0, *WAVE_SHAPE), np.float32), np.zeros(0, np.float32))
+
+
 @dataclass(frozen=True)
 class SiteFacts:
     """A site's rate as it was, its nominal one, noise and what a user should know of it."""
@@ -188,11 +195,8 @@ class _SiteFound:
 
 def _unseen(night: Night, facts: SiteFacts) -> _SiteFound:
     """Return a site of which nothing can be said: all its night is a gap."""
-    from firmware_host.detection.waves import WAVE_SHAPE
-
     coverage = tiled(table(COVERAGE_DTYPE, 0), facts.site, night.duration_s)
-    none = Waves(np.zeros((0, *WAVE_SHAPE), np.float32), np.zeros(0, np.float32))
-    return _SiteFound(facts, table(dtype_of(row_columns()), 0), coverage, none, searched=False)
+    return _SiteFound(facts, table(dtype_of(row_columns()), 0), coverage, no_waves(), searched=False)
 
 
 def _find_at(night: Night, site: str, lowest_score: float, tell: Progress) -> _SiteFound:
@@ -231,10 +235,8 @@ def _find_at(night: Night, site: str, lowest_score: float, tell: Progress) -> _S
     pauses_s = [float(b.time_ns(0) - a.time_ns(a.n)) / 1e9 for a, b in pairwise(stretches)]
     parts, noise = [], None
     for stretch, found in zip(stretches, judge_stretches(searched, pauses_s), strict=True):
-        rows, coverage = (
-            candidate_rows(found, stretch, night.start_ns),
-            _coverage(found, stretch, night.start_ns),
-        )
+        rows = candidate_rows(found, stretch, night.start_ns)
+        coverage = _coverage(found, stretch, night.start_ns)
         parts.append((rows, coverage, found.candidates["wave_mg"], found.candidates["floor_mg"]))
         if stretch is longest and np.isfinite(found.density).all():
             noise = float(np.sqrt(np.mean(found.density**2)))

@@ -12,11 +12,12 @@ from firmware_host.analysis.findings import Findings
 from firmware_host.analysis.runs import finished
 from firmware_host.analysis.stored_units import no_units
 from firmware_host.detection.classifier import matrix_of
-from firmware_host.detection.unit_features import UNIT_FEATURES, unit_features
+from firmware_host.detection.unit_features import unit_features
 from firmware_host.twitches import UNIT_DTYPE, Flag, Table, table
 
 if TYPE_CHECKING:
     from firmware_host.detection.classifier import BoostedModel
+    from firmware_host.detection.units import Grouped
 
 Floats = npt.NDArray[np.float64]
 
@@ -40,29 +41,43 @@ def judge_again(findings: Findings, model: BoostedModel, operating_point: str) -
     model.threshold(operating_point)
     least = getattr(second.operating_points, operating_point)
     rows = findings.rows[findings.rows["score"] >= model.search_score]
-    first = model.log_odds(matrix_of(rows, model.features))
-    of_unit = {column.name: np.full(len(rows), np.nan) for column in UNIT_FEATURES}
     for site, own in _sites(rows):
-        told = features_at(findings, site, model.search_score, rows[own], first[own])
-        for name, values in told.items():
-            of_unit[name][own] = values
-    features = np.empty((len(rows), len(second.features)))
-    for number, name in enumerate(second.features):
-        # In float32, as they were learnt.
-        features[:, number] = (of_unit[name] if name in of_unit else rows[name]).astype(np.float32)
-    again = second.calibrated(second.log_odds(features))
-    rows["probability"] = model.probability_again(rows, again)
+        grouped = findings.grouped(site, model.search_score)
+        rows["probability"][own] = probability_again(rows[own], grouped, findings.valid_h(site), model)
     rows["counted"] = rows["probability"] >= np.float32(least)
     return finished(rows)
 
 
-def features_at(
-    findings: Findings, site: str, lowest_score: float, rows: Table, log_odds: Floats
-) -> dict[str, Floats]:
-    """Return `UNIT_FEATURES` of a site's candidates from a score on, given what pass 1 says of them."""
+def probability_again(rows: Table, grouped: Grouped, valid_h: float, model: BoostedModel) -> Floats:
+    """Return the probability that pass 2 gives each candidate of one site-night.
+
+    Parameters
+    ----------
+    rows
+        Of `row_columns()`, in order of time.
+    grouped
+        The units among them.
+    valid_h
+        Valid hours of the site.
+    model
+        With a second pass.
+    """
+    second = model.second
+    assert second is not None
+    first = model.log_odds(matrix_of(rows, model.features))
+    of_unit = features_at(grouped, valid_h, rows, first)
+    features = np.empty((len(rows), len(second.features)))
+    for number, name in enumerate(second.features):
+        # In float32, as they were learnt.
+        features[:, number] = (of_unit[name] if name in of_unit else rows[name]).astype(np.float32)
+    probability = second.calibrated(second.log_odds(features))
+    return model.probability_again(rows, probability)
+
+
+def features_at(grouped: Grouped, valid_h: float, rows: Table, log_odds: Floats) -> dict[str, Floats]:
+    """Return `UNIT_FEATURES` of a site's candidates, given what pass 1 says of them."""
     named = {name: rows[name] for name in rows.dtype.names or ()}
-    grouped = findings.grouped(site, lowest_score)
-    return unit_features(grouped, named, rows["peak_s"].astype(float), log_odds, findings.valid_h(site))
+    return unit_features(grouped, named, rows["peak_s"].astype(float), log_odds, valid_h)
 
 
 def _sites(rows: Table) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
