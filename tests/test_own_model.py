@@ -305,7 +305,10 @@ def test_to_count_anew_is_to_detect_anew(folder: Path) -> None:
     again = analysis.recount_night(night, model="mine")
     whole = tm.detect(tm.open(night), model="mine")
     assert again.events.tobytes() == whole.events.tobytes()
-    assert again.summary == whole.summary
+    # Nothing was looked at again: the new judge's detection limit is not known.
+    assert again.summary.sites == tuple(
+        msgspec.structs.replace(site, limit=None) for site in whole.summary.sites
+    )
     assert json.loads(again.info.settings)["recounted"]
     back = analysis.recount_night(night, model="standard", operating_point="sensitive")
     assert back.events.tobytes() == tm.detect(tm.open(night), operating_point="sensitive").events.tobytes()

@@ -324,6 +324,8 @@ def _interval(limit: float, drawn: Floats, excerpts: int) -> tuple[float, float]
     from scipy.special import stdtrit
 
     low, high = np.quantile(drawn, (0.025, 0.975), method="nearest")
+    if not np.isfinite(limit):
+        return float(low), float(limit)
     wider = float(stdtrit(max(excerpts - 1, 1), 0.975)) / 1.96
     return float(limit * min(low / limit, 1.0) ** wider), float(limit * max(high / limit, 1.0) ** wider)
 

@@ -94,8 +94,15 @@ def recount_night(
     rows["flags"] &= ~np.uint32(Flag.BELOW_FLOOR)
     rows["flags"] |= np.where(reaches, np.uint32(0), np.uint32(Flag.BELOW_FLOOR))
     events = events_of(rows)
+    # The limit and what counts are worth hold for whoever they were measured with.
+    alike = (base.model_sha256, base.operating_point) == (sha256, operating_point)
+    rates = json.loads(base.settings).get("rates") if alike else None
     sites = (
-        msgspec.structs.replace(one, twitches=int(events["counted"][events["site"] == one.site].sum()))
+        msgspec.structs.replace(
+            one,
+            twitches=int(events["counted"][events["site"] == one.site].sum()),
+            limit=one.limit if alike else None,
+        )
         for one in was.summary.sites
     )
     summary = msgspec.structs.replace(was.summary, sites=tuple(sites))
@@ -107,7 +114,7 @@ def recount_night(
         model=f"{name} {bundle.version}",
         model_sha256=sha256,
         operating_point=operating_point,
-        settings=json.dumps(bundle.settings() | {"as_live": False, "recounted": base.run_id}),
+        settings=json.dumps(bundle.settings() | {"as_live": False, "recounted": base.run_id, "rates": rates}),
         summary=msgspec.json.encode(summary).decode(),
     )
     ResultsStore(night.path).write_run(info, row_columns(), rows, COVERAGE_COLUMNS, was.coverage)
