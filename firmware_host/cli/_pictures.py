@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 def map_data(night: Night, run: Run, bin_s: float) -> MapData:
     """Return the counts of a run as the charts take them."""
     from firmware_host.analysis import night_counts
-    from firmware_host.review.charts.map_data import MapData
+    from firmware_host.review.charts.map_data import MapData, night_title
 
     return MapData(
-        title=_title(night),
+        title=night_title(night.meta, night.start_ns),
         start_ns=night.start_ns,
         end_ns=night.end_ns,
         time_zone=night.meta.time_zone,
@@ -27,16 +27,6 @@ def map_data(night: Night, run: Run, bin_s: float) -> MapData:
         totals=night_counts(night, run),
         coverage=run.coverage,
     )
-
-
-def _title(night: Night) -> str:
-    """Return what a person calls the night: its evening, and its label where that says more."""
-    from firmware_host.recording import evening_of
-
-    meta = night.meta
-    evening = evening_of(night.start_ns, meta.time_zone)
-    date = f"Night of {evening.day} {evening:%B %Y}" if meta.start_known else "Night of unknown date"
-    return date if meta.label in {"", meta.origin} else f"{date}, {meta.label}"
 
 
 def as_text(data: MapData) -> str:

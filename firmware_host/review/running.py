@@ -19,11 +19,14 @@ import uvicorn
 
 from firmware_host.errors import BadValueError
 from firmware_host.review.guard import LOOPBACK
+from firmware_host.review.opened import warm_up
 from firmware_host.review.server import application
 
 DEFAULT_PORT = 8765
 END_S = 2
 """Requests under way get so long when the server ends."""
+IDLE_AFTER_S = 1.0
+"""The first page is there by then."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,9 @@ class _Server(uvicorn.Server):
 def serve(listening: socket.socket, folder: Path, place: Place, token: str | None) -> None:
     """Answer on a socket until Ctrl-C or SIGTERM, which are its ordinary end."""
     logging.getLogger("uvicorn.error").addHandler(_faults())
+    idle = threading.Timer(IDLE_AFTER_S, warm_up)
+    idle.daemon = True
+    idle.start()
     config = uvicorn.Config(
         application(folder, hosts=place.hosts, token=token),
         log_config=None,

@@ -226,6 +226,7 @@ class Weighed:
 
     def __init__(self, events: Table, limit: SiteLimit, model: RateModel) -> None:
         self._model = model
+        # What a reviewer added has no size: it is counted, and stands in no rate of twitches above a limit.
         self._size_mg = np.nan_to_num(events["peak_to_peak_mg"].astype(float))
         self._sure = events["label"] == Label.TWITCH
         self._bin = model.bins_of(events["probability"])

@@ -153,3 +153,12 @@ def centre(region: Shape) -> Point:
     """Return the middle of a region, where its number is written."""
     xs, ys = zip(*region.points()[:-1], strict=True)
     return (sum(xs) / len(xs), sum(ys) / len(ys))
+
+
+def spread(ys: Sequence[float], least: float) -> list[float]:
+    """Return heights near the given ones, in the same order, that lie at least so far apart."""
+    out = [0.0] * len(ys)
+    lowest = -math.inf
+    for i in sorted(range(len(ys)), key=lambda i: ys[i]):
+        out[i] = lowest = max(ys[i], lowest + least)
+    return out

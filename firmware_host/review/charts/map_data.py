@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from firmware_host.body import order, site
-from firmware_host.recording.night import zone
+from firmware_host.recording.night import NightMeta, evening_of, zone
 from firmware_host.review.charts.time_axis import local
 from firmware_host.twitch_map import State
 from firmware_host.twitches import Kind, Table
@@ -56,6 +56,13 @@ class MapData:
     def mark(self) -> str:
         """What must be said of a night that no person slept; empty for a real one."""
         return _ORIGINS.get(self.origin, "")
+
+
+def night_title(meta: NightMeta, start_ns: int) -> str:
+    """Return what a person calls the night: its evening, and its label where that says more."""
+    evening = evening_of(start_ns, meta.time_zone)
+    date = f"Night of {evening.day} {evening:%B %Y}" if meta.start_known else "Night of unknown date"
+    return date if meta.label in {"", meta.origin} else f"{date}, {meta.label}"
 
 
 def rate_words(row: np.void) -> str:

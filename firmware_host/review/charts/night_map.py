@@ -128,9 +128,8 @@ def _painted(region: Shape, place: Site, worn: list[np.void], data: MapData, sca
 def _callouts(spots: list[tuple[int, Point]], x: float) -> Items:
     """Write the strips' numbers in a column beside the body, each with a line to its region."""
     items: Items = []
-    lowest = 0.0
-    for number, (at_x, at_y) in sorted(spots, key=lambda each: (each[1][1], each[0])):
-        y = lowest = max(at_y, lowest + 18)
+    ys = body_figure.spread([at_y for _, (_, at_y) in spots], 18)
+    for (number, (at_x, at_y)), y in zip(spots, ys, strict=True):
         items.append(line(x, y, at_x, at_y, stroke=SITE_EDGE, width=0.7))
         items.append(circle(at_x, at_y, 1.6, fill=SITE_EDGE))
         items += _badge(x, y, number)

@@ -23,6 +23,12 @@ def local(ns: int, zone: ZoneInfo) -> datetime:
     return datetime.fromtimestamp(ns // 10**9, zone)
 
 
+def utc_offset_s(ns: int, zone: ZoneInfo) -> int:
+    """Return how far local time is before UTC at a UTC time."""
+    offset = local(ns, zone).utcoffset()
+    return int(offset.total_seconds()) if offset else 0
+
+
 def ticks(start_ns: int, end_ns: int, zone: ZoneInfo, most: int = 12) -> list[Tick]:
     """Return at most about `most` marks at round local times; an hour that comes twice is marked twice."""
     span_s = (end_ns - start_ns) // 10**9
@@ -43,8 +49,7 @@ def clock_changes(start_ns: int, end_ns: int, zone: ZoneInfo) -> list[Tick]:
     """Return when within the night the clocks are put forward or back, and by how much."""
 
     def offset_s(at_s: int) -> int:
-        offset = datetime.fromtimestamp(at_s, zone).utcoffset()
-        return int(offset.total_seconds()) if offset else 0
+        return utc_offset_s(at_s * 10**9, zone)
 
     changes = []
     end_s = end_ns // 10**9

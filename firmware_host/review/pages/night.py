@@ -1,0 +1,53 @@
+"""One night: where on the body and when in the night twitches were seen, and the signal beneath."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from firmware_host.analysis import runs_of
+from firmware_host.errors import TwitchmapError
+from firmware_host.review.charts.map_data import night_title
+from firmware_host.review.charts.page_figure import figure
+from firmware_host.review.judged import without_log
+from firmware_host.review.opened import Opened, opened_of
+from firmware_host.review.pages import Context, page
+
+MODULES = (
+    "api", "night_clock", "night_correct", "night_figure", "night_strips", "night_tables", "night_words",
+    "signal", "signal_draw", "signal_events", "signal_tiles",
+)  # fmt: skip
+"""What the page's script imports: the browser fetches it all at once."""
+
+
+@page("/night/{night}")
+def night(context: Context, night: str) -> Mapping[str, Any]:
+    """Return the empty figure, the title, and when numbers are shown."""
+    path = context.night(night)
+    opened = opened_of(context)
+    # While the browser reads the page, the run that it will ask for is read.
+    threading.Thread(target=_read_ahead, args=(opened, path), daemon=True).start()
+    meta = without_log(path).meta
+    return {
+        "counted": _counted(path),
+        "title": night_title(meta, meta.start_ns),
+        "origin": meta.origin,
+        "modules": MODULES,
+        "figure": figure([info.site for info in meta.sensors]),
+        "showing": context.showing(path),
+    }
+
+
+def _counted(path: Path) -> bool:
+    """Tell whether there is a run to show; where that cannot be read, the answer of the API says why."""
+    with suppress(TwitchmapError, OSError):
+        return bool(runs_of(path))
+    return True
+
+
+def _read_ahead(opened: Opened, path: Path) -> None:
+    with suppress(TwitchmapError, OSError):
+        opened.counts(path, 900.0)

@@ -1,0 +1,76 @@
+// Local time of a night: the night's own time zone, right through clock changes. Seconds count from its start.
+
+const STEPS_S = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
+const DAY_S = 86400;
+const two = (number) => String(number).padStart(2, "0");
+
+export class Clock {
+  constructor(facts) {
+    this.startS = Date.parse(facts.start_utc) / 1000;
+    this.parts = facts.clock;
+    this.durationS = facts.duration_s;
+  }
+
+  /** Return how far local time is before UTC. */
+  offset(s) {
+    let offset = this.parts[0].offset_s;
+    for (const part of this.parts) if (s >= part.from_s - 1e-6) offset = part.offset_s;
+    return offset;
+  }
+
+  /** Return local seconds since 1970. */
+  local(s) {
+    return this.startS + s + this.offset(s);
+  }
+
+  /** Return the local time as text, with so many digits of a second; none: hours and minutes. */
+  time(s, digits) {
+    const factor = 10 ** (digits ?? 0);
+    const whole = digits === undefined ? Math.floor((this.local(s) + 1e-6) / 60) * 60 : Math.round(this.local(s) * factor) / factor;
+    const day = ((whole % DAY_S) + DAY_S) % DAY_S;
+    const text = `${two(Math.floor(day / 3600))}:${two(Math.floor(day / 60) % 60)}`;
+    if (digits === undefined) return text;
+    const seconds = (day % 60).toFixed(digits);
+    return `${text}:${digits ? seconds.padStart(3 + digits, "0") : two(seconds)}`;
+  }
+
+  /** Return marks at round local times, at most about `most`; an hour that comes twice is marked twice. */
+  ticks(fromS, toS, most = 12) {
+    const step = STEPS_S.find((one) => (toS - fromS) / one <= most) ?? DAY_S;
+    const digits = step >= 60 ? undefined : step >= 1 ? 0 : step >= 0.1 ? 1 : 2;
+    const marks = [];
+    let s = fromS;
+    for (let guard = 0; s <= toS && guard < 400; guard++) {
+      const over = ((this.local(s) % step) + step) % step;
+      if (over < 1e-6 || step - over < 1e-6) {
+        marks.push({ s, label: this.time(s + 1e-6, digits) });
+        s += step;
+      } else s += step - over;
+    }
+    return marks;
+  }
+
+  /** Return when the clocks were put forward (positive) or back within the night. */
+  changes() {
+    return this.parts.slice(1).map((part, k) => ({ s: part.from_s, byS: part.offset_s - this.parts[k].offset_s }));
+  }
+
+  /** Return all moments of the night with a local time such as 3:12, 03:12:05 or 03:12:05.5; null: no time. */
+  find(text) {
+    const match = /^\s*(\d{1,2})[:.h](\d{2})(?:[:.](\d{2}(?:[.,]\d+)?))?\s*$/.exec(text);
+    if (!match) return null;
+    const [hour, minute, second] = [match[1], match[2], (match[3] ?? "0").replace(",", ".")].map(Number);
+    if (hour > 23 || minute > 59 || second >= 60) return null;
+    const wanted = hour * 3600 + minute * 60 + second;
+    return this.parts.flatMap((part, k) => {
+      const untilS = this.parts[k + 1]?.from_s ?? this.durationS;
+      const midnight = Math.floor((this.startS + part.from_s + part.offset_s) / DAY_S) * DAY_S;
+      const found = [];
+      for (let day = midnight; ; day += DAY_S) {
+        const s = day + wanted - this.startS - part.offset_s;
+        if (s > untilS) return found;
+        if (s >= part.from_s && s < untilS) found.push(s);
+      }
+    });
+  }
+}

@@ -1,0 +1,58 @@
+// How a night's numbers read: a rate never stands without its interval, nor a count without its limit.
+import { t } from "./texts.js";
+
+export const number = (value, digits = 0) => value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+
+/** Return a site's number with its interval: "38 per valid hour (31 to 46)". */
+export function rateWords(counts, k) {
+  if (counts.state[k] === "not_worn") return t("night.not_worn");
+  if (!(counts.valid_s[k] > 0)) return t("night.not_observed");
+  const [rate, low, high] = [counts.rate_per_h[k], counts.rate_low[k], counts.rate_high[k]];
+  const digits = rate >= 10 || high >= 100 ? 0 : rate >= 0.1 || high >= 1 ? 1 : 2;
+  const values = { rate: number(rate, digits), low: number(low, digits), high: number(high, digits) };
+  return t(counts.twitches[k] === 0 ? "night.rate_none" : "night.rate", values);
+}
+
+/** Return the interval alone: "31 to 46". */
+export function intervalWords(counts, k) {
+  if (!(counts.valid_s[k] > 0)) return "";
+  const digits = counts.rate_per_h[k] >= 10 || counts.rate_high[k] >= 100 ? 0 : 1;
+  return t("night.interval", { low: number(counts.rate_low[k], digits), high: number(counts.rate_high[k], digits) });
+}
+
+/** Return how much was observed: "6 h 12 min valid of 8 h". */
+export function validWords(counts, k, ofS) {
+  if (!(counts.valid_s[k] > 0)) return t("night.valid_none", { of: durationWords(ofS) });
+  const words = t("night.valid", { valid: durationWords(counts.valid_s[k]), of: durationWords(ofS) });
+  return counts.little[k] ? `${words}, ${t("night.little")}` : words;
+}
+
+/** Return the smallest twitch that could be found. */
+export function limitWords(counts, k) {
+  return limited(counts, k, "night.limit");
+}
+
+/** Return the same for a table whose heading says what it is. */
+export function limitCell(counts, k) {
+  return limited(counts, k, "night.cell_limit");
+}
+
+function limited(counts, k, key) {
+  if (counts.limit_reached[k] === false) return t(`${key}_none`);
+  const limit = counts.detection_limit_mg[k];
+  return limit === null ? t(`${key}_unknown`) : t(key, { mg: number(limit, 1) });
+}
+
+/** Return a duration: "6 h 12 min"; below a minute in seconds. */
+export function durationWords(seconds) {
+  if (seconds < 59.5) return t("night.seconds", { s: number(seconds, seconds < 9.95 && seconds % 1 ? 1 : 0) });
+  const minutes = Math.round(seconds / 60);
+  const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];
+  if (!hours) return t("night.minutes", { min: rest });
+  return rest ? t("night.hours_minutes", { h: hours, min: rest }) : t("night.hours", { h: hours });
+}
+
+/** Return an acceleration in mg, or in g where it is large. */
+export function accelerationWords(mg) {
+  return Math.abs(mg) >= 1000 ? `${number(mg / 1000, mg % 1000 ? 1 : 0)} g` : `${number(mg, mg % 1 ? 1 : 0)} mg`;
+}

@@ -1,0 +1,422 @@
+// The signal of up to four sites: zoomed from the whole night to 0.2 s, with its events.
+//
+// It tells others by events of the document: `event-chosen` {night, site, id, event}, `range-chosen` {night,
+// site, fromS, toS} (null: none), `signal-drawn` {complete}. `labels-changed` makes it read its events again.
+import { at, get } from "./api.js";
+import { make, say, shortcut } from "./page.js";
+import { t } from "./texts.js";
+import { durationWords, number } from "./night_words.js";
+import { Painter, layout, nice } from "./signal_draw.js";
+import { Events } from "./signal_events.js";
+import { Tiles } from "./signal_tiles.js";
+
+const SHORTEST_S = 0.2;
+const MOST_SITES = 4;
+const MADE_EVERY_MS = 400;
+const REACH_PX = 22;
+const id = (name) => document.getElementById(name);
+
+export class Signal {
+  constructor(facts, clock, query) {
+    Object.assign(this, { facts, clock, events: new Map(), reading: new Map(), tops: new Map(), gains: new Map(), axes: false, candidates: false, chosen: null, rangeS: null });
+    this.cover = {};
+    this.marks = [];
+    this.view = id("signal-view");
+    this.painter = new Painter(id("canvas"));
+    const named = (query.get("site") ?? "").split(",").filter((site) => facts.sites.some((one) => one.site === site));
+    this.sites = named.length ? named.slice(0, MOST_SITES) : [facts.sites[0].site];
+    this.fromS = 0;
+    this.toS = facts.duration_s;
+    const [t0, t1] = ["t0", "t1"].map((name) => Number.parseFloat(query.get(name)));
+    if (t0 < t1) this.clamp(t0, t1);
+    this.wanted = query.get("event");
+    this.wire();
+    this.writeSites();
+    new ResizeObserver(() => this.redraw()).observe(this.view);
+    document.addEventListener("theme", () => {
+      this.painter.recolour();
+      this.redraw();
+    });
+    document.addEventListener("labels-changed", () => {
+      this.reading.clear(); // what is there stays until the new is
+      this.readEvents();
+    });
+    this.start();
+  }
+
+  /** Wait until the view of the whole night is made; close views work from the beginning. */
+  async start() {
+    const line = id("signal-state");
+    for (;;) {
+      let state;
+      try {
+        state = await get(at`/nights/${this.facts.night}/signal`);
+      } catch (error) {
+        line.textContent = error.message;
+        line.hidden = false;
+        return;
+      }
+      if (!this.tiles || state.ready) this.tiles = new Tiles(this.facts.night, state, (error) => this.arrived(error));
+      this.band = state.band_hz;
+      line.hidden = state.ready;
+      this.view.dataset.state = state.ready ? "ready" : "making";
+      line.textContent = state.problem || t("night.signal_making", { share: Math.round(100 * state.share) });
+      this.redraw();
+      if (state.ready || state.problem) break;
+      await new Promise((done) => setTimeout(done, MADE_EVERY_MS));
+    }
+    this.readEvents();
+  }
+
+  arrived(error) {
+    id("signal-state").hidden = !error;
+    if (error) id("signal-state").textContent = error.message;
+    this.redraw();
+  }
+
+  async readEvents() {
+    if (!this.facts.run) return;
+    await Promise.all(this.sites.map((site) => this.eventsOf(site)));
+    const found = this.wanted && this.sites.map((site) => this.events.get(site)?.find(Number(this.wanted))).find(Boolean);
+    if (found) this.chooseEvent(found, this.toS - this.fromS > 3600);
+    this.wanted = null;
+    this.redraw();
+  }
+
+  /** Return the events of a site once they are there. */
+  async eventsOf(site) {
+    if (!this.reading.has(site)) this.reading.set(site, get(at`/nights/${this.facts.night}/drawn-events`, { site }));
+    const buffer = await this.reading.get(site);
+    if (this.events.get(site)?.buffer !== buffer) {
+      this.events.set(site, new Events(site, buffer));
+      this.events.get(site).candidates = this.candidates;
+    }
+    return this.events.get(site);
+  }
+
+  // What is shown
+
+  clamp(fromS, toS) {
+    const span = Math.min(Math.max(toS - fromS, SHORTEST_S), this.facts.duration_s);
+    this.fromS = Math.min(Math.max(fromS, 0), this.facts.duration_s - span);
+    this.toS = this.fromS + span;
+  }
+
+  show(fromS, toS) {
+    this.clamp(fromS, toS);
+    this.redraw();
+  }
+
+  /** Zoom in (factor below 1) or out around a time, else the chosen event if it is seen, else the middle. */
+  zoom(factor, atS) {
+    const seen = this.chosen && this.chosen.peakS > this.fromS && this.chosen.peakS < this.toS;
+    const around = atS ?? (seen ? this.chosen.peakS : (this.fromS + this.toS) / 2);
+    const span = Math.min(Math.max((this.toS - this.fromS) * factor, SHORTEST_S), this.facts.duration_s);
+    const part = (around - this.fromS) / (this.toS - this.fromS);
+    this.show(around - part * span, around + (1 - part) * span);
+  }
+
+  pan(part) {
+    const by = part * (this.toS - this.fromS);
+    this.show(this.fromS + by, this.toS + by);
+  }
+
+  centre(s, spanS = this.toS - this.fromS) {
+    this.show(s - spanS / 2, s + spanS / 2);
+  }
+
+  /** Show a site alone, unless it is among those that are shown. */
+  showSite(site) {
+    if (!this.sites.includes(site)) this.sites = [site];
+    this.writeSites();
+    this.readEvents();
+    this.redraw();
+  }
+
+  toggleSite(site) {
+    const others = this.sites.filter((one) => one !== site);
+    if (others.length < this.sites.length) this.sites = others.length ? others : this.sites;
+    else this.sites = [...this.sites, site].slice(-MOST_SITES);
+    this.sites.sort((a, b) => this.order(a) - this.order(b));
+    this.writeSites();
+    this.readEvents();
+    this.redraw();
+  }
+
+  order(site) {
+    return this.facts.sites.findIndex((one) => one.site === site);
+  }
+
+  taller(factor) {
+    for (const site of this.sites) {
+      this.tops.set(site, nice(this.top(site) * factor * (factor < 1 ? 0.999 : 1.2)));
+      this.gains.set(site, (this.gains.get(site) ?? 1) * factor);
+    }
+    this.redraw();
+  }
+
+  /** Return what stands at the top of a site's trace: about twice what its larger twitches reach. */
+  top(site) {
+    if (!this.tops.has(site)) {
+      const events = this.events.get(site);
+      if (!events) return 50;
+      const sizes = Float32Array.from(events.peakToPeakMg.filter((mg, i) => mg > 0 && events.what[i] & 1)).sort();
+      this.tops.set(site, nice(Math.max((sizes[Math.floor(sizes.length * 0.9)] ?? 25) * 1.25, 5)));
+    }
+    return this.tops.get(site);
+  }
+
+  // Drawing
+
+  redraw() {
+    if (this.due) return;
+    this.due = requestAnimationFrame(() => {
+      this.due = null;
+      this.draw();
+    });
+  }
+
+  draw() {
+    if (!this.tiles || !this.view.clientWidth) return;
+    const shape = layout(this.sites.length, this.axes);
+    this.painter.size(this.view.clientWidth, shape.height);
+    const spanS = this.toS - this.fromS;
+    const level = this.tiles.levelFor(spanS / this.painter.columns.width);
+    this.shown = {
+      fromS: this.fromS, toS: this.toS, spanS, level, tiles: this.tiles, clock: this.clock, marks: this.marks, layout: shape,
+      chosenId: this.chosen?.id, rangeS: this.rangeS,
+      traces: this.sites.map((site) => this.trace(site)),
+    };
+    const tooMuch = level < 0 && spanS > 400; // the view of the whole night is not made yet
+    const there = tooMuch || this.tiles.want(this.sites, level, this.fromS, this.toS);
+    const whole = this.painter.draw(this.shown);
+    document.dispatchEvent(new CustomEvent("signal-drawn", { detail: { complete: there && whole } }));
+    clearTimeout(this.settled);
+    this.settled = setTimeout(() => this.settle(), 250);
+  }
+
+  trace(site) {
+    const { label } = this.facts.sites[this.order(site)];
+    const [low, high] = this.band?.[site] ?? [3, 45];
+    const bandWords = t("night.band", { low: number(low), high: number(high) });
+    return { site, label: `${this.order(site) + 1}  ${label}`, bandWords, topMg: this.top(site), gain: this.gains.get(site) ?? 1, cover: this.cover[site] ?? [], events: this.events.get(site) };
+  }
+
+  /** Say in words what is shown, and keep it in the address. */
+  settle() {
+    const spanS = this.toS - this.fromS;
+    const digits = spanS < 10 ? 2 : spanS < 120 ? 1 : 0;
+    const names = this.sites.map((site) => this.facts.sites[this.order(site)].label).join(", ");
+    const times = { from: this.clock.time(this.fromS, digits), to: this.clock.time(this.toS, digits), span: spanS < 60 ? t("night.seconds", { s: number(spanS, spanS < 10 ? 2 : 0) }) : durationWords(spanS) };
+    const counted = this.sites.reduce((sum, site) => sum + (this.events.get(site)?.counted(this.fromS, this.toS) ?? 0), 0);
+    const events = this.facts.run ? t("night.signal_events", { n: number(counted) }) : "";
+    id("signal-said").textContent = `${names} · ${t("night.signal_shown", times)} ${events}`;
+    const url = new URL(location);
+    url.searchParams.set("site", this.sites.join(","));
+    url.searchParams.set("t0", this.fromS.toFixed(2));
+    url.searchParams.set("t1", this.toS.toFixed(2));
+    if (this.chosen) url.searchParams.set("event", this.chosen.id);
+    else url.searchParams.delete("event");
+    history.replaceState(null, "", url);
+  }
+
+  writeSites() {
+    const box = id("signal-sites");
+    if (!box.children.length)
+      box.append(...this.facts.sites.map(({ site, label }, k) => make("button", { type: "button", onclick: () => this.toggleSite(site) }, `${k + 1} ${label}`)));
+    this.facts.sites.forEach(({ site }, k) => box.children[k].setAttribute("aria-pressed", String(this.sites.includes(site))));
+  }
+
+  // Events
+
+  async stepEvent(forward) {
+    const site = this.chosen && this.sites.includes(this.chosen.site) ? this.chosen.site : this.sites[0];
+    const events = this.facts.run ? await this.eventsOf(site) : null;
+    const seen = this.chosen && this.chosen.peakS >= this.fromS && this.chosen.peakS <= this.toS;
+    const from = seen ? this.chosen.peakS : forward ? this.fromS : this.toS;
+    const next = events?.beside(from, forward);
+    if (!next) return say(t("night.event_no_more"));
+    this.chooseEvent(next, true);
+  }
+
+  /** Choose an event (null: none), and bring it into view. */
+  async chooseEvent(event, bring = false) {
+    this.chosen = event;
+    if (event && bring) {
+      const spanS = Math.min(this.toS - this.fromS, 30);
+      const margin = spanS * 0.15;
+      if (spanS < this.toS - this.fromS || event.peakS < this.fromS + margin || event.peakS > this.toS - margin) this.centre(event.peakS, spanS);
+    }
+    this.redraw();
+    id("event-none").hidden = Boolean(event);
+    id("event-facts").hidden = !event;
+    const tell = (facts) => document.dispatchEvent(new CustomEvent("event-chosen", { detail: facts }));
+    if (!event) return tell(null);
+    const facts = await get(at`/nights/${this.facts.night}/events/${event.id}`);
+    if (this.chosen?.id !== event.id) return;
+    this.writeEvent(facts);
+    tell({ night: this.facts.night, site: event.site, id: event.id, event: facts });
+  }
+
+  writeEvent(facts) {
+    const site = this.facts.sites[this.order(facts.site)].label;
+    const rows = [
+      ["site", site],
+      ["time", this.clock.time(facts.peak_s, 2)],
+      ["size", facts.peak_to_peak_mg === null ? "" : `${number(facts.peak_to_peak_mg, 1)} mg`],
+      ["lasted", facts.duration_ms === null ? "" : `${number(facts.duration_ms)} ms`],
+      ["snr", facts.snr === null ? "" : t("night.event_snr_value", { d: number(facts.snr, 1) })],
+      ["probability", facts.probability === null ? t("night.event_probability_none") : `${number(100 * facts.probability, 1)} %`],
+      ["counted", t(facts.counted ? "night.yes" : "night.no") + (facts.flags.length ? ` (${facts.flags.map((flag) => t(`night.flag_${flag}`)).join(", ")})` : "")],
+      ["label", t(facts.label ? `night.label_${facts.label}` : "night.label_none")],
+    ];
+    if (facts.unit >= 0) rows.push(["unit", String(facts.unit)]);
+    const words = rows.filter(([, value]) => value !== "");
+    id("event-facts").replaceChildren(...words.flatMap(([key, value]) => [make("dt", {}, t(`night.event_${key}`)), make("dd", {}, value)]));
+    say(`${site}, ${words.slice(1).map(([key, value]) => `${t(`night.event_${key}`)}: ${value}`).join(", ")}`);
+  }
+
+  chooseRange(fromS, toS, site = this.sites[0]) {
+    this.rangeS = fromS === null ? null : [fromS, toS];
+    id("choose-range").textContent = t(this.rangeS ? "night.unchoose_range" : "night.choose_range");
+    this.redraw();
+    const detail = fromS === null ? null : { night: this.facts.night, site, fromS, toS };
+    if (detail) say(t("night.range_chosen", { from: this.clock.time(fromS, 1), to: this.clock.time(toS, 1) }));
+    document.dispatchEvent(new CustomEvent("range-chosen", { detail }));
+  }
+
+  // Hands: buttons, keys, pointer
+
+  wire() {
+    const press = (name, action) => id(name).addEventListener("click", action);
+    press("in", () => this.zoom(0.5));
+    press("out", () => this.zoom(2));
+    press("back", () => this.pan(-0.5));
+    press("forth", () => this.pan(0.5));
+    press("taller", () => this.taller(0.5));
+    press("flatter", () => this.taller(2));
+    press("event-before", () => this.stepEvent(false));
+    press("event-after", () => this.stepEvent(true));
+    press("choose-range", () => (this.rangeS ? this.chooseRange(null) : this.chooseRange(this.fromS, this.toS)));
+    press("axes", () => this.setAxes(!this.axes));
+    press("candidates", () => this.setCandidates(!this.candidates));
+    for (const button of id("spans").children)
+      button.addEventListener("click", () => {
+        const span = button.dataset.span === "all" ? this.facts.duration_s : Number(button.dataset.span);
+        this.zoom(span / (this.toS - this.fromS));
+      });
+    id("go").addEventListener("submit", (event) => this.go(event));
+    shortcut("+", t("night.zoom_in"), () => this.zoom(0.5));
+    shortcut("-", t("night.zoom_out"), () => this.zoom(2));
+    shortcut("n", t("night.event_after"), () => this.stepEvent(true));
+    shortcut("p", t("night.event_before"), () => this.stepEvent(false));
+    shortcut("a", t("night.axes"), () => this.setAxes(!this.axes));
+    shortcut("g", t("night.go_to"), () => id("go-time").focus());
+    this.view.addEventListener("keydown", (event) => this.key(event));
+    this.pointer();
+  }
+
+  setAxes(on) {
+    this.axes = on;
+    id("axes").setAttribute("aria-pressed", String(on));
+    this.redraw();
+  }
+
+  setCandidates(on) {
+    this.candidates = on;
+    id("candidates").setAttribute("aria-pressed", String(on));
+    for (const events of this.events.values()) if (events) events.candidates = on;
+    this.redraw();
+  }
+
+  go(event) {
+    event.preventDefault();
+    const found = this.clock.find(id("go-time").value);
+    const said = id("go-said");
+    if (!found?.length) {
+      said.textContent = t(found ? "night.go_outside" : "night.go_no_time");
+      return;
+    }
+    const middle = (this.fromS + this.toS) / 2;
+    const next = found.find((s) => s > middle + 1e-3) ?? found[0];
+    said.textContent = found.length > 1 ? t("night.go_twice") : "";
+    this.centre(next, Math.min(this.toS - this.fromS, 60));
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const far = event.shiftKey ? 0.5 : 0.1;
+    const span = this.toS - this.fromS;
+    const actions = {
+      ArrowLeft: () => this.pan(-far),
+      ArrowRight: () => this.pan(far),
+      ArrowUp: () => this.taller(0.5),
+      ArrowDown: () => this.taller(2),
+      PageUp: () => this.pan(-1),
+      PageDown: () => this.pan(1),
+      Home: () => this.show(0, span),
+      End: () => this.show(this.facts.duration_s - span, this.facts.duration_s),
+      "=": () => this.zoom(0.5),
+      Enter: () => this.chooseAt(this.sites[0], (this.fromS + this.toS) / 2, span / 2),
+    };
+    if (!actions[event.key]) return;
+    event.preventDefault();
+    actions[event.key]();
+  }
+
+  chooseAt(site, s, withinS) {
+    const found = this.events.get(site)?.near(s, withinS) ?? null;
+    this.chooseEvent(found);
+  }
+
+  seconds(clientX) {
+    const box = this.view.getBoundingClientRect();
+    const left = this.painter.x(this.shown, this.shown.fromS);
+    return this.fromS + ((clientX - box.left - left) / (box.width - left)) * (this.toS - this.fromS);
+  }
+
+  pointer() {
+    const { view } = this;
+    let down = null;
+    view.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0 || !this.shown) return;
+      down = { x: event.clientX, fromS: this.fromS, toS: this.toS, s: this.seconds(event.clientX), range: event.shiftKey, moved: false };
+      view.setPointerCapture(event.pointerId);
+    });
+    view.addEventListener("pointermove", (event) => {
+      if (!down) return;
+      down.moved ||= Math.abs(event.clientX - down.x) > 5;
+      if (!down.moved) return;
+      if (down.range) {
+        const s = this.seconds(event.clientX);
+        this.rangeS = [Math.min(s, down.s), Math.max(s, down.s)];
+        return this.redraw();
+      }
+      const perPixel = (down.toS - down.fromS) / (view.clientWidth - this.painter.x(this.shown, this.shown.fromS));
+      const by = (down.x - event.clientX) * perPixel;
+      this.show(down.fromS + by, down.toS + by);
+    });
+    const end = (event) => {
+      if (!down) return;
+      const was = down;
+      down = null;
+      if (event.type === "pointercancel") return;
+      const trace = this.painter.traceAt(this.shown, event.clientY - view.getBoundingClientRect().top);
+      if (was.moved && was.range) this.chooseRange(...this.rangeS, trace.site);
+      else if (!was.moved) this.chooseAt(trace.site, was.s, (REACH_PX * (this.toS - this.fromS)) / view.clientWidth);
+    };
+    view.addEventListener("pointerup", end);
+    view.addEventListener("pointercancel", end);
+    view.addEventListener(
+      "wheel",
+      (event) => {
+        if (document.activeElement !== view && !event.shiftKey) return; // else the page could not be scrolled past it
+        event.preventDefault();
+        const sideways = Math.abs(event.deltaX) > Math.abs(event.deltaY);
+        if (sideways) this.pan(Math.sign(event.deltaX) * 0.08);
+        else this.zoom(event.deltaY > 0 ? 1.25 : 0.8, this.seconds(event.clientX));
+      },
+      { passive: false },
+    );
+  }
+}

@@ -1,0 +1,279 @@
+"""The night's page in a real browser: what is chosen moves everywhere, by pointer and by keyboard alone."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from browser import Serve, axe_problems, screen, small_targets, wait_for
+from counted_nights import counted_night
+from made_nights import meta
+from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from firmware_host.recording import create_night
+from firmware_host.recording.settings import Settings, write_settings
+from firmware_host.review.charts.colours import PALETTE
+
+NAME = "2026-10-24T23-30-00_known.night"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a night that is made once."""
+    return counted_night(tmp_path_factory.mktemp("made") / NAME)
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """Give a folder with a night of its own."""
+    shutil.copytree(made, tmp_path / NAME)
+    return tmp_path
+
+
+def opened(browser: Chrome, served: Serve, folder: Path, query: str = "") -> None:
+    """Open the night's page and wait until map and signal are there."""
+    browser.get(f"{served(folder).url}night/{NAME}{query}")
+    wait_for(browser, ".strip-rate", "valid hour")
+    wait_for(browser, "#signal-view[data-state='ready']")
+    wait_for(browser, "#signal-said", "counted")
+
+
+def until(browser: Chrome, condition: str) -> None:
+    """Wait until a condition holds on the page."""
+    WebDriverWait(browser, 20, 0.05).until(
+        lambda driver: driver.execute_script(f"return {condition}"), condition
+    )
+
+
+def press(browser: Chrome, *keys: str) -> None:
+    """Press keys, wherever the focus is."""
+    ActionChains(browser).send_keys(*keys).perform()
+
+
+def view_s(browser: Chrome) -> tuple[float, float]:
+    """Return what the signal view shows, from the address, once it has settled."""
+    browser.execute_async_script("setTimeout(arguments[0], 450)")
+    query = parse_qs(urlsplit(browser.current_url).query)
+    return float(query["t0"][0]), float(query["t1"][0])
+
+
+def fill(browser: Chrome, site: str) -> str:
+    """Return the colour of a site's region on the body."""
+    script = "return getComputedStyle(document.querySelector(`[data-base='${arguments[0]}']`)).fill"
+    return str(browser.execute_script(script, site))
+
+
+def test_the_map_tells_none_from_not_observed(browser: Chrome, served: Serve, folder: Path) -> None:
+    """Every number stands with interval, valid time and limit; places without a sensor are not measured."""
+    opened(browser, served, folder)
+    rates = [one.text for one in browser.find_elements(By.CSS_SELECTOR, ".strip-rate")]
+    assert rates[0].startswith("none seen (0 to ")
+    assert rates[1].startswith("12 per valid hour (")
+    more = browser.find_element(By.CSS_SELECTOR, "[data-strip='left_forearm'] .strip-more").text
+    assert more == "6 min valid of 4 h, little valid time · detection limit not known"
+    title = browser.find_element(By.CSS_SELECTOR, "[data-base='left_foot'] title")
+    assert title.get_attribute("textContent") == "left foot: not measured"
+    assert fill(browser, "left_foot") == "rgba(0, 0, 0, 0)"
+    assert fill(browser, "left_calf") != fill(browser, "right_thigh")
+    limits = browser.find_element(By.ID, "limits").text
+    assert "53 of 56 places" in limits
+    assert "wearing it cannot be shown" in limits
+    assert "left_forearm: below 90" in limits
+
+
+def test_figure_and_strips_move_in_step(browser: Chrome, served: Serve, folder: Path) -> None:
+    """A time chosen on a strip is shown on the body, in the numbers and in the signal, and back again."""
+    opened(browser, served, folder)
+    whole = fill(browser, "left_calf")
+    plot = browser.find_element(By.CSS_SELECTOR, "[data-strip='left_calf'] .plot")
+    # In the middle of the time in which the calf's sensor was not worn.
+    at = 44 + (plot.size["width"] - 44) * 1.6 / 4 - plot.size["width"] / 2
+    ActionChains(browser).move_to_element_with_offset(plot, at, 0).click().perform()
+    wait_for(browser, "#chosen-name", "01:00 to 01:15")
+    assert browser.find_element(By.CSS_SELECTOR, "[data-strip='left_calf'] .strip-rate").text == "not worn"
+    assert fill(browser, "left_calf") != whole
+    over = browser.find_element(By.CSS_SELECTOR, "[data-over='left_calf']").get_attribute("style")
+    assert "hatch-dots" in (over or "")
+    assert view_s(browser) == (5400.0, 6300.0)
+    browser.find_element(By.ID, "whole").click()
+    wait_for(browser, "#chosen-name", "Whole night")
+    assert fill(browser, "left_calf") == whole
+
+
+def test_a_site_is_chosen_on_the_body(browser: Chrome, served: Serve, folder: Path) -> None:
+    """A region of the body opens the site's strip, and the signal shows that site."""
+    opened(browser, served, folder)
+    browser.find_element(By.CSS_SELECTOR, "[data-base='left_calf']").click()
+    title = browser.find_element(By.CSS_SELECTOR, "[data-strip='left_calf'] .strip-title")
+    assert title.get_attribute("aria-expanded") == "true"
+    until(browser, "document.querySelectorAll('#signal-sites [aria-pressed=true]').length === 1")
+    shown = browser.find_element(By.CSS_SELECTOR, "#signal-sites [aria-pressed=true]")
+    assert shown.text == "3 left calf"
+    spot = browser.find_element(By.CSS_SELECTOR, "[data-spot='left_calf']")
+    assert spot.get_attribute("aria-pressed") == "true"
+    assert "per valid hour" in (spot.get_attribute("aria-label") or "")
+
+
+def test_once_through_by_keyboard(browser: Chrome, served: Serve, folder: Path) -> None:
+    """Time, site, table, zoom, move, event and time field need no pointer."""
+    opened(browser, served, folder)
+    press(browser, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    wait_for(browser, "#chosen-name", "23:45 to 00:00")
+    press(browser, "3", "t")
+    table = wait_for(browser, "#bins-table table", "left calf, bin by bin")
+    assert "not worn" in table.text
+    press(browser, "w", "n")
+    wait_for(browser, "#event-facts", "23:30:10.00")
+    first = view_s(browser)
+    assert first[1] - first[0] == pytest.approx(30, abs=0.1)
+    press(browser, "n")
+    wait_for(browser, "#event-facts", "23:31:10.00")
+    press(browser, "p")
+    wait_for(browser, "#event-facts", "23:30:10.00")
+    press(browser, "+", "+", "+", "+", "+", "+", "+", "+")
+    close = view_s(browser)
+    assert close[1] - close[0] == pytest.approx(0.2, abs=0.02)
+    assert close[0] < 10.0 < close[1]
+    view = browser.find_element(By.ID, "signal-view")
+    view.send_keys(Keys.END)
+    assert view_s(browser)[1] == pytest.approx(14_400, abs=0.1)
+    press(browser, "-", "g")
+    press(browser, "01:12:05", Keys.ENTER)
+    assert sum(view_s(browser)) / 2 == pytest.approx(6125, abs=0.5)
+
+
+def test_an_hour_that_comes_twice_is_found_twice(browser: Chrome, served: Serve, folder: Path) -> None:
+    """In the night in which clocks are put back, 02:10 is gone to first once, then the other time."""
+    opened(browser, served, folder)
+    assert "Clocks back 60 min at 02:00" in browser.find_element(By.ID, "when").text
+    hours = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#strips-axis text")]
+    assert [hour for hour in hours if hour.endswith(":00")] == ["00:00", "01:00", "02:00", "02:00"]
+    found = []
+    for _ in range(2):
+        field = browser.find_element(By.ID, "go-time")
+        field.clear()
+        field.send_keys("02:10", Keys.ENTER)
+        found.append(sum(view_s(browser)) / 2)
+    assert found == pytest.approx([2 * 3600 + 40 * 60, 3 * 3600 + 40 * 60], abs=1)
+    assert "twice" in browser.find_element(By.ID, "go-said").text
+    field = browser.find_element(By.ID, "go-time")
+    field.clear()
+    field.send_keys("noon", Keys.ENTER)
+    assert "Give a time" in browser.find_element(By.ID, "go-said").text
+
+
+def test_an_event_is_chosen_by_a_click(browser: Chrome, served: Serve, folder: Path) -> None:
+    """A click near an event chooses it, others hear of it, and the address remembers it."""
+    opened(browser, served, folder, "?site=left_calf&t0=0&t1=60")
+    browser.execute_script(
+        "document.addEventListener('event-chosen', (event) => (window.heard = event.detail));"
+        "document.addEventListener('range-chosen', (event) => (window.range = event.detail));"
+    )
+    view = browser.find_element(By.ID, "signal-view")
+    width = view.size["width"]
+    at = 64 + (width - 64) * 10 / 60 - width / 2
+    ActionChains(browser).move_to_element_with_offset(view, at, 0).click().perform()
+    wait_for(browser, "#event-facts", "20.0 mg")
+    until(browser, "window.heard")
+    heard: dict[str, Any] = browser.execute_script("return window.heard")
+    assert (heard["night"], heard["site"]) == (NAME, "left_calf")
+    assert heard["event"]["peak_s"] == 10.0
+    view_s(browser)
+    assert f"event={heard['id']}" in browser.current_url
+    browser.find_element(By.ID, "choose-range").click()
+    chosen: dict[str, Any] = browser.execute_script("return window.range")
+    assert (chosen["site"], chosen["fromS"], chosen["toS"]) == ("left_calf", 0, 60)
+    browser.refresh()
+    wait_for(browser, "#event-facts", "20.0 mg")
+
+
+def test_up_to_four_traces_with_their_axes(browser: Chrome, served: Serve, folder: Path) -> None:
+    """More sites and the three axes make the picture taller; each is drawn from its own numbers."""
+    opened(browser, served, folder)
+    height = browser.find_element(By.ID, "canvas").size["height"]
+    for button in browser.find_elements(By.CSS_SELECTOR, "#signal-sites button")[1:]:
+        button.click()
+    browser.find_element(By.ID, "axes").click()
+    until(browser, f"document.getElementById('canvas').clientHeight > {2 * height}")
+    wait_for(browser, "#signal-said", "left forearm, right thigh, left calf")
+
+
+def test_numbers_wait_until_they_are_asked_for(browser: Chrome, served: Serve, folder: Path) -> None:
+    """Who chose not to see counts every morning sees none, in the title neither, until asked for."""
+    write_settings(folder, Settings(show="on_request"))
+    browser.get(f"{served(folder).url}night/{NAME}")
+    button = wait_for(browser, "#show-numbers")
+    assert not browser.find_element(By.ID, "night").is_displayed()
+    assert not browser.execute_script(
+        "return performance.getEntriesByType('resource').filter((one) => one.name.includes('/map')).length"
+    )
+    assert "valid hour" not in browser.find_element(By.TAG_NAME, "main").text
+    assert not any(digit in browser.title.replace("2026", "").replace("24", "") for digit in "0123456789")
+    button.click()
+    wait_for(browser, ".strip-rate", "valid hour")
+    wait_for(browser, "#signal-view[data-state='ready']")
+
+
+def test_a_night_that_was_not_counted_shows_its_signal(browser: Chrome, served: Serve, folder: Path) -> None:
+    """Without a run the page says so and shows the signal; twitches are found at the press of a button."""
+    (folder / NAME / "results.sqlite").unlink()
+    browser.get(f"{served(folder).url}night/{NAME}")
+    wait_for(browser, "#search", "Nothing was counted")
+    wait_for(browser, "#signal-view[data-state='ready']")
+    wait_for(browser, "#signal-said", "left forearm")
+    assert not browser.find_element(By.CSS_SELECTOR, ".map").is_displayed()
+    browser.find_element(By.ID, "find").click()
+    wait_for(browser, ".strip-rate", "valid hour", 120)
+    wait_for(browser, "#signal-view[data-state='ready']")
+
+
+def test_a_night_without_samples_opens(browser: Chrome, served: Serve, tmp_path: Path) -> None:
+    """A recording that got no sample says so, and nothing on the page breaks over it."""
+    with create_night(tmp_path / NAME, meta(2, origin="imported")):
+        pass
+    browser.get(f"{served(tmp_path).url}night/{NAME}")
+    wait_for(browser, "#problem", "This night holds no samples.")
+    assert not browser.find_element(By.ID, "signal").is_displayed()
+    wait_for(browser, "#limits", "not a diagnosis")
+
+
+def test_marks_are_only_text(browser: Chrome, served: Serve, folder: Path) -> None:
+    """A mark stands beside what was seen, its markup is text, and its time leads to the signal."""
+    opened(browser, served, folder)
+    row = wait_for(browser, "#marks tbody tr:nth-child(2)", "felt <b>one</b>")
+    row.find_element(By.TAG_NAME, "button").click()
+    assert sum(view_s(browser)) / 2 == pytest.approx(4000, abs=1)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("dark", [False, True])
+def test_it_fits_the_screen(browser: Chrome, served: Serve, folder: Path, width: int, dark: bool) -> None:
+    """Nothing runs out of the page sideways, and controls are large enough, on a phone too."""
+    screen(browser, width, dark=dark)
+    opened(browser, served, folder)
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    assert not small_targets(browser)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing(browser: Chrome, served: Serve, folder: Path, width: int, dark: bool) -> None:
+    """With a site, a time and an event chosen and the tables open, axe-core has nothing to say."""
+    screen(browser, width, dark=dark)
+    opened(browser, served, folder)
+    press(browser, "3", Keys.ARROW_RIGHT, "t", "n")
+    wait_for(browser, "#event-facts", "20.0 mg")
+    assert not axe_problems(browser)
+
+
+def test_the_page_has_the_colours_of_the_pictures() -> None:
+    """The scale of a rate on the page is that of every other picture."""
+    css = (Path(__file__).parents[1] / "firmware_host/review/static/figure.css").read_text()
+    light = css[: css.index("data-theme")]
+    for number, colour in enumerate(PALETTE):
+        assert f"--rate-{number}: {colour};" in light
