@@ -334,15 +334,16 @@ def site_limit(added: Table, coverage: Table, duration_s: float) -> SiteLimit | 
         coverage[coverage["kind"] == Kind.VALID], np.append(starts, max(duration_s, starts[-1]))
     )
     noises, weight = np.array(list(noise.values())), np.maximum(weight, 1e-6)
-    over = [limit_over(one.share, noises, weight, LARGEST_MG) for one in (curve, *others)]
+    largest_mg = float(known["size_mg"].max())  # what is larger than anything tried is not known
+    over = [limit_over(one.share, noises, weight, largest_mg) for one in (curve, *others)]
     low, high = _interval(over[0], np.array(over[1:]), len(np.unique(known["excerpt"])))
     return SiteLimit(
         limit_mg=_known(over[0]), low_mg=_known(low), high_mg=_known(high),
-        largest_mg=LARGEST_MG, tried=len(known), found=int(known["found"].sum()), middle_mg=curve.middle_mg,
+        largest_mg=largest_mg, tried=len(known), found=int(known["found"].sum()), middle_mg=curve.middle_mg,
         steepness=curve.steepness, lapses=curve.lapses, noise_mg_per_sqrt_hz=curve.reference,
         noise_power=curve.noise_power,
         hours=tuple(
-            HourLimit(start_s, value, _known(float(curve.limit_mg(value))))
+            HourLimit(start_s, value, _known(float(curve.limit_mg(value, largest_mg))))
             for start_s, value in zip(starts.tolist(), noise.values(), strict=True)
         ),
     )  # fmt: skip
@@ -353,6 +354,8 @@ def _interval(limit: float, drawn: Floats, excerpts: int) -> tuple[float, float]
     from scipy.special import stdtrit
 
     low, high = np.quantile(drawn, (0.025, 0.975), method="nearest")
+    if not np.isfinite(limit):
+        return float(low), float(limit)
     wider = float(stdtrit(max(excerpts - 1, 1), 0.975)) / 1.96
     return float(limit * min(low / limit, 1.0) ** wider), float(limit * max(high / limit, 1.0) ** wider)
 

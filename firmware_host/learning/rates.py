@@ -11,11 +11,13 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from firmware_host.analysis import DEFAULT_MODEL, load_model, model_folders
 from firmware_host.analysis.models import RATES_FILE, load_rates
+from firmware_host.analysis.recount import last_threshold
 from firmware_host.learning.rate_fit import Known, fit_rates, known
 from firmware_host.learning.rate_nights import HOURS, SiteNight, collect, specs
 from firmware_host.learning.rate_score import shown
@@ -39,10 +41,13 @@ def main() -> None:
     bundle, sha256 = load_model(asked.model)
     people = specs(asked.subjects or (FIT_SUBJECTS if asked.fit else SUBJECTS), held_out=not asked.fit)
     nights = collect(people, asked.model, "balanced", jobs=asked.jobs, cache=asked.cache, progress=_tell)
-    points = msgspec.structs.asdict(bundle.operating_points)
+    points = {
+        name: Least(last_threshold(bundle, name, 2), least)
+        for name, least in msgspec.structs.asdict(bundle.operating_points).items()
+    }
     if asked.fit:
         made = f"Fitted on {len(nights)} simulated site-nights of {HOURS:g} h, {len(people)} virtual people."
-        fitted = {name: fit_rates(_known(nights, least), least, made) for name, least in points.items()}
+        fitted = {name: fit_rates(_known(nights, least), least.event, made) for name, least in points.items()}
         path = next(f / asked.model for f in model_folders() if (f / asked.model).is_dir()) / RATES_FILE
         content = msgspec.json.format(msgspec.json.encode(RateFile(sha256, fitted)), indent=1)
         path.write_bytes(content + b"\n")
@@ -60,8 +65,15 @@ def _tell(share: float) -> None:
     sys.stderr.write(f"\r{100 * share:3.0f} %" + "\n" * (share >= 1))
 
 
-def _known(nights: Sequence[SiteNight], least: float) -> list[Known]:
-    return [one for night in nights if (one := known(night, least)) is not None]
+class Least(NamedTuple):
+    """The lowest probability that counts: of an event in the last pass, of an added twitch in the first."""
+
+    event: float
+    added: float
+
+
+def _known(nights: Sequence[SiteNight], least: Least) -> list[Known]:
+    return [one for night in nights if (one := known(night, *least)) is not None]
 
 
 if __name__ == "__main__":
