@@ -192,6 +192,28 @@ def test_an_event_is_chosen_by_a_click(browser: Chrome, served: Serve, folder: P
     wait_for(browser, "#event-facts", "20.0 mg")
 
 
+def test_labels_are_followed(browser: Chrome, served: Serve, folder: Path) -> None:
+    """When something else on the page has changed labels, numbers, bars and the chosen event follow."""
+    opened(browser, served, folder, "?site=left_calf&t0=0&t1=60")
+    press(browser, "n")
+    wait_for(browser, "#event-facts", "none yet")
+    wait_for(browser, "#signal-said", "1 counted")
+    browser.execute_async_script(
+        """
+        const [night, done] = arguments;
+        const body = JSON.stringify({ what: "not_twitch", site: "left_calf", peaks_s: [10.0] });
+        const headers = { "content-type": "application/json" };
+        fetch(`/api/nights/${night}/labels`, { method: "POST", headers, body }).then((answer) => {
+          document.dispatchEvent(new Event("labels-changed"));
+          done(answer.status);
+        });
+        """,
+        NAME,
+    )
+    wait_for(browser, "#event-facts", "not a twitch")
+    wait_for(browser, "#signal-said", "0 counted")
+
+
 def test_up_to_four_traces_with_their_axes(browser: Chrome, served: Serve, folder: Path) -> None:
     """More sites and the three axes make the picture taller; each is drawn from its own numbers."""
     opened(browser, served, folder)
