@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: demo test soak lint format bench picture clean
+.PHONY: demo test soak lint format bench picture screenshots clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed  ## simulate a night, find its twitches, draw the map
@@ -29,6 +29,9 @@ bench: $(VENV)/.tests  ## speed, memory, start-up and bytes a night
 	$(BIN)/python benchmarks/bench.py
 	$(BIN)/python benchmarks/recording.py
 	$(BIN)/python benchmarks/review.py
+
+screenshots: $(VENV)/.tests  ## every page of the review, light and dark, for a screen and a phone
+	$(BIN)/python tests/make_screenshots.py
 
 picture: $(VENV)/.installed  ## the map in the README, from the simulated night of the demo
 	rm -rf build/picture && $(BIN)/twitchmap demo --out build/picture --no-open

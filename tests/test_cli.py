@@ -235,7 +235,7 @@ def test_none_not_observed_not_worn_and_doubtful_stay_apart(run: Run, tmp_path: 
     path = still_night(tmp_path / "a.night")
     code, out, err = run("detect", path, "--model", "plain")
     assert (code, err.strip()) == (0, "right_thigh: the sensor sent nothing.")
-    said = {line.split()[0]: " ".join(line.split()[3:]) for line in out.splitlines()[2:]}
+    said = {line.split()[0]: " ".join(line.split()[4:]) for line in out.splitlines()[2:]}
     assert said == {
         "left_calf": "none",
         "right_calf": "not worn",

@@ -183,7 +183,9 @@ def _find_at(night: Night, site: str, lowest_score: float, tell: Progress) -> _S
     pauses_s = [float(b.time_ns(0) - a.time_ns(a.n)) / 1e9 for a, b in pairwise(stretches)]
     parts, noise = [], None
     for stretch, found in zip(stretches, judge_stretches(searched, pauses_s), strict=True):
-        parts.append((_rows(found, stretch, night.start_ns), _coverage(found, stretch, night.start_ns)))
+        parts.append(
+            (candidate_rows(found, stretch, night.start_ns), _coverage(found, stretch, night.start_ns))
+        )
         if stretch is longest and np.isfinite(found.density).all():
             noise = float(np.sqrt(np.mean(found.density**2)))
     rows, coverage = (np.concatenate(tables) for tables in zip(*parts, strict=True))
@@ -202,7 +204,7 @@ def _told(
         tell((done + first + len(acc_g)) / total)
 
 
-def _rows(found: Found, stretch: Stretch, start_ns: int) -> Table:
+def candidate_rows(found: Found, stretch: Stretch, start_ns: int) -> Table:
     """Give candidates their times: from the stretch's sample grid to seconds of the night."""
     candidates = found.candidates
     peak_s, onset_s, end_s = (

@@ -12,6 +12,7 @@ import msgspec
 
 import firmware_host
 from firmware_host.errors import BadFileError, BadValueError, NotFoundError, StorageError
+from firmware_host.twitch_map import RateFile, RateModel
 
 if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do without
     from firmware_host.detection.classifier import Model
@@ -93,6 +94,31 @@ def _write_current(recordings: Path, current: _Current) -> None:
         part.replace(file)
     except OSError as error:
         raise StorageError(f"{file} could not be written ({error.strerror or error}).") from error
+
+
+RATES_FILE = "rates.json"
+
+
+def load_rates(name: str, model_sha256: str, recordings: Path | None = None) -> dict[str, RateModel]:
+    """Load what a model's counts are worth, by operating point; empty where that is not known of this model.
+
+    Raises
+    ------
+    BadFileError
+        If the bundle has such a file that cannot be used.
+    """
+    files = [folder / name / RATES_FILE for folder in model_folders(recordings)]
+    path = next((file for file in files if file.is_file()), None)
+    if path is None:
+        return {}
+    try:
+        rates = msgspec.json.decode(path.read_bytes(), type=RateFile)
+    except (OSError, msgspec.DecodeError) as error:
+        raise BadFileError(f"{path} cannot be used: {str(error).rstrip('.')}.", path=path) from error
+    fault = rates.fault()
+    if fault is not None:
+        raise BadFileError(f"{path} {fault}.", path=path)
+    return rates.points if rates.model_sha256 == model_sha256 else {}
 
 
 def load_model(name: str = DEFAULT_MODEL, recordings: Path | None = None) -> tuple[Model, str]:

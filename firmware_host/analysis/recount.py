@@ -17,7 +17,7 @@ import numpy as np
 
 import firmware_host
 from firmware_host.analysis.findings import events_of, row_columns
-from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model
+from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model, load_rates
 from firmware_host.analysis.runs import Run, load_run, reviewed, runs_of
 from firmware_host.errors import NotFoundError
 from firmware_host.recording import Night, ResultsStore, RunInfo, open_night
@@ -94,10 +94,17 @@ def recount_night(
     rows["flags"] &= ~np.uint32(Flag.BELOW_FLOOR)
     rows["flags"] |= np.where(reaches, np.uint32(0), np.uint32(Flag.BELOW_FLOOR))
     events = events_of(rows)
+    # A detection limit is that of one model at one point: another's is not known from what is stored.
+    same = (sha256, operating_point) == (base.model_sha256, base.operating_point)
     sites = (
-        msgspec.structs.replace(one, twitches=int(events["counted"][events["site"] == one.site].sum()))
+        msgspec.structs.replace(
+            one,
+            twitches=int(events["counted"][events["site"] == one.site].sum()),
+            limit=one.limit if same else None,
+        )
         for one in was.summary.sites
     )
+    rates = load_rates(name, sha256, night.path.parent).get(operating_point)
     summary = msgspec.structs.replace(was.summary, sites=tuple(sites))
     info = msgspec.structs.replace(
         base,
@@ -107,7 +114,10 @@ def recount_night(
         model=f"{name} {bundle.version}",
         model_sha256=sha256,
         operating_point=operating_point,
-        settings=json.dumps(bundle.settings() | {"as_live": False, "recounted": base.run_id}),
+        settings=json.dumps(
+            bundle.settings()
+            | {"as_live": False, "rates": msgspec.to_builtins(rates), "recounted": base.run_id}
+        ),
         summary=msgspec.json.encode(summary).decode(),
     )
     ResultsStore(night.path).write_run(info, row_columns(), rows, COVERAGE_COLUMNS, was.coverage)

@@ -23,12 +23,12 @@ from firmware_host.analysis.findings import (
     row_columns,
 )
 from firmware_host.analysis.labelled import labelled, said_of, site_slices
-from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model
+from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model, load_rates
 from firmware_host.errors import BadFileError
 from firmware_host.recording import Night, ResultsStore, RunInfo, open_night
 from firmware_host.recording.labels import Labels, read_labels
 from firmware_host.recording.results import damaged
-from firmware_host.twitch_map import twitch_map
+from firmware_host.twitch_map import RateModel, SiteLimit, twitch_map
 from firmware_host.twitches import (
     COVERAGE_COLUMNS,
     EVENT_COLUMNS,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do withou
 
 
 class SiteSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one site's night held: rates, what it was good for in seconds, counted twitches and noise."""
+    """What one site's night held: rates, what it was good for in seconds, twitches, noise and limit."""
 
     site: str
     fs_hz: float
@@ -52,6 +52,8 @@ class SiteSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: dict[str, float]
     twitches: int
     noise_mg_per_sqrt_hz: float | None
+    limit: SiteLimit | None = None
+    """None where it was not measured."""
 
 
 class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,6 +76,17 @@ class Run:
     summary: Summary
     labels: Labels = field(default_factory=Labels)
     """What a reviewer said of the night; events, coverage and summary follow it."""
+
+    @property
+    def limits(self) -> dict[str, SiteLimit]:
+        """The detection limits of the sites where they were measured."""
+        return {site.site: site.limit for site in self.summary.sites if site.limit is not None}
+
+    @property
+    def rate_model(self) -> RateModel | None:
+        """What the counts are worth; None where that is not known of the model at this operating point."""
+        known = json.loads(self.info.settings).get("rates")
+        return msgspec.convert(known, RateModel) if known else None
 
     @property
     def counted(self) -> Table:
@@ -131,12 +144,18 @@ def detect_night(
     findings = find(night, bundle.lowest_score, progress=progress)
     rows = judge(findings, bundle, operating_point)
     events = events_of(rows)
+    sha256 = night.log_sha256()
+    limits = {} if as_live else _limits(night, findings, rows, bundle, operating_point, sha256)
+    rates = load_rates(model, model_sha256, night.path.parent).get(operating_point)
     summary = Summary(
         start_ns=night.start_ns,
         duration_s=night.duration_s,
-        sites=tuple(_site_summary(facts, events, findings.coverage) for facts in findings.sites),
+        sites=tuple(
+            _site_summary(facts, events, findings.coverage, limits.get(facts.site))
+            for facts in findings.sites
+        ),
         warnings=findings.warnings,
-        samples_sha256=night.log_sha256(),
+        samples_sha256=sha256,
     )
     info = RunInfo(
         run_id=secrets.token_hex(4),
@@ -146,12 +165,20 @@ def detect_night(
         model_sha256=model_sha256,
         operating_point=operating_point,
         passes=1,
-        settings=json.dumps(bundle.settings() | {"as_live": as_live}),
+        settings=json.dumps(bundle.settings() | {"as_live": as_live, "rates": msgspec.to_builtins(rates)}),
         summary=msgspec.json.encode(summary).decode(),
         complete=not night.being_written,
     )
     store.write_run(info, row_columns(), rows, COVERAGE_COLUMNS, findings.coverage)
     return reviewed(night, Run(info, events, findings.coverage, summary), read_labels(night.path))
+
+
+def _limits(
+    night: Night, findings: Findings, rows: Table, model: Model, point: str, key: str
+) -> dict[str, SiteLimit]:
+    from firmware_host.analysis.limits import measure_limits
+
+    return measure_limits(night, findings, rows, model, point, key)
 
 
 def judge(findings: Findings, model: Model, operating_point: str = DEFAULT_POINT) -> Table:
@@ -173,11 +200,11 @@ def judge(findings: Findings, model: Model, operating_point: str = DEFAULT_POINT
     return rows
 
 
-def _site_summary(facts: SiteFacts, events: Table, coverage: Table) -> SiteSummary:
+def _site_summary(facts: SiteFacts, events: Table, coverage: Table, limit: SiteLimit | None) -> SiteSummary:
     seconds = _seconds_by_kind(coverage[coverage["site"] == facts.site])
     counted = int(events["counted"][events["site"] == facts.site].sum())
     return SiteSummary(
-        facts.site, facts.fs_hz, facts.fs_nominal_hz, seconds, counted, facts.noise_mg_per_sqrt_hz
+        facts.site, facts.fs_hz, facts.fs_nominal_hz, seconds, counted, facts.noise_mg_per_sqrt_hz, limit
     )
 
 
@@ -277,12 +304,12 @@ def run_counts(run: Run, bin_s: float | None = None) -> Table:
 def _counts(run: Run, sites: Sequence[str], start_ns: int, bin_s: float | None, end_s: float) -> Table:
     """Count site by site, each from its own rows: to look for them in all rows takes longest."""
     of_site, covered = site_slices(run.events), site_slices(run.coverage)
-    none = slice(0, 0)
+    none, limits, rate_model = slice(0, 0), run.limits, run.rate_model
     return np.concatenate(
         [
             twitch_map(
                 run.events[of_site.get(site, none)], run.coverage[covered.get(site, none)], [site], start_ns,
-                bin_s, end_s,
+                bin_s, end_s, limits=limits, rate_model=rate_model,
             )
             for site in sites
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,14 +113,22 @@ def described(night: Night, run: Run, hidden: str | None = None) -> str:
             str(row["site"]),
             f"{rates_hz[str(row['site'])]:.1f}",
             f"{row['valid_s'] / 3600:.2f}",
+            _limit(float(row["detection_limit_mg"])),
             _found(State(int(row["state"])), None if hidden else int(row["twitches"])),
         )
         for row in night_counts(night, run)
     ]
-    table = aligned(("site", "Hz", "valid h", "twitches"), lines)
+    table = aligned(("site", "Hz", "valid h", "limit mg", "twitches"), lines)
     made = "" if night.meta.origin in {"recorded", "imported"} else f" ({night.meta.origin})"
     judged = f"run {run.info.run_id}, {run.info.model}, {run.info.operating_point}"
     return "\n".join(filter(None, (f"{night.path.name}{made}: {judged}", table, hidden)))
+
+
+def _limit(limit_mg: float) -> str:
+    """Return the amplitude found 9 times in 10."""
+    if math.isfinite(limit_mg):
+        return f"{limit_mg:.1f}"
+    return "-" if math.isnan(limit_mg) else "not reached"
 
 
 def _found(state: State, twitches: int | None) -> str:

@@ -12,7 +12,7 @@ coincide by chance, which `other_expected` tells.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +29,15 @@ from firmware_host.detection.site_night import (
 )
 from firmware_host.twitches import Column, Kind, Table
 
-__all__ = ["CANDIDATE_SCORE", "CONTEXT", "CONTEXT_COLUMNS", "REACH_S", "add_context", "declares"]
+__all__ = [
+    "CANDIDATE_SCORE",
+    "CONTEXT",
+    "CONTEXT_COLUMNS",
+    "REACH_S",
+    "add_context",
+    "context_of",
+    "declares",
+]
 
 BESIDE_S = 1.0
 """A larger candidate so near may be the burst of which this one is a later swing."""
@@ -108,11 +116,16 @@ def add_context(rows: Table, coverage: Table) -> Table:
         of_site = np.flatnonzero(rows["site"] == name)
         for first in range(0, len(of_site), ROWS_AT_ONCE):
             at = of_site[first : first + ROWS_AT_ONCE]
-            asked = _asked(rows[at], sites[name], list(sites.values()))
-            for columns, function in CONTEXT:
-                for column, values in zip(columns, function(asked), strict=True):
-                    out[column][at] = values
+            for column, values in context_of(rows[at], sites[name], list(sites.values())):
+                out[column][at] = values
     return out
+
+
+def context_of(rows: Table, here: SiteNight, sites: Sequence[SiteNight]) -> Iterator[tuple[str, Float64]]:
+    """Yield the columns of `CONTEXT_COLUMNS` for candidates of one site, `here` among all sites by name."""
+    asked = _asked(rows, here, sites)
+    for columns, function in CONTEXT:
+        yield from zip(columns, function(asked), strict=True)
 
 
 def _asked(rows: Table, here: SiteNight, sites: Sequence[SiteNight]) -> Asked:

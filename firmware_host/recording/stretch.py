@@ -120,6 +120,16 @@ class Stretch:
                 for first in range(begin, end, max_samples):
                     yield first, self._read(stream, first, min(first + max_samples, end))
 
+    def pieces_between(self, begin: int, end: int) -> Iterator[tuple[int, Counts]]:
+        """Yield what there is of a part of the grid, in pieces without gaps: first index, (n, 3) numbers."""
+        pieces = self.pieces
+        near = slice(*np.searchsorted(pieces.ravel(), [begin, end], side="right") // 2)
+        with self.log.open("rb") as stream:
+            for start, stop in pieces[near.start : near.stop + 1].tolist():
+                first, last = max(start, begin), min(stop, end)
+                if last > first:
+                    yield first, self._read(stream, first, last)
+
     def counts(self, begin: int, end: int) -> Counts:
         """Return the sensor's numbers of a part of the grid that holds no gap, (end - begin, 3)."""
         with self.log.open("rb") as stream:

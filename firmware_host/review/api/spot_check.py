@@ -8,7 +8,7 @@ import msgspec
 
 from firmware_host.analysis import spot_check as checks
 from firmware_host.errors import BadValueError, NotFoundError
-from firmware_host.recording.labels import SpotCheck, add_label
+from firmware_host.recording.labels import Labels, SpotCheck, add_label
 from firmware_host.review.api.labels import Rater
 from firmware_host.review.endpoints import Context, endpoint
 from firmware_host.review.judged import Judged, JudgedNight
@@ -51,6 +51,10 @@ class Result(msgspec.Struct, frozen=True):
 
     precision: ShareOut
     """Of what was counted, the share that are twitches."""
+    counted_judged: int
+    """Counted events that were judged, and"""
+    counted_twitches: int
+    """how many of them are twitches."""
     missed: ShareOut
     """Of all twitches among the candidates, the share that was not counted."""
     cannot_tell: int
@@ -127,12 +131,15 @@ def _state(opened: JudgedNight) -> CheckState:
         len(answers),
         len(answers) - len(open_),
         coming,
-        None if open_ else _result(checks.outcome_of(check, opened.run.labels)),
+        None if open_ else _result(check, opened.run.labels),
     )
 
 
-def _result(outcome: checks.Outcome) -> Result:
+def _result(check: SpotCheck, labels: Labels) -> Result:
+    outcome = checks.outcome_of(check, labels)
+    answers = zip(check.items, checks.answers_of(check, labels), strict=True)
+    said = [one for item, one in answers if item.counted and one != "cannot_tell"]
     precision, missed = (
         ShareOut(one.value, one.low, one.high) for one in (outcome.precision, outcome.missed)
     )
-    return Result(precision, missed, outcome.cannot_tell)
+    return Result(precision, len(said), said.count("twitch"), missed, outcome.cannot_tell)

@@ -93,6 +93,8 @@ def valid_words(row: np.void, data: MapData) -> str:
 def limit_words(row: np.void) -> str:
     """Return the smallest twitch that this site's night could show."""
     limit = float(row["detection_limit_mg"])
+    if math.isinf(limit):
+        return "detection limit not reached"
     return "detection limit not yet measured" if math.isnan(limit) else f"detection limit {limit:.1f} mg"
 
 

@@ -17,8 +17,8 @@ from firmware_host.review.opened import Opened, opened_of
 from firmware_host.review.pages import Context, page
 
 MODULES = (
-    "api", "night_clock", "night_figure", "night_strips", "night_tables", "night_words", "signal",
-    "signal_draw", "signal_events", "signal_hands", "signal_symbols", "signal_tiles",
+    "api", "night_clock", "night_correct", "night_figure", "night_strips", "night_tables", "night_words",
+    "signal", "signal_draw", "signal_events", "signal_hands", "signal_symbols", "signal_tiles",
 )  # fmt: skip
 """What the page's script imports: the browser fetches it all at once."""
 

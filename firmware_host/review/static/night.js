@@ -3,6 +3,7 @@ import { at, get, send } from "./api.js";
 import { say, shortcut } from "./page.js";
 import { t } from "./texts.js";
 import { Clock } from "./night_clock.js";
+import "./night_correct.js";
 import { Figure, siteWords, writeLegend } from "./night_figure.js";
 import { Strips, changeWords } from "./night_strips.js";
 import { writeLimits, writeMarks, writeTables } from "./night_tables.js";

@@ -1,0 +1,38 @@
+"""What correcting needs besides labels and piles: the counts as they were before anybody said anything."""
+
+from __future__ import annotations
+
+import msgspec
+
+from firmware_host.analysis import run_counts
+from firmware_host.review.endpoints import Context, endpoint
+from firmware_host.review.judged import Judged
+
+
+class FoundSite(msgspec.Struct, frozen=True):
+    """A site's whole night as the detector left it; rates are null where nothing was observed."""
+
+    site: str
+    twitches: int
+    valid_s: float
+    rate_per_h: float
+    rate_low: float
+    rate_high: float
+
+
+class FoundCounts(msgspec.Struct, frozen=True):
+    """Counts without any label."""
+
+    run: str
+    sites: tuple[FoundSite, ...]
+
+
+@endpoint("GET", "/nights/{night}/labels/found", summary="The counts of a night without its labels")
+def found_counts(context: Context, night: str) -> FoundCounts:
+    """Return the counts of the newest run as the detector left it."""
+    raw = context.shared(Judged).night(context.night(night)).raw
+    rows = run_counts(raw)
+    names = FoundSite.__struct_fields__
+    return FoundCounts(
+        raw.info.run_id, tuple(FoundSite(*(row[name].item() for name in names)) for row in rows)
+    )

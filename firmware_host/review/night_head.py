@@ -1,0 +1,31 @@
+"""What the pages about one night have in common: its title, and its samples, read while a page loads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from firmware_host.errors import TwitchmapError
+from firmware_host.recording import known_meta
+from firmware_host.review.charts.map_data import night_title
+from firmware_host.review.endpoints import Context
+from firmware_host.review.judged import Judged
+
+
+def night_head(context: Context, night: str) -> Mapping[str, Any]:
+    """Return what the head of a night's page needs; raises `NotFoundError` if there is no such night."""
+    meta = known_meta(context.night(night))
+    return {"title": night_title(meta, meta.start_ns), "origin": meta.origin}
+
+
+def read_ahead(context: Context, night: str) -> None:
+    """Begin to read the samples that the page will ask for."""
+    path = context.night(night)
+
+    def read() -> None:
+        with suppress(TwitchmapError, OSError):
+            _ = context.shared(Judged).night(path).samples
+
+    threading.Thread(target=read, daemon=True).start()

@@ -1,0 +1,38 @@
+// How a site's night reads beside others: number, interval, valid time, limit.
+import { durationWords, number } from "./night_words.js";
+import { t } from "./texts.js";
+
+export const digitsOf = ({ rate_per_h: rate, rate_high: high }) => (rate >= 10 || high >= 100 ? 0 : 1);
+
+export function rateWords(site) {
+  if (site.state === "not_worn") return t("compare.not_worn");
+  if (!(site.valid_s > 0)) return t("compare.not_observed");
+  return number(site.rate_per_h, digitsOf(site));
+}
+
+export function intervalWords(site) {
+  const digits = digitsOf(site);
+  return t("compare.interval", { low: number(site.rate_low, digits), high: number(site.rate_high, digits) });
+}
+
+export function aboutWords(site) {
+  const limit = t(`compare.limit_${site.limit}`, { mg: number(site.detection_limit_mg ?? 0, 1) });
+  const parts = [t("compare.valid", { valid: durationWords(site.valid_s) }), limit];
+  if (site.state === "wear_unconfirmed") parts.push(t("compare.unconfirmed"));
+  return parts.join(", ");
+}
+
+/** Return a date such as "22 Nov 2026". */
+export function dateWords(iso, long = true) {
+  const form = { day: "numeric", month: "short", timeZone: "UTC", ...(long ? { year: "numeric" } : {}) };
+  return new Date(`${iso}T12:00:00Z`).toLocaleDateString("en-GB", form);
+}
+
+/** Return what a diary says: "caffeine: much, sleep: well". */
+export function diaryWords(diary) {
+  return Object.entries(diary).map(([name, value]) => `${fieldWords(name)}: ${levelWords(value)}`).join("; ");
+}
+
+export const fieldWords = (name) => t(`diary.field_${name}`);
+const LEVELS = new Set(["none", "little", "some", "much", "no", "yes", "badly", "fairly", "well"]);
+export const levelWords = (value) => (LEVELS.has(value) ? t(`diary.level_${value}`) : value);

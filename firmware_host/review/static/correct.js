@@ -1,0 +1,153 @@
+// Correcting a night: what was said is sent at once, and everything on the page follows from the answer.
+import { at, get, send } from "./api.js";
+import { Counts } from "./correct_counts.js";
+import { Events } from "./correct_events.js";
+import { showHistory } from "./correct_history.js";
+import { Piles } from "./correct_piles.js";
+import { Stretch } from "./correct_stretch.js";
+import { askWear } from "./correct_wear.js";
+import { actionWords } from "./correct_words.js";
+import { Clock } from "./night_clock.js";
+import { say, shortcut } from "./page.js";
+import { mayShow } from "./shown.js";
+import { t } from "./texts.js";
+
+const night = document.body.dataset.night;
+const element = (id) => document.getElementById(id);
+const modes = ["piles", "events", "stretch", "history"];
+
+/** What the parts of the page share. */
+class Desk {
+  constructor(facts, found) {
+    this.night = night;
+    this.facts = facts;
+    this.clock = new Clock(facts);
+    this.label = Object.fromEntries(facts.sites.map(({ site, label }) => [site, label]));
+    this.counts = new Counts(this, found);
+    this.mode = "piles";
+    this.busy = false;
+    this.turn = Promise.resolve();
+  }
+
+  path(rest) {
+    return at`/nights/${night}/` + rest;
+  }
+
+  /** Say something of events or a stretch; returns whether it is kept. A key that is pressed twice says it once. */
+  async tell(label) {
+    if (this.busy) return false;
+    return this.change("labels", label);
+  }
+
+  /** Send one change after the other. */
+  change(path, body) {
+    this.busy = true;
+    const turn = this.turn.then(() => this.changed(path, body));
+    this.turn = turn;
+    return turn.finally(() => (this.busy = this.turn !== turn));
+  }
+
+  async changed(path, body) {
+    try {
+      say(this.take(await send("POST", this.path(path), body)));
+      await this.follow();
+      return true;
+    } catch (error) {
+      this.problem(error.message);
+      return false;
+    }
+  }
+
+  /** Show what holds now; returns what changed, in words. */
+  take(state) {
+    const changed = this.counts.show(state);
+    for (const [id, action] of [["undo", state.undo], ["redo", state.redo]]) {
+      element(id).disabled = !action;
+      element(id).title = action ? actionWords(this, action) : "";
+    }
+    const last = state.undo ? t("correct.last", { what: actionWords(this, state.undo) }) : t("correct.nothing_said");
+    element("said-last").textContent = [last, changed].filter(Boolean).join(" ");
+    element("state").textContent = state.unreadable.join(" ");
+    askWear(this, state);
+    return [last, changed].filter(Boolean).join(" ");
+  }
+
+  problem(text) {
+    element("state").textContent = text;
+    element("said-last").textContent = text;
+    say(text);
+  }
+
+  /** What is on the page besides the counts follows a label. */
+  async follow() {
+    await this.piles.refresh();
+    if (this.mode === "history") await showHistory(this);
+    if (this.mode === "events") await this.events.refresh();
+    if (this.mode === "stretch") await this.stretch.refresh();
+  }
+
+  async show(mode) {
+    this.mode = mode;
+    for (const one of modes) element(one).hidden = one !== mode;
+    for (const button of element("modes").children) button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
+    element("verdicts").hidden = mode !== "piles" && mode !== "events";
+    if (mode === "history") await showHistory(this);
+    if (mode === "stretch") await this.stretch.refresh();
+    if (mode === "events") await this.events.start();
+    if (mode === "piles") this.piles.shown();
+  }
+
+  /** The part that a verdict is about. */
+  get part() {
+    return { piles: this.piles, events: this.events }[this.mode];
+  }
+}
+
+function keys(desk) {
+  const part = (method, ...values) => () => desk.part?.[method](...values);
+  const actions = [
+    ["t", "yes", "correct.key_yes", part("judge", "twitch")],
+    ["n", "no", "correct.key_no", part("judge", "not_twitch")],
+    ["x", "open", "correct.key_open", part("judge", "no_verdict")],
+    ["ArrowRight", "after", "correct.after", part("go", 1)],
+    ["ArrowLeft", "before", "correct.before", part("go", -1)],
+    ["z", "undo", "correct.key_undo", () => desk.change("labels/undo", {})],
+    ["y", "redo", "correct.key_redo", () => desk.change("labels/redo", {})],
+  ];
+  for (const [key, id, text, action] of actions) {
+    shortcut(key, t(text), action);
+    element(id).addEventListener("click", action);
+  }
+  for (const [key, mode] of [["p", "piles"], ["d", "events"], ["s", "stretch"], ["h", "history"]]) {
+    shortcut(key, t(`correct.key_${mode}`), () => {
+      if (mode === "events" && desk.mode === "events") desk.events.doubtful();
+      else desk.show(mode);
+    });
+  }
+  shortcut("o", t("correct.key_one"), () => (desk.mode === "piles" ? desk.piles.oneByOne() : desk.events.toggleElsewhere()));
+  element("modes").addEventListener("click", (event) => {
+    const mode = event.target.closest("button")?.dataset.mode;
+    if (mode) desk.show(mode);
+  });
+}
+
+async function start() {
+  if (!(await mayShow(night, element("state")))) return; // what is corrected is counts
+  const [facts, found, state] = await Promise.all([
+    get(at`/nights/${night}`),
+    get(at`/nights/${night}/labels/found`),
+    get(at`/nights/${night}/labels`),
+  ]);
+  const desk = new Desk(facts, found);
+  desk.piles = new Piles(desk);
+  desk.events = new Events(desk);
+  desk.stretch = new Stretch(desk);
+  element("work").hidden = false;
+  desk.take(state);
+  keys(desk);
+  const asked = new URLSearchParams(location.search).get("show");
+  await Promise.all([desk.piles.load(), desk.show(modes.includes(asked) ? asked : "piles")]);
+  document.body.dataset.ready = "yes";
+}
+
+start().catch((error) => (element("state").textContent = error.message));

@@ -1,0 +1,37 @@
+// "Was the sensor on?": asked once a site, where it lay so still that wearing it cannot be shown.
+import { durationWords } from "./night_words.js";
+import { make } from "./page.js";
+import { t } from "./texts.js";
+
+const WORTH_ASKING_S = 60;
+const later = new Set();
+
+export function askWear(desk, { wear_questions: questions }) {
+  const open = questions.filter((one) => one.unconfirmed_s >= WORTH_ASKING_S && !later.has(one.site));
+  document.getElementById("wear").hidden = !open.length;
+  document.getElementById("wear-questions").replaceChildren(...open.map((one) => question(desk, one)));
+}
+
+function question(desk, { site, start_s: startS, end_s: endS, unconfirmed_s: seconds }) {
+  const name = desk.label[site] ?? site;
+  const values = { site: name, from: desk.clock.time(startS), to: desk.clock.time(endS), length: durationWords(seconds) };
+  const answer = (what) => () => desk.tell({ what, site, start_s: startS, end_s: endS });
+  const wait = (event) => {
+    later.add(site);
+    event.target.closest("fieldset").remove();
+    document.getElementById("wear").hidden = !document.querySelector("#wear-questions fieldset");
+  };
+  return make(
+    "fieldset",
+    { "data-site": site },
+    make("legend", {}, t("correct.wear_question", values)),
+    make("p", { class: "quiet" }, t("correct.wear_when", values)),
+    make(
+      "div",
+      { class: "row" },
+      make("button", { type: "button", onclick: answer("worn") }, t("correct.wear_yes")),
+      make("button", { type: "button", onclick: answer("not_worn") }, t("correct.wear_no")),
+      make("button", { type: "button", onclick: wait }, t("correct.wear_later")),
+    ),
+  );
+}

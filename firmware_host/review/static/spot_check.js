@@ -1,0 +1,136 @@
+// The spot check: one moment at a time, with its surroundings and without a hint of what the detector says.
+import { at, get, send } from "./api.js";
+import { Clock } from "./night_clock.js";
+import { number } from "./night_words.js";
+import { make, say, shortcut } from "./page.js";
+import { t } from "./texts.js";
+import { around, Picture } from "./waves.js";
+
+const SPANS_S = [0.4, 1, 2.5, 8];
+const night = document.body.dataset.night;
+const element = (id) => document.getElementById(id);
+const path = (rest) => at`/nights/${night}/` + rest;
+const picture = new Picture(element("wave"));
+let facts, clock, check, item;
+let span = 1;
+let elsewhere = false;
+let busy = false;
+const answered = []; // items of this visit, to go back to
+
+function show(state) {
+  check = state;
+  const done = state.check !== null && state.next === null;
+  element("intro").hidden = state.check !== null;
+  element("result").hidden = !done;
+  element("judging").hidden = state.check === null || done;
+  element("state").textContent = "";
+  if (done) showResult(state);
+  else if (state.next) return showItem(state.next);
+}
+
+async function showItem(one) {
+  item = one;
+  const said = t("spot_check.progress", { done: check.answered, n: check.total });
+  element("progress").value = check.answered / check.total;
+  element("progress-said").textContent = said;
+  element("where").textContent = t("spot_check.where", { site: label(one.site), time: clock.time(one.peak_s, 1) });
+  element("back").disabled = !answered.length;
+  element("others").replaceChildren();
+  const query = { peak_s: one.peak_s, before_s: SPANS_S[span], after_s: Math.min(SPANS_S[span] * 1.25, 10) };
+  try {
+    const wave = await get(path("wave"), { site: one.site, ...query });
+    if (one !== item) return;
+    picture.show(around(wave), t("spot_check.picture", { s: number(query.before_s + query.after_s, 1) }));
+    if (elsewhere) await showElsewhere(one, query);
+  } catch (error) {
+    picture.clear(error.message);
+    element("state").textContent = error.message;
+  }
+}
+
+async function showElsewhere(one, query) {
+  const others = facts.sites.filter(({ site }) => site !== one.site);
+  const waves = await Promise.all(others.map(({ site }) => get(path("wave"), { site, ...query })));
+  if (one !== item) return;
+  element("others").replaceChildren(...others.map(({ label: name }) => make("figure", {}, make("figcaption", {}, name), make("canvas"))));
+  [...element("others").querySelectorAll("canvas")].forEach((canvas, k) => new Picture(canvas).show(around(waves[k], { axes: false }), others[k].label));
+}
+
+const label = (site) => facts.sites.find((one) => one.site === site)?.label ?? site;
+
+async function answer(what) {
+  if (busy || !item || element("judging").hidden) return;
+  busy = true;
+  const judged = item;
+  try {
+    const state = await send("POST", path("spot-check/answer"), { check: check.check, item: judged.item, answer: what });
+    answered.push(judged);
+    say(t("spot_check.said", { what: t(`spot_check.${what}`), done: state.answered, n: state.total }));
+    busy = false; // the next may be answered before its picture is complete
+    await show(state);
+    if (state.next === null) element("result-title").focus();
+  } catch (error) {
+    busy = false;
+    element("state").textContent = error.message;
+    say(error.message);
+  }
+}
+
+/** Look at the one before again; its answer holds until another is given. */
+async function back() {
+  const one = answered.pop();
+  if (one) await showItem(one);
+}
+
+async function start() {
+  try {
+    answered.length = 0;
+    await show(await send("POST", path("spot-check"), {}));
+    element("question").focus();
+  } catch (error) {
+    element("state").textContent = error.message;
+  }
+}
+
+/** The result in words: counts first, then the share with its interval. */
+function showResult({ result }) {
+  const { precision, missed } = result;
+  const percent = (share) => number(100 * share, 0);
+  const interval = (one) => ({ share: percent(one.value), low: percent(one.low), high: percent(one.high) });
+  const numbers = { yes: result.counted_twitches, judged: result.counted_judged };
+  element("precision").textContent = precision.value === null ? t("spot_check.precision_none") : t("spot_check.precision", { ...interval(precision), ...numbers });
+  element("missed").textContent = missed.value === null ? t("spot_check.missed_none") : t("spot_check.missed", interval(missed));
+  element("untold").textContent = result.cannot_tell ? t("spot_check.untold", { n: result.cannot_tell }) : "";
+}
+
+function zoom(by) {
+  span = Math.min(Math.max(span + by, 0), SPANS_S.length - 1);
+  if (item) showItem(item);
+}
+
+function toggleElsewhere() {
+  elsewhere = !elsewhere;
+  element("elsewhere").setAttribute("aria-pressed", String(elsewhere));
+  if (item) showItem(item);
+}
+
+for (const [key, what] of [["t", "twitch"], ["n", "not_twitch"], ["c", "cannot_tell"]]) {
+  shortcut(key, t(`spot_check.key_${what}`), () => answer(what));
+  document.querySelector(`[data-answer=${what}]`).addEventListener("click", () => answer(what));
+}
+shortcut("b", t("spot_check.back"), back);
+shortcut("o", t("spot_check.elsewhere"), toggleElsewhere);
+shortcut("+", t("spot_check.narrower"), () => zoom(-1));
+shortcut("-", t("spot_check.wider"), () => zoom(1));
+for (const [id, action] of Object.entries({ narrower: () => zoom(-1), wider: () => zoom(1), elsewhere: toggleElsewhere, back, start, again: start })) {
+  element(id).addEventListener("click", action);
+}
+try {
+  const [known, state] = await Promise.all([get(at`/nights/${night}`), get(path("spot-check"))]);
+  facts = known;
+  clock = new Clock(facts);
+  await show(state);
+  document.body.dataset.ready = "yes";
+} catch (error) {
+  element("state").textContent = error.message;
+}

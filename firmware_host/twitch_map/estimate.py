@@ -1,0 +1,284 @@
+"""From counted events to the true twitches above the detection limit, with what is not known.
+
+Counted events of at least the limit are twitches or false alarms. How many are false follows from how
+probable each is, against how many false alarms an hour sites have (an empirical Bayes estimate for this very
+site-night: where next to nothing twitches the same probability is worth less). Each true one stands for those
+that were missed at its size and this near to others. What stays unknown is drawn: false alarms, misses, sizes
+near the limit, and how much this site's twitches differ from those that were added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+DRAWS = 1000
+LEVELS = (0.025, 0.975)
+FALSE_LOG_ODDS = np.linspace(-12.0, 9.0, 85)
+"""Shares of all counted events that are thought to be false alarms of their own accord."""
+TOTALS = 9
+"""Rates of all events that are thought possible, given how many there were."""
+NONE_NEAR = 0.01
+FEW = 20.0
+"""Means of misses from which on their number is as good as normal."""
+MOST_FOUND = 0.995
+"""However large twitches are, some are missed."""
+BIN_SHAPE = 1.0
+"""Shape of the gamma law by which false alarms of a time bin vary around those of the night."""
+
+
+class _Law(NamedTuple):
+    """What the draws of false alarms need of a `RateModel`."""
+
+    true_share: tuple[float, ...]
+    false_share: tuple[float, ...]
+    false_per_twitch: float
+
+
+class RateModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a model's counts are worth; fitted on simulated site-nights (`learning.rates`)."""
+
+    probability_edges: tuple[float, ...]
+    """Counted events are sorted by their probability into bins between these."""
+    true_share: tuple[float, ...]
+    """How true events are spread over these bins, and"""
+    false_share: tuple[float, ...]
+    """how false alarms are."""
+    false_per_h: float
+    """False alarms above the limit an hour of valid time: the mean over sites of a gamma law, and"""
+    false_shape: float
+    """its shape: below 1 where few sites have most."""
+    false_per_twitch: float
+    """Further false alarms for each twitch (second swings of large ones)."""
+    least_size: float
+    """Events of so many times the limit are about as many as true twitches above it: noise adds to sizes."""
+    size_spread: float
+    """How far the measured size is from the true one near the limit (logarithm, standard deviation)."""
+    size_shift: float
+    """How much a whole site's sizes may be off: by so many of the events near the limit, as `Seen.near_limit`
+    counts them (standard deviation; units of one size are all on one side or the other)."""
+    gaps_s: tuple[float, ...]
+    """Edges of the time to the nearest other counted event, and"""
+    gap_shares: tuple[float, ...]
+    """what share of twitches is found so near to it, of those found alone."""
+    found_scale: float
+    """The share found of real twitches over that of the added ones, and"""
+    found_spread: float
+    """how much the odds of missing them differ from site to site (logarithm, standard deviation)."""
+    made: str
+
+    def fault(self) -> str | None:
+        """Say what is wrong; None if nothing is."""
+        bins = len(self.probability_edges) - 1
+        if bins < 1 or len(self.true_share) != bins or len(self.false_share) != bins:
+            return "has rates with columns of unequal length"
+        if len(self.gap_shares) != len(self.gaps_s) - 1 or not self.gap_shares:
+            return "has rates with gaps of unequal length"
+        positive = (*self.true_share, *self.false_share, self.false_per_h, self.false_shape, *self.gap_shares,
+                    self.least_size, self.found_scale)  # fmt: skip
+        if not all(0 < value < 1e6 for value in positive):
+            return "has rates with a number that is not positive"
+        if min(self.false_per_twitch, self.size_spread, self.size_shift, self.found_spread) < 0:
+            return "has rates with a spread below 0"
+        return None
+
+    def bins_of(self, probability: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Return the bin of each probability."""
+        at = np.searchsorted(self.probability_edges, np.asarray(probability, float), side="right") - 1
+        return np.clip(at, 0, len(self.true_share) - 1)
+
+    @property
+    def law(self) -> _Law:
+        """How events of both sorts are spread."""
+        return _Law(self.true_share, self.false_share, self.false_per_twitch)
+
+    def gap_share(self, gap_s: Floats) -> Floats:
+        """Return what share is found at some times from the nearest other counted event."""
+        at = np.searchsorted(self.gaps_s, gap_s, side="right") - 1
+        return np.array(self.gap_shares)[np.clip(at, 0, len(self.gap_shares) - 1)]
+
+
+class RateFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`rates.json` of a bundle: for which model (SHA-256 of its file), and what each operating point has."""
+
+    model_sha256: str
+    points: dict[str, RateModel]
+
+    def fault(self) -> str | None:
+        """Say what is wrong; None if nothing is."""
+        return next((fault for one in self.points.values() if (fault := one.fault())), None)
+
+
+class Estimate(NamedTuple):
+    """True twitches above the limit in some time: best guess, 95 % limits, and the false alarms expected."""
+
+    twitches: float
+    low: float
+    high: float
+    false: float
+
+
+class Seen(NamedTuple):
+    """What was counted above the limit in some valid time.
+
+    `by_probability` counts by bin of probability; `standing_for` is how many twitches the events stand for,
+    were all true (the sum of 1 / share found); `near_limit` the variance of how many are truly above it.
+    """
+
+    by_probability: tuple[int, ...]
+    hours: float
+    standing_for: float
+    near_limit: float
+    sure: int = 0
+    """Events that a reviewer said are twitches; not among those by probability."""
+
+
+def estimate(seen: Seen, model: RateModel, false_per_h: float, false_shape: float) -> Estimate:
+    """Estimate how many true twitches above the limit there were.
+
+    Parameters
+    ----------
+    seen : Seen
+    model : RateModel
+    false_per_h, false_shape : float
+        Mean and shape of the gamma law that the false alarms an hour are thought to come from.
+    """
+    counted = sum(seen.by_probability)
+    if not counted + seen.sure and seen.near_limit < NONE_NEAR:
+        return Estimate(0.0, 0.0, 1.0, 0.0)  # one is never ruled out by having seen none
+    false = _false_alarms(seen.by_probability, round(seen.hours, 4), model.law, false_per_h, false_shape)
+    each = seen.standing_for / (counted + seen.sure) if counted + seen.sure else 1.0
+    random = _random()
+    moved = np.sqrt(seen.near_limit) * random.size + model.size_shift * seen.near_limit * random.shift
+    above = np.maximum(counted + seen.sure - false + np.rint(moved), 0.0)
+    # The misses of k found ones have a negative binomial law; with k + 1 none found leaves some doubt, too.
+    share = min(model.found_scale / each, MOST_FOUND)
+    odds = (1 - share) / share * np.exp(model.found_spread * random.site)
+    missed = _poisson(random, _gamma(random, above + 1.0) * odds)
+    total = above + missed
+    best = max(counted + seen.sure - float(false.mean()), 0.0) / share
+    low, high = np.quantile(total, LEVELS, method="inverted_cdf")
+    return Estimate(best, min(float(low), best), max(float(high), best, 1.0), float(false.mean()))
+
+
+def expected_false(seen: Seen, model: RateModel, false_per_h: float, false_shape: float) -> float:
+    """Return how many of the counted events are false on average; arguments as of `estimate`."""
+    drawn = _false_alarms(seen.by_probability, round(seen.hours, 4), model.law, false_per_h, false_shape)
+    return float(drawn.mean())
+
+
+def night_false_per_h(seen: Seen, model: RateModel) -> float:
+    """Return the mean rate of false alarms above the limit, 1/h, that a whole night speaks for."""
+    mean, shape = model.false_per_h, model.false_shape
+    if not any(seen.by_probability):
+        return shape / (shape / mean + seen.hours)
+    told = _posterior(seen.by_probability, round(seen.hours, 4), model.law, mean, shape)
+    return float((told.weight * told.false_per_h).sum())
+
+
+@lru_cache(maxsize=4096)
+def _false_alarms(
+    by_probability: tuple[int, ...], hours: float, law: _Law, mean: float, shape: float
+) -> Floats:
+    """Draw how many of the counted events are false, (DRAWS,)."""
+    random = _random()
+    if not any(by_probability):
+        return np.zeros(DRAWS)
+    told = _posterior(by_probability, hours, law, mean, shape)
+    cell = np.searchsorted(np.cumsum(told.weight), random.cell * told.weight.sum())
+    cell = np.minimum(cell, len(told.weight) - 1)
+    alarms = (told.false_per_h + law.false_per_twitch * told.twitches_per_h)[cell, None]
+    alarms = alarms * np.array(law.false_share)
+    share = alarms / (told.twitches_per_h[cell, None] * np.array(law.true_share) + alarms)
+    rng = np.random.default_rng(7)
+    return np.asarray(rng.binomial(np.array(by_probability), share).sum(axis=1), float)
+
+
+class _Posterior(NamedTuple):
+    """Pairs of rates (1/h) and how probable each pair is, (pairs,)."""
+
+    weight: Floats
+    false_per_h: Floats
+    twitches_per_h: Floats
+
+
+def _posterior(
+    by_probability: Sequence[int], hours: float, law: _Law, mean: float, shape: float
+) -> _Posterior:
+    """Return how probable rates of false alarms and of twitches are, given some counted events.
+
+    The rate of false alarms has a gamma law, that of twitches is thought as likely in any power of ten.
+    """
+    from scipy.special import expit, gammaincinv
+
+    n = sum(by_probability)
+    total = gammaincinv(n + 1.0, (np.arange(TOTALS) + 0.5) / TOTALS)[:, None] / hours
+    share = expit(FALSE_LOG_ODDS)
+    false = total * share
+    twitches = total * expit(-FALSE_LOG_ODDS) / (1 + law.false_per_twitch)
+    alarms = false + law.false_per_twitch * twitches
+    log = (shape - 1) * np.log(false) - shape * false / mean - np.log(twitches)
+    log += np.log(total) + np.log(share) + np.log(expit(-FALSE_LOG_ODDS))
+    for count, of_true, of_false in zip(by_probability, law.true_share, law.false_share, strict=True):
+        if count:
+            log += count * np.log((of_true * twitches + of_false * alarms) / total)
+    weight = np.exp(log - log.max())
+    return _Posterior((weight / weight.sum()).ravel(), false.ravel(), twitches.ravel())
+
+
+class _Random(NamedTuple):
+    """The same chance for every estimate, so that it follows from the counts alone; each (DRAWS,).
+
+    `normal` is `poisson` as a normal variable.
+    """
+
+    cell: Floats
+    size: Floats
+    shift: Floats
+    site: Floats
+    gamma: Floats
+    poisson: Floats
+    normal: Floats
+
+
+@lru_cache(maxsize=1)
+def _random() -> _Random:
+    from scipy.special import ndtri
+
+    rng = np.random.default_rng(5)
+    # Evenly spread numbers in random order: a thousand draws then leave little chance in the quantiles.
+    even = np.array([(rng.permutation(DRAWS) + 0.5) / DRAWS for _ in range(6)])
+    return _Random(
+        even[0], ndtri(even[1]), ndtri(even[2]), ndtri(even[3]), ndtri(even[4]), even[5], ndtri(even[5])
+    )
+
+
+def _gamma(random: _Random, shape: Floats) -> Floats:
+    """Draw gamma variables of some shapes, 1 or more (Wilson & Hilferty 1931: their cube root is normal)."""
+    return np.asarray(shape * np.maximum(1 - 1 / (9 * shape) + random.gamma / (3 * np.sqrt(shape)), 0.0) ** 3)
+
+
+def _poisson(random: _Random, mean: Floats) -> Floats:
+    """Draw whole numbers with some means: the least with so much chance below, by a normal law if many."""
+    normal = mean + random.normal * np.sqrt(mean) + (random.normal**2 - 1) / 6
+    out = np.maximum(np.rint(normal), 0.0)
+    few = np.flatnonzero(mean < FEW)
+    chance = np.exp(-mean[few])
+    below, number = chance.copy(), np.zeros(len(few))
+    left = random.poisson[few] > below
+    for k in range(1, round(4 * FEW)):
+        if not left.any():
+            break
+        chance *= mean[few] / k
+        below += chance
+        number[left] = k
+        left &= random.poisson[few] > below
+    out[few] = number
+    return np.asarray(out)

@@ -1,0 +1,103 @@
+"""A site-night's detection limit as it is stored and used: the share of twitches found, by size and hour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+SHARE = 0.9
+"""The limit is found so often."""
+LEAST_MG = 0.2
+
+
+class HourLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One hour of a site's night: its start from the night's, its noise and limit (None: not reached)."""
+
+    start_s: float
+    noise_mg_per_sqrt_hz: float
+    limit_mg: float | None
+
+
+class SiteLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was found of known twitches that were added to one site's night.
+
+    The share found is (1 - lapses) Phi(steepness ln(size / middle)), Phi the normal distribution function;
+    the middle is `middle_mg` where the noise is `noise_mg_per_sqrt_hz`, and grows as its power `noise_power`.
+    """
+
+    limit_mg: float | None
+    """Peak-to-peak amplitude found 9 times in 10, over the night; None where not even `largest_mg` is."""
+    low_mg: float | None
+    """95 % interval, from drawing the excerpts again; None is beyond `largest_mg`."""
+    high_mg: float | None
+    largest_mg: float
+    tried: int
+    found: int
+    middle_mg: float
+    steepness: float
+    lapses: float
+    noise_mg_per_sqrt_hz: float
+    noise_power: float
+    hours: tuple[HourLimit, ...]
+    """In order of time; an hour without any valid excerpt stands for itself by the hours around it."""
+
+    def noise_at(self, time_s: Floats) -> Floats:
+        """Return the noise of the hours that hold some times."""
+        at = np.searchsorted([hour.start_s for hour in self.hours], time_s, side="right") - 1
+        return np.array([hour.noise_mg_per_sqrt_hz for hour in self.hours])[np.maximum(at, 0)]
+
+    def share(self, size_mg: Floats, noise: Floats) -> Floats:
+        """Return the share found of twitches of some sizes where the noise is so."""
+        from scipy.special import ndtr
+
+        ratio = size_mg / (self.middle_mg * (noise / self.noise_mg_per_sqrt_hz) ** self.noise_power)
+        return np.asarray((1 - self.lapses) * ndtr(self.steepness * np.log(np.maximum(ratio, 1e-9))))
+
+
+def limit_over(
+    share: Callable[[Floats, Floats], Floats], noise: Floats, weight: Floats, largest_mg: float
+) -> float:
+    """Return the amplitude found 9 times in 10 where the noise is now this, now that; infinite if none is.
+
+    Parameters
+    ----------
+    share
+        Returns the share found by size (mg) and noise (mg/sqrt(Hz)).
+    noise, weight : (k,)
+        Noise, and how much of the time it is so.
+    largest_mg : float
+        Nothing larger is looked at.
+    """
+    sizes = np.geomspace(LEAST_MG, largest_mg, 400)
+    found = share(sizes[:, None], noise) @ weight / weight.sum()
+    if found[-1] < SHARE:
+        return float("inf")
+    return float(np.exp(np.interp(SHARE, found, np.log(sizes))))
+
+
+def limits_of(limit: SiteLimit, edges_s: Sequence[float] | Floats, seconds: Floats) -> Floats:
+    """Return the limit (mg) of each time bin, (bins,): NaN without valid time, infinite where not reached.
+
+    Parameters
+    ----------
+    edges_s : (bins + 1,)
+    seconds : (bins,)
+        Valid time in them.
+    """
+    edges = np.asarray(edges_s, float)
+    starts = np.array([-np.inf, *(hour.start_s for hour in limit.hours[1:])])
+    noise = np.array([hour.noise_mg_per_sqrt_hz for hour in limit.hours])
+    stops = np.append(starts[1:], np.inf)
+    out = np.full(len(edges) - 1, np.nan)
+    known: dict[tuple[float, ...], float] = {}
+    for number in np.flatnonzero(seconds > 0).tolist():
+        shared = np.minimum(stops, edges[number + 1]) - np.maximum(starts, edges[number])
+        key = tuple(np.round(np.maximum(shared, 0.0), 3).tolist())
+        if key not in known:
+            known[key] = limit_over(limit.share, noise, np.maximum(shared, 0.0), limit.largest_mg)
+        out[number] = known[key]
+    return out

@@ -1,0 +1,248 @@
+"""The pages about one night that a person changes: correcting, the spot check, the diary."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import found_nights
+import msgspec
+import pytest
+from browser import Serve, axe_problems, screen, small_targets, wait_for
+from selenium.webdriver import Chrome, Keys
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+from starlette.testclient import TestClient
+
+from firmware_host.recording import known_meta
+from firmware_host.recording.labels import read_labels
+from firmware_host.recording.night import write_meta
+from firmware_host.recording.settings import Settings, write_settings
+from firmware_host.review.server import application
+
+HOME = "http://127.0.0.1:8765"
+OWN = {"origin": HOME, "content-type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make one simulated night with its twitches, to be copied."""
+    return found_nights.simulated_run(tmp_path_factory.mktemp("simulated"))
+
+
+@pytest.fixture
+def night(simulated: Path, tmp_path: Path) -> Path:
+    """Give a night of its own."""
+    return Path(shutil.copytree(simulated, tmp_path / simulated.name))
+
+
+def press(browser: Chrome, *keys: str) -> None:
+    """Press keys, wherever the focus is."""
+    ActionChains(browser).send_keys(*keys).perform()
+
+
+def counts(browser: Chrome) -> dict[str, int]:
+    """Return the counts that the page shows, by site."""
+    script = (
+        "return Object.fromEntries([...document.querySelectorAll('#counts li')]"
+        ".map((one) => [one.dataset.site, Number(one.querySelector('.count').textContent.replace(',', ''))]))"
+    )
+    found: dict[str, int] = browser.execute_script(script)
+    return found
+
+
+def until_counts(browser: Chrome, expected: dict[str, int]) -> None:
+    """Wait until the page shows these counts."""
+    WebDriverWait(browser, 10, 0.05).until(lambda _: counts(browser) == expected, f"{counts(browser)}")
+
+
+def opened(browser: Chrome, served: Serve, night: Path, rest: str = "") -> None:
+    """Open the correcting page of a night."""
+    browser.get(f"{served(night.parent).url}correct/{night.name}{rest}")
+    wait_for(browser, "body[data-ready]")
+
+
+def test_a_pile_is_rejected_undone_and_done_again(browser: Chrome, served: Serve, night: Path) -> None:
+    """Rejecting a pile takes its events from the count, undo brings them back, redo takes them again."""
+    opened(browser, served, night)
+    before = counts(browser)
+    shown = browser.find_element(By.CSS_SELECTOR, ".pile[aria-pressed=true]").get_attribute("data-pile") or ""
+    site = shown.split("-")[0]
+    browser.find_element(By.ID, "no").click()
+    wait_for(browser, f".pile[data-pile='{shown}'][data-verdict=no]")
+    after = counts(browser)
+    assert after[site] < before[site]
+    assert {**after, site: 0} == {**before, site: 0}
+    assert "found" in browser.find_element(By.CSS_SELECTOR, f"#counts [data-site={site}]").text
+    assert (
+        browser.find_element(By.CSS_SELECTOR, ".pile[aria-pressed=true]").get_attribute("data-pile") != shown
+    )
+    browser.find_element(By.ID, "undo").click()
+    until_counts(browser, before)
+    browser.find_element(By.ID, "redo").click()
+    until_counts(browser, after)
+    [label] = read_labels(night).active
+    assert (label.what, label.drawn, label.blind) == ("not_twitch", "pile", False)
+
+
+def test_an_event_is_accepted_by_keyboard_alone(browser: Chrome, served: Serve, night: Path) -> None:
+    """`d` shows the most doubtful event, `t` makes it count, `z` takes that back; no pointer is needed."""
+    opened(browser, served, night)
+    before = counts(browser)
+    press(browser, "d")
+    wait_for(browser, "#event-title", ":")
+    for _ in range(20):
+        if "does not count" in wait_for(browser, "#event-facts", "count").text:
+            break
+        press(browser, Keys.ARROW_RIGHT)
+    site = "left_calf" if "left calf" in browser.find_element(By.ID, "event-title").text else "right_thigh"
+    press(browser, "t")
+    more = before | {site: before[site] + 1}
+    until_counts(browser, more)
+    press(browser, "z")
+    until_counts(browser, before)
+    press(browser, "y")
+    until_counts(browser, more)
+
+
+def test_a_stretch_is_left_out_and_a_twitch_added(browser: Chrome, served: Serve, night: Path) -> None:
+    """Leaving a stretch out shortens the valid time and the count; a missed twitch is one more."""
+    opened(browser, served, night, "?show=stretch")
+    before = counts(browser)
+    browser.find_element(By.ID, "range-from").send_keys("22:41")
+    browser.find_element(By.ID, "range-to").send_keys("22:50")
+    browser.find_element(By.CSS_SELECTOR, "[data-what=exclude]").click()
+    wait_for(browser, "#range-said", "left out")
+    fewer = counts(browser)
+    assert sum(fewer.values()) < sum(before.values())
+    browser.find_element(By.ID, "add-time").send_keys("22:55:00.5", Keys.ENTER)
+    wait_for(browser, "#add-wave")
+    browser.find_element(By.CSS_SELECTOR, "[data-by='0.1']").click()
+    browser.find_element(By.ID, "add").click()
+    wait_for(browser, "#add-said", "added")
+    assert sum(counts(browser).values()) >= sum(fewer.values())
+    assert [label.what for label in read_labels(night).active] == ["exclude", "added"]
+
+
+def test_what_the_detector_found_stays_known(night: Path) -> None:
+    """The counts without labels are the same before and after a label."""
+    client = TestClient(application(night.parent), HOME)
+    found = client.get(f"/api/nights/{night.name}/labels/found").json()
+    [pile, *_] = client.get(f"/api/nights/{night.name}/piles").json()["piles"]
+    body = {"what": "not_twitch", "pile": pile["id"]}
+    client.post(f"/api/nights/{night.name}/labels", json=body, headers=OWN).raise_for_status()
+    assert client.get(f"/api/nights/{night.name}/labels/found").json() == found
+
+
+def test_the_diary_keeps_what_is_pressed_and_written(browser: Chrome, served: Serve, night: Path) -> None:
+    """An answer is kept when it is pressed, a text when it is left, and both are there after a reload."""
+    browser.get(f"{served(night.parent).url}diary/{night.name}")
+    wait_for(browser, "[data-field=caffeine] button", "much").click()
+    wait_for(browser, "#state", "Kept")
+    browser.find_element(By.ID, "field-note").send_keys("<b>slept on the sofa</b>", Keys.TAB)
+    wait_for(browser, "#state", "Kept")
+    browser.refresh()
+    wait_for(browser, "[data-field=caffeine] [data-level=much][aria-pressed=true]").click()
+    assert browser.find_element(By.ID, "field-note").get_property("value") == "<b>slept on the sofa</b>"
+    wait_for(browser, "#state", "Kept")
+    browser.refresh()
+    wait_for(browser, "[data-field=caffeine] [data-level=much][aria-pressed=false]")
+
+
+def test_a_spot_check_ends_in_words_with_intervals(browser: Chrome, served: Serve, night: Path) -> None:
+    """Judged by keys, left and taken up again, it says how many were twitches, and never hints."""
+    address = f"{served(night.parent).url}spot-check/{night.name}"
+    browser.get(address)
+    wait_for(browser, "#start").click()
+    total = int(wait_for(browser, "#progress-said", "of").text.split()[2])
+    for number in range(total):
+        if number == 5:
+            browser.get(address)
+        shown = wait_for(browser, "#progress-said", f"{number} of {total}")
+        page = browser.find_element(By.ID, "judging").text
+        assert "%" not in page
+        assert "probab" not in page
+        press(browser, "c" if number == 7 else "t" if number % 2 else "n")
+    assert shown is not None
+    words = wait_for(browser, "#precision", "you called twitches").text
+    assert "Of what was counted" in words
+    assert words.count("%") == 2
+    assert "1 you could not tell" in browser.find_element(By.ID, "untold").text
+    blind = [label for label in read_labels(night).active if label.blind]
+    assert len(blind) == total
+    assert {label.drawn for label in blind} == {"spot_check"}
+
+
+def test_an_event_is_rejected_on_the_nights_page(browser: Chrome, served: Serve, night: Path) -> None:
+    """`n` chooses an event in the signal, `r` says that it is no twitch, `z` takes that back."""
+    browser.get(f"{served(night.parent).url}night/{night.name}?site=left_calf")
+    wait_for(browser, "#signal-said", "counted")
+    press(browser, "n")
+    wait_for(browser, "#event-actions button", "No twitch")
+    press(browser, "r")
+    wait_for(browser, "aside", "1 label holds")
+    [label] = read_labels(night).active
+    assert (label.what, label.drawn) == ("not_twitch", "event")
+    press(browser, "z")
+    wait_for(browser, "aside", "0 labels hold")
+    assert read_labels(night).active == ()
+    browser.get("about:blank")
+
+
+def test_counts_that_are_kept_back_are_not_corrected_unasked(
+    browser: Chrome, served: Serve, night: Path
+) -> None:
+    """With `show = on_request` the page of a night that somebody slept shows no count unasked."""
+    write_meta(night, msgspec.structs.replace(known_meta(night), origin="recorded"))
+    write_settings(night.parent, Settings("on_request"))
+    browser.get(f"{served(night.parent).url}correct/{night.name}")
+    button = wait_for(browser, "#state button")
+    assert not browser.find_element(By.ID, "work").is_displayed()
+    button.click()
+    wait_for(browser, "#counts .count")
+    browser.get("about:blank")
+
+
+def test_learning_is_started_used_and_taken_back(browser: Chrome, served: Serve, night: Path) -> None:
+    """Training says what it did to labels kept aside; the model judges only when told, and is taken back."""
+    client = TestClient(application(night.parent), HOME)
+    path = f"/api/nights/{night.name}/spot-check"
+    state = client.post(path, json={"seed": 1}, headers=OWN).raise_for_status().json()
+    for number, item in enumerate(read_labels(night).spot_checks[-1].items):
+        answer = "twitch" if item.counted == (number % 9 > 0) else "not_twitch"
+        body = {"check": state["check"], "item": number, "answer": answer}
+        client.post(f"{path}/answer", json=body, headers=OWN).raise_for_status()
+    browser.get(served(night.parent).url + "learning")
+    wait_for(browser, "#train").click()
+    made = wait_for(browser, ".made", "labels from spot checks", 60).text
+    assert made.count("%") == 4
+    assert "The shipped model" in browser.find_element(By.ID, "judge").text
+    wait_for(browser, ".made button:not([disabled])").click()
+    wait_for(browser, "#judge", "Your own model judges: mine")
+    wait_for(browser, "#others", "1 night was judged by another model")
+    wait_for(browser, "#count-again:not([disabled])").click()
+    wait_for(browser, "#task", "Counted again", 60)
+    wait_for(browser, "#take-back:not([disabled])").click()
+    wait_for(browser, "#judge", "The shipped model")
+
+
+@pytest.mark.parametrize(
+    "path", ["correct", "correct?show=events", "correct?show=stretch", "spot-check", "diary"]
+)
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing_wrong(
+    browser: Chrome, served: Serve, night: Path, path: str, *, dark: bool
+) -> None:
+    """axe-core has no complaints, controls are large, and nothing is wider than the screen."""
+    screen(browser, 390 if dark else 1280, dark=dark)
+    page, _, query = path.partition("?")
+    browser.get(f"{served(night.parent).url}{page}/{night.name}?{query}")
+    wait_for(browser, "body[data-ready], .diary button")
+    if path == "spot-check":
+        browser.find_element(By.ID, "start").click()
+        wait_for(browser, "#wave[aria-label]")
+    assert not axe_problems(browser)
+    assert not small_targets(browser)
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    browser.get("about:blank")  # pictures may still be asked for
