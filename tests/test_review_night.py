@@ -124,7 +124,7 @@ def test_once_through_by_keyboard(browser: Chrome, served: Serve, folder: Path) 
     opened(browser, served, folder)
     press(browser, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
     wait_for(browser, "#chosen-name", "23:45 to 00:00")
-    press(browser, "3", "t")
+    press(browser, "3", "v")
     table = wait_for(browser, "#bins-table table", "left calf, bin by bin")
     assert "not worn" in table.text
     press(browser, "w", "n")
@@ -288,7 +288,7 @@ def test_axe_finds_nothing(browser: Chrome, served: Serve, folder: Path, width: 
     """With a site, a time and an event chosen and the tables open, axe-core has nothing to say."""
     screen(browser, width, dark=dark)
     opened(browser, served, folder)
-    press(browser, "3", Keys.ARROW_RIGHT, "t", "n")
+    press(browser, "3", Keys.ARROW_RIGHT, "v", "n")
     wait_for(browser, "#event-facts", "20.0 mg")
     assert not axe_problems(browser)
 

@@ -130,7 +130,9 @@ function show() {
   if (k !== null) slider.value = k;
   slider.classList.toggle("none", k === null);
   slider.setAttribute("aria-valuetext", timeWords(k));
-  id("strips-note").textContent = t(map.night_scale.root ? "night.strips_own" : "night.strips_one", { bin: durationWords(map.bin_s) });
+  const notes = [t(map.night_scale.root ? "night.strips_own" : "night.strips_one", { bin: durationWords(map.bin_s) })];
+  if (map.sites.some((one) => one.night.detection_limit_mg[0] !== null)) notes.push(t("night.strips_limit"));
+  id("strips-note").textContent = notes.join(" ");
   if (!id("tables").hidden) writeTables(map, facts.sites, night.clock, k, timeWords(k), site);
 }
 
@@ -202,7 +204,7 @@ function wire() {
   shortcut("ArrowLeft", t("night.earlier"), () => step(-1));
   shortcut("ArrowRight", t("night.later"), () => step(1));
   shortcut("w", t("night.to_whole_night"), () => chooseBin(null));
-  shortcut("t", t("night.table"), toTables);
+  shortcut("v", t("night.table"), toTables);
   night.facts.sites.slice(0, 9).forEach(({ site, label }, k) => shortcut(String(k + 1), t("night.key_site", { site: label }), () => chooseSite(site)));
 }
 
