@@ -46,7 +46,7 @@ def drawn(rng: np.random.Generator, number: int) -> SiteNight:
 def matched(seed: int, count: int) -> list[Known]:
     """Draw site-nights and match them with their truth."""
     rng = np.random.default_rng(seed)
-    found = [known(drawn(rng, number), POINT, 0.5) for number in range(count)]
+    found = [known(drawn(rng, number), POINT) for number in range(count)]
     return [one for one in found if one is not None]
 
 
@@ -81,7 +81,7 @@ def test_intervals_hold_on_other_nights(fitted: list[Known]) -> None:
 
 def test_a_site_night_without_a_limit_is_left_out() -> None:
     """Where nothing added was found the limit is not reached, and the night says nothing of intervals."""
-    assert known(drawn(np.random.default_rng(1), 1), POINT, 2.0) is None
+    assert known(drawn(np.random.default_rng(1), 1), 2.0) is None
 
 
 def test_nobody_is_fitted_and_shown() -> None:

@@ -53,14 +53,14 @@ class Known:
     found: Bools
 
 
-def known(night: SiteNight, least: float, least_added: float) -> Known | None:
+def known(night: SiteNight, least: float) -> Known | None:
     """Match a site-night with its truth; None if its limit is not known or not reached, or no time valid.
 
-    `least` is the least probability that counts; `least_added` that of added twitches, which pass 1 judges.
+    `least` is the least probability that counts, of what was found and of what was added.
     """
     night = replace(night, candidates=night.candidates.copy(), added=night.added.copy())
     night.candidates["counted"] = night.candidates["probability"] >= least
-    night.added["found"] = night.added["worth"] >= least_added
+    night.added["found"] = night.added["worth"] >= least
     limit = site_limit(night.added, night.coverage, night.duration_s)
     valid = night.coverage[night.coverage["kind"] == 0]
     if limit is None or limit.limit_mg is None or not len(valid):

@@ -11,7 +11,6 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -42,12 +41,11 @@ def main() -> None:
     people = specs(asked.subjects or (FIT_SUBJECTS if asked.fit else SUBJECTS), held_out=not asked.fit)
     nights = collect(people, asked.model, "balanced", jobs=asked.jobs, cache=asked.cache, progress=_tell)
     points = {
-        name: Least(last_threshold(bundle, name, 2), least)
-        for name, least in msgspec.structs.asdict(bundle.operating_points).items()
+        name: last_threshold(bundle, name, 2) for name in msgspec.structs.asdict(bundle.operating_points)
     }
     if asked.fit:
         made = f"Fitted on {len(nights)} simulated site-nights of {HOURS:g} h, {len(people)} virtual people."
-        fitted = {name: fit_rates(_known(nights, least), least.event, made) for name, least in points.items()}
+        fitted = {name: fit_rates(_known(nights, least), least, made) for name, least in points.items()}
         path = next(f / asked.model for f in model_folders() if (f / asked.model).is_dir()) / RATES_FILE
         content = msgspec.json.format(msgspec.json.encode(RateFile(sha256, fitted)), indent=1)
         path.write_bytes(content + b"\n")
@@ -65,15 +63,8 @@ def _tell(share: float) -> None:
     sys.stderr.write(f"\r{100 * share:3.0f} %" + "\n" * (share >= 1))
 
 
-class Least(NamedTuple):
-    """The lowest probability that counts: of an event in the last pass, of an added twitch in the first."""
-
-    event: float
-    added: float
-
-
-def _known(nights: Sequence[SiteNight], least: Least) -> list[Known]:
-    return [one for night in nights if (one := known(night, *least)) is not None]
+def _known(nights: Sequence[SiteNight], least: float) -> list[Known]:
+    return [one for night in nights if (one := known(night, least)) is not None]
 
 
 if __name__ == "__main__":
