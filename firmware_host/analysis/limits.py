@@ -2,8 +2,8 @@
 
 Excerpts of the site's samples, spread over its valid time, go through the same detector with twitches added
 before any filter (within the sensor's range and steps). What was found of them is judged by the run's model,
-each among the night's own candidates, as if it were the only one added; in pass 2 all together, as twitches
-of no unit: those of a unit that fires often are found at smaller sizes. All follows from the samples.
+each among the night's own candidates, as if it were the only one added; in pass 2 all together, for the added
+ones are those of a few units, each with its waveform and direction. All follows from the samples.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ CLEAR_S = 0.3
 NEAR_S = 1.0
 """Candidates so near an added twitch are those of the excerpt, all others those of the night."""
 MATCH_S = 0.15
+UNITS = 8
+"""Made-up motor units that the added twitches are of: such repeat their shape and direction (science 7.1)."""
 WORLDS = 12
 """Added twitches that are judged at once: every so many of them, out of each other's surroundings (30 s)."""
 WIDE = (20.0, 700.0)
@@ -136,6 +138,9 @@ class _Site:
         """Add twitches batch by batch: widely spread sizes first, then closer to the limit."""
         digest = hashlib.sha256(f"{key} {self._site}".encode()).digest()
         rng = np.random.default_rng(np.frombuffer(digest[:16], np.uint32))
+        self._wave = rng.choice(len(waves()), UNITS, replace=False)
+        way = rng.standard_normal((UNITS, 3))
+        self._way = way / np.linalg.norm(way, axis=1, keepdims=True)
         chosen = self._excerpts(rng)
         done: Table = np.zeros(0, ADDED_DTYPE)
         near: list[_Near] = []
@@ -195,14 +200,13 @@ class _Site:
         added["peak_s"] = (stretch.time_ns(peaks) - self._start_ns) / 1e9
         size_mg = np.exp(rng.uniform(low, high, len(peaks)))
         added["size_mg"] = np.clip(size_mg, LEAST_MG, LARGEST_MG)
-        number = rng.integers(len(waves()), size=len(peaks))
+        unit = rng.integers(UNITS, size=len(peaks))
+        number = self._wave[unit]
         added["slow"] = [waves()[one].slow for one in number.tolist()]
         added["world"] = np.arange(len(peaks)) % WORLDS
-        way = rng.standard_normal((len(peaks), 3))
-        way /= np.linalg.norm(way, axis=1, keepdims=True)
         more_mg = np.zeros((part.end - part.begin, 3), np.float32)
-        for peak, which, size, along in zip(peaks.tolist(), number.tolist(), added["size_mg"].tolist(), way,
-                                            strict=True):  # fmt: skip
+        each = zip(peaks.tolist(), number.tolist(), added["size_mg"].tolist(), self._way[unit], strict=True)
+        for peak, which, size, along in each:
             add_wave(more_mg, stretch.fs_hz, which, peak - part.begin, size, along)
         info = self._info
         step_g = info.g_per_count if info.sample_type == "int16" else None
