@@ -123,7 +123,7 @@ def test_each_site_of_a_night_has_its_limit(simulated: Path) -> None:
     assert noisy.limit_mg is not None
     assert quiet.low_mg is not None
     assert quiet.low_mg < quiet.limit_mg
-    assert 2 < noisy.limit_mg / quiet.limit_mg < 8
+    assert 1.3 < noisy.limit_mg / quiet.limit_mg < 8  # an hour leaves each limit unsure by half
     for limit in (quiet, noisy):
         assert limit.limit_mg is not None
         # 53 mg per mg/sqrt(Hz) is what theory has for one known shape in white noise (science 0).
