@@ -18,6 +18,7 @@ from firmware_host.recording.results import RESULTS_FILE, ResultsStore
 from firmware_host.review.charts.page_figure import figure
 from firmware_host.review.endpoints import Context
 from firmware_host.review.judged import Judged, without_log
+from firmware_host.review.layout import prepare
 from firmware_host.twitches import COVERAGE_COLUMNS, EVENT_COLUMNS, EVENT_DTYPE, Table, table
 
 T = TypeVar("T")
@@ -127,6 +128,7 @@ def warm_up() -> None:
     import scipy.special  # noqa: F401
 
     figure(())
+    prepare("night")
 
 
 def _opened(path: Path) -> Night:
