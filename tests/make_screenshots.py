@@ -53,7 +53,7 @@ PAGES: dict[str, tuple[str, str]] = {
         "/night/{night}?site=left_calf&{view}",
         "document.body.dataset.from = '#signal'",
     ),
-    "correct": ("/correct/{night}", ""),
+    "correct": ("/correct/{night}", "document.querySelector('.pile[data-verdict=yes]')?.click()"),
     "correct-event": ("/correct/{night}?show=events", "document.getElementById('elsewhere').click()"),
     "correct-stretch": (
         "/correct/{night}?show=stretch",
@@ -150,9 +150,13 @@ def review(address: str, folder: Path, night: str) -> None:
         answer = "twitch" if near < 0.15 else "not_twitch"
         body = {"check": state["check"], "item": item["item"], "answer": answer}
         state = ask(address, f"/nights/{night}/spot-check/answer", body)
-    piles = ask(address, f"/nights/{night}/piles")["piles"]
-    ask(address, f"/nights/{night}/labels", {"what": "not_twitch", "pile": piles[-1]["id"]})
-    ask(address, f"/nights/{night}/labels", {"what": "twitch", "pile": piles[1]["id"]})
+    for what, fits in (("not_twitch", lambda share: share < 0.1), ("twitch", lambda share: share > 0.9)):
+        for pile in ask(address, f"/nights/{night}/piles")["piles"]:
+            waves = ask(address, f"/nights/{night}/piles/{pile['id']}/waves")["waves"]
+            true = [np.abs(peaks[pile["site"]] - wave["peak_s"]).min(initial=9) < 0.15 for wave in waves]
+            if pile["count"] > 20 and fits(np.mean(true)):
+                ask(address, f"/nights/{night}/labels", {"what": what, "pile": pile["id"]})
+                break
     ask(address, "/learning/train", {})
     while (ask(address, "/learning")["task"] or {}).get("running"):
         time.sleep(0.3)

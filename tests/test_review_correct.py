@@ -200,11 +200,11 @@ def test_an_event_is_rejected_on_the_nights_page(browser: Chrome, served: Serve,
     press(browser, "n")
     wait_for(browser, "#event-actions button", "No twitch")
     press(browser, "r")
-    wait_for(browser, "aside", "1 label holds")
+    wait_for(browser, "#correct-said", "1 label holds")
     [label] = read_labels(night).active
     assert (label.what, label.drawn) == ("not_twitch", "event")
     press(browser, "z")
-    wait_for(browser, "aside", "0 labels hold")
+    wait_for(browser, "#correct-said", "0 labels hold")
     assert read_labels(night).active == ()
     browser.get("about:blank")
 
