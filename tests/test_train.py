@@ -153,10 +153,11 @@ def test_operating_points_keep_their_limits() -> None:
     for points in (free, kept, quiet):
         assert 1 > points["specific"] >= points["balanced"] >= points["sensitive"] > 0
     assert mixed.f1(np.array([free["balanced"]]))[0] == pytest.approx(mixed.f1(calibrate.GRID).max())
+    assert silent.alarms_per_h(np.array([kept["balanced"]]))[0] <= calibrate.MOST_ALARMS_PER_H
     balanced, specific, sensitive = (
-        silent.alarms_per_h(np.array([kept[name]]))[0] for name in ("balanced", "specific", "sensitive")
+        sum(one.alarms_per_h(np.array([kept[name]]))[0] * one.valid_h for one in (mixed, silent))
+        for name in ("balanced", "specific", "sensitive")
     )
-    assert balanced <= calibrate.MOST_ALARMS_PER_H
     assert specific <= balanced / 3
     assert sensitive >= 3 * balanced
     assert quiet["balanced"] > 0.95
@@ -304,3 +305,31 @@ def test_interrupted_training_leaves_nothing(tmp_path: Path) -> None:
     assert err.strip().count("\n") == 0, err
     assert not list(scratch.glob("twitchmap-*"))
     assert not out.parent.exists()
+
+
+def test_nights_are_also_looked_at_with_few_twitches() -> None:
+    """Few twitches of a site stay, evenly, with what is none of them; swings of those that go, go too."""
+    at_s = np.arange(50) * 10.0
+    rows = np.zeros(103, CANDIDATES)
+    rows["site"] = "a"
+    rows["peak_s"] = np.concatenate([at_s, at_s + 0.2, [3.0, 4.0, 5.0]])
+    kind = np.array([TWITCH] * 50 + [NOT] * 50 + [NOT, NEITHER, NOT], np.int8)
+    kept = dataset.few_twitches(rows, kind)
+    assert np.all(np.diff(kept) > 0)
+    twitches = kept[kind[kept] == TWITCH]
+    assert len(twitches) == dataset.FEW
+    assert (twitches[0], twitches[-1]) == (0, 49)
+    others = kept[kind[kept] != TWITCH]
+    assert set(others) == {*(twitches + 50), 100, 102}
+    assert len(dataset.few_twitches(rows, np.full(103, NOT, np.int8))) == 0
+
+
+def test_the_few_are_candidates_of_their_night(nights: list[Labelled]) -> None:
+    """A night of few twitches has their rows, labels and truths, and units of its own."""
+    night = next(one for one in nights if len(one.few_at))
+    few = night.with_few
+    assert len(few.label) == len(few.features) == len(few.repeats.site) == len(night.few_at)
+    np.testing.assert_array_equal(few.features, night.features[night.few_at])
+    assert len(few.truths_d) == (few.label == TWITCH).sum()
+    told = few.repeats.features(np.zeros(len(few.label)))
+    assert told.shape[0] == len(few.label)

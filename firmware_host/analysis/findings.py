@@ -82,6 +82,9 @@ class Findings:
     sites: tuple[SiteFacts, ...]
     waves: Waves | None = None
     """Of each row; None where only pass 1 was asked for."""
+    _said: dict[int, tuple[object, npt.NDArray[np.float64]]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
     _grouped: dict[tuple[str, float], Grouped] = field(default_factory=dict, repr=False, compare=False)
 
     def grouped(self, site: str, lowest_score: float) -> Grouped:
@@ -105,6 +108,17 @@ class Findings:
             with threadpool_limits(1, user_api="blas"):
                 self._grouped[key] = group(*waves, rows["score"], rows["peak_s"])
         return self._grouped[key]
+
+    def at(self, index: npt.NDArray[np.int64]) -> Findings:
+        """Return the findings with some of their candidates only, in order."""
+        waves = None if self.waves is None else self.waves.at(index)
+        return Findings(self.rows[index], self.coverage, self.sites, waves)
+
+    def kept(self, by: object, make: Callable[[], npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+        """Return what some model says of the candidates; made once, and kept for that model."""
+        if id(by) not in self._said or self._said[id(by)][0] is not by:
+            self._said[id(by)] = by, make()
+        return self._said[id(by)][1]
 
     def valid_h(self, site: str) -> float:
         """Return the valid hours of a site."""

@@ -18,7 +18,7 @@ from firmware_host.analysis.excerpts import Excerpt, samples_with
 from firmware_host.analysis.findings import Findings, Waves, candidate_rows, no_waves, row_columns
 from firmware_host.analysis.recount import last_threshold
 from firmware_host.analysis.runs import passes_of
-from firmware_host.analysis.second_pass import probability_again
+from firmware_host.analysis.second_pass import said_again
 from firmware_host.detection.classifier import BoostedModel, Model
 from firmware_host.detection.context import CANDIDATE_SCORE, context_of
 from firmware_host.detection.cover import Found
@@ -288,7 +288,8 @@ class _Site:
         rows, waves = everything.rows[loud], everything.waves.at(loud)
         grouped = group(*waves, rows["score"], rows["peak_s"])
         found = np.zeros(len(everything.rows))
-        found[loud] = probability_again(rows, grouped, valid_s(self._valid) / 3600, model)
+        again = said_again(rows, grouped, valid_s(self._valid) / 3600, model)
+        found[loud] = model.probability_again(rows, again)
         probability = found[len(kept) :]
         return probability, probability >= last_threshold(model, self._point, 2)
 

@@ -41,15 +41,23 @@ def judge_again(findings: Findings, model: BoostedModel, operating_point: str) -
     model.threshold(operating_point)
     least = getattr(second.operating_points, operating_point)
     rows = findings.rows[findings.rows["score"] >= model.search_score]
-    for site, own in _sites(rows):
-        grouped = findings.grouped(site, model.search_score)
-        rows["probability"][own] = probability_again(rows[own], grouped, findings.valid_h(site), model)
+    # Several operating points ask the same trees of the same night.
+    again = findings.kept(second, lambda: _said_of_all(findings, rows, model))
+    rows["probability"] = model.probability_again(rows, again)
     rows["counted"] = rows["probability"] >= np.float32(least)
     return finished(rows)
 
 
-def probability_again(rows: Table, grouped: Grouped, valid_h: float, model: BoostedModel) -> Floats:
-    """Return the probability that pass 2 gives each candidate of one site-night.
+def _said_of_all(findings: Findings, rows: Table, model: BoostedModel) -> Floats:
+    out = np.zeros(len(rows))
+    for site, own in _sites(rows):
+        grouped = findings.grouped(site, model.search_score)
+        out[own] = said_again(rows[own], grouped, findings.valid_h(site), model)
+    return out
+
+
+def said_again(rows: Table, grouped: Grouped, valid_h: float, model: BoostedModel) -> Floats:
+    """Return the probability that the trees of pass 2 give each candidate of one site-night.
 
     Parameters
     ----------
@@ -60,7 +68,7 @@ def probability_again(rows: Table, grouped: Grouped, valid_h: float, model: Boos
     valid_h
         Valid hours of the site.
     model
-        With a second pass.
+        With a second pass; a user's corrections are left out.
     """
     second = model.second
     assert second is not None
@@ -70,8 +78,7 @@ def probability_again(rows: Table, grouped: Grouped, valid_h: float, model: Boos
     for number, name in enumerate(second.features):
         # In float32, as they were learnt.
         features[:, number] = (of_unit[name] if name in of_unit else rows[name]).astype(np.float32)
-    probability = second.calibrated(second.log_odds(features))
-    return model.probability_again(rows, probability)
+    return second.calibrated(second.log_odds(features))
 
 
 def features_at(grouped: Grouped, valid_h: float, rows: Table, log_odds: Floats) -> dict[str, Floats]:

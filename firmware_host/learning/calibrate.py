@@ -30,8 +30,7 @@ MOST_NOISE_ALARMS_PER_H = 0.05
 """The same in white noise, all chips together; the promise is 0.1 for any."""
 MOST_CHIP_ALARMS_PER_H = 0.1
 APART = 3.0
-"""Specific gives so many times fewer false alarms than balanced on nights without twitches, sensitive so
-many times more."""
+"""Specific gives so many times fewer false alarms than balanced, sensitive so many times more."""
 GRID = np.round(1 / (1 + np.exp(-np.arange(-5.0, 5.01, 0.1))), 4)
 LARGE_D = 10.0
 
@@ -107,7 +106,7 @@ def operating_points(
 
     Balanced has the best F1 for d >= 10 on nights with twitches, among the points that keep to the limits of
     false alarms on nights without and in white noise (if none does, the strictest). Specific and sensitive
-    give three times fewer and more false alarms on nights without twitches.
+    give three times fewer and more false alarms, nights with and without twitches together.
 
     Parameters
     ----------
@@ -126,8 +125,10 @@ def operating_points(
         allowed &= one.alarms_per_h(GRID) <= max(MOST_CHIP_ALARMS_PER_H, 1.01 / max(one.valid_h, 1e-9))
     f1 = np.where(allowed, mixed.f1(GRID), -1.0)
     balanced = int(np.argmax(f1)) if allowed.any() else len(GRID) - 1
-    fewer = np.flatnonzero(alarms <= alarms[balanced] / APART)
-    more = np.flatnonzero(alarms >= max(alarms[balanced] * APART, 1.0))
+    hours = mixed.valid_h + silent.valid_h
+    every = (mixed.alarms_per_h(GRID) * mixed.valid_h + alarms * silent.valid_h) / max(hours, 1e-9)
+    fewer = np.flatnonzero(every <= every[balanced] / APART)
+    more = np.flatnonzero(every >= max(every[balanced] * APART, 1.0))
     specific = max(balanced, int(fewer[0]) if len(fewer) else len(GRID) - 1)
     sensitive = min(balanced, int(more[-1]) if len(more) else 0)
     chosen = (("specific", specific), ("balanced", balanced), ("sensitive", sensitive))

@@ -162,10 +162,12 @@ def make_model(name: str, seed: int, subjects: Sequence[Subject], nights: Sequen
     # Pass 2 must learn from what pass 1 says of nights that it has not seen.
     for i, unseen in zip(fitted, cross_fitted([nights[i] for i in fitted], seed), strict=True):
         log_odds[i] = unseen
-    again = [
-        replace(night, features=np.concatenate([night.features, night.repeats.features(said)], axis=1))
-        for night, said in zip(nights, log_odds, strict=True)
-    ]
+    # Each night is looked at twice: as it is, and as if its sites twitched a few times only.
+    again = [_with_units(night, said) for night, said in zip(nights, log_odds, strict=True)]
+    twice = [i for i, night in enumerate(nights) if len(night.few_at)]
+    again += [_with_units(nights[i].with_few, log_odds[i][nights[i].few_at]) for i in twice]
+    subjects = [*subjects, *(subjects[i] for i in twice)]
+    fitted = [i for i, one in enumerate(subjects) if one.part == "fit"]
     trees = fit([again[i] for i in fitted], seed, SECOND_LEARNT, RISING_AGAIN, lowest_score=SECOND_SCORE)
     log_odds = [said_by(trees, night.features) for night in again]
     second = _stage(trees, SECOND_LEARNT, SECOND_SCORE, subjects, again, log_odds, MOST_ALARMS_OF_TWO_PER_H)
@@ -174,11 +176,16 @@ def make_model(name: str, seed: int, subjects: Sequence[Subject], nights: Sequen
         "version": "1",
         "frame": FRAME_VERSION,
         "kind": "boosted",
-        "made": MADE.format(len(subjects), seed),
+        "made": MADE.format(len(nights), seed),
         "second": second.bundle,
     }
     model_from_dict(model)
     return Trained(model, _training(seed, first, second))
+
+
+def _with_units(night: Labelled, log_odds: Floats) -> Labelled:
+    """Return a night with the features of pass 2, given what pass 1 says of its candidates."""
+    return replace(night, features=np.concatenate([night.features, night.repeats.features(log_odds)], axis=1))
 
 
 class Stage(NamedTuple):
@@ -269,10 +276,10 @@ def _training(seed: int, first: Stage, second: Stage) -> Training:
         twitchmap=str(firmware_host.__version__),
         simulator=str(SIMULATOR_VERSION),
         seed=seed,
-        subjects=len(cohort.subjects),
+        subjects=len(first.cohort.subjects),
         hours=float(min(one.spec.hours for one in cohort.subjects)),
         families=asdict(TRAINED),
-        candidates={part: cohort.candidates(part) for part in sorted({*PARTS})},
+        candidates={part: first.cohort.candidates(part) for part in sorted({*PARTS})},
         scores={name: round(float(value), 4) for name, value in scores.items()},
         false_alarms_per_h={
             name: round(float(group.alarms_per_h(balanced)[0]), 3) for name, group in groups.items()
