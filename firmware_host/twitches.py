@@ -63,6 +63,29 @@ class Flag(IntFlag):
     """A candidate below the operating point, kept for review and for `export --candidates`."""
 
 
+class Reason(IntEnum):
+    """What speaks most against a candidate that does not count; by simple rules, for who looks at it."""
+
+    NONE = 0
+    """It counts, or nothing was asked."""
+    SECOND_MAXIMUM = 1
+    """A later swing of the larger event beside it."""
+    ELSEWHERE = 2
+    """Sensors on other muscles show something at the same moment."""
+    MOVEMENT = 3
+    """The site moves just before or after, or is restless."""
+    HEART = 4
+    """The heartbeats around explain it."""
+    SERIES = 5
+    """It is one of a regular series."""
+    MACHINE = 6
+    """Its unit repeats like a clock, or far too often."""
+    NOISE = 7
+    """Hardly larger than the noise."""
+    UNLIKE = 8
+    """None of these: its shape and surroundings together."""
+
+
 EVENT_COLUMNS: tuple[Column, ...] = (
     Column("event_id", "i8", "", "number of the event within its run, in order of site and time"),
     Column("site", "U32", "", "where the sensor sat; left and right are the person's own"),
@@ -77,6 +100,7 @@ EVENT_COLUMNS: tuple[Column, ...] = (
     Column("counted", "?", "", "1 where at or above the operating point and not rejected"),
     Column("label", "u1", "", "the reviewer's verdict: empty, twitch or not_twitch"),
     Column("flags", "u4", "", "what else is known: complex, rejected, below_floor"),
+    Column("reason", "u1", "", "what speaks most against it where it does not count, see twitches.Reason"),
 )
 
 COVERAGE_COLUMNS: tuple[Column, ...] = (
@@ -92,6 +116,25 @@ COVERAGE_COLUMNS: tuple[Column, ...] = (
     Column("wear_unconfirmed", "?", "", "1 where the sensor lay so still that wearing it cannot be shown"),
 )
 
+UNIT_WAVE_HZ = 100.0
+"""Rate of the time grid on which waves of units are kept; the candidate's peak stands at `UNIT_PEAK`."""
+UNIT_SAMPLES, UNIT_PEAK = 46, 22
+
+UNIT_COLUMNS: tuple[Column, ...] = (
+    Column("site", "U32", "", "where the sensor sat"),
+    Column("unit", "i4", "", "number of the unit at its site, from the one with most twitches on"),
+    Column("count", "i8", "", "counted twitches ascribed to it"),
+    Column("rate_per_h", "f4", "1/h", "these per hour of valid time"),
+    Column("peak_to_peak_mg", "f4", "mg", "median peak-to-peak of them"),
+    Column("low_mg", "f4", "mg", "lower quartile of it"),
+    Column("high_mg", "f4", "mg", "upper quartile of it"),
+    Column("doublet_share", "f4", "", "share of them that are two or more potentials closer than 60 ms"),
+    Column("run_share", "f4", "", "share of them that follow another of the unit within 60-150 ms"),
+    Column("interval_s", "f4", "s", "median interval between them"),
+    Column("regularity", "f4", "", "0 as random intervals are, 1 as a clock"),
+)
+"""What is told of a unit: twitches of one site that are alike in shape and direction."""
+
 
 def dtype_of(columns: Iterable[Column]) -> np.dtype[np.void]:
     """Return the structured dtype that the columns declare."""
@@ -100,6 +143,7 @@ def dtype_of(columns: Iterable[Column]) -> np.dtype[np.void]:
 
 EVENT_DTYPE = dtype_of(EVENT_COLUMNS)
 COVERAGE_DTYPE = dtype_of(COVERAGE_COLUMNS)
+UNIT_DTYPE = dtype_of(UNIT_COLUMNS)
 
 
 def table(dtype: np.dtype[np.void], n: int, **columns: Any) -> Table:  # noqa: ANN401

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from firmware_host.detection import detect_stretch, heart
 from firmware_host.detection.beats import follow, local_period, middle_near
-from firmware_host.detection.heart import HEART_COLUMNS
+from firmware_host.detection.heart import HEART_COLUMNS, HEART_DTYPE, every_beat_kept, plain_beats
 from firmware_host.twitches import Table
 
 Floats = NDArray[np.float64]
@@ -193,3 +193,13 @@ def test_middle_of_neighbours(count: int) -> None:
         values = np.random.default_rng(length).normal(size=length)
         expected = ndimage.median_filter(values, count, mode="nearest")
         np.testing.assert_array_equal(middle_near(values, count), expected)
+
+
+def test_every_beat_can_be_kept_for_comparison() -> None:
+    """A beat that the train plainly explains is left out, but not while every beat is to be kept."""
+    row = np.zeros(1, HEART_DTYPE)
+    row["heart_trust"], row["heart_usual"], row["heart_match"] = 1.0, 1.0, 1.0
+    assert plain_beats(row).all()
+    with every_beat_kept():
+        assert not plain_beats(row).any()
+    assert plain_beats(row).all()

@@ -90,3 +90,10 @@ def test_the_shape_of_what_is_left() -> None:
     assert found["left_line"][1] < 0.9
     assert found["left_turn"][0] > 0.3 > found["left_turn"][2]
     assert (found["left_core"] <= 1.0).all()
+
+
+def test_nothing_to_compare_with_is_no_repeat() -> None:
+    """Where nothing of the signal can be used, there is no burst to be like, and that is no error."""
+    found = repeats(np.zeros((3, 4000), np.float32), np.array([500, 600]), FS_HZ)
+    assert found["repeat"].tolist() == [-1.0, -1.0]
+    assert found["repeat_left"].tolist() == [3.0, 3.0]

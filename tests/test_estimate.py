@@ -18,7 +18,7 @@ from firmware_host.analysis.models import load_rates, model_folders
 from firmware_host.errors import BadFileError
 from firmware_host.twitch_map import HourLimit, RateFile, RateModel, SiteLimit, twitch_map
 from firmware_host.twitch_map.estimate import Seen, estimate, night_false_per_h
-from firmware_host.twitches import COVERAGE_DTYPE, EVENT_DTYPE, Kind, Table, table
+from firmware_host.twitches import COVERAGE_DTYPE, EVENT_DTYPE, Kind, Label, Table, table
 
 SITE = "left_calf"
 HOUR_S = 3600.0
@@ -164,6 +164,16 @@ def test_estimates_are_finite_and_in_order(
     found = estimate(Seen(tuple(by_probability), hours, each * n, near), MODEL, mean, shape)
     assert 0 <= found.low <= found.twitches <= found.high < np.inf
     assert 0 <= found.false <= n
+
+
+def test_what_a_reviewer_confirmed_is_no_false_alarm() -> None:
+    """Four doubtful events of a quiet night that a reviewer called twitches are four twitches."""
+    events = events_at(spread(4), probability=0.82)
+    events["label"] = Label.TWITCH
+    row = counted(events)[0]
+    assert row["expected_false"] == 0
+    assert row["rate_per_h"] * 6 == pytest.approx(4, abs=0.1)
+    assert row["rate_low"] * 6 > 3.9
 
 
 def test_more_sure_events_are_never_fewer_twitches() -> None:

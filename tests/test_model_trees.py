@@ -16,7 +16,13 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from firmware_host.analysis import load_model, row_columns
-from firmware_host.detection.classifier import MODEL_FEATURES, BoostedModel, matrix_of, model_from_dict
+from firmware_host.detection.classifier import (
+    FRAME_VERSION,
+    MODEL_FEATURES,
+    BoostedModel,
+    matrix_of,
+    model_from_dict,
+)
 from firmware_host.errors import BadFileError, BadValueError
 from firmware_host.learning.export_trees import export_trees
 from firmware_host.twitches import Table, dtype_of
@@ -55,10 +61,10 @@ def fitted(categories: bool = False) -> HistGradientBoostingClassifier:
 def bundle(**changes: Any) -> dict[str, Any]:
     """Return the fitted trees as a bundle, through JSON as a file has it, with changes."""
     made = export_trees(
-        fitted(), FEATURES, name="made", version="1", made="for a test", operating_points=POINTS,
-        calibration=([-3.0, 0.0, 2.0], [-2.0, 0.5, 2.5]),
+        fitted(), FEATURES, operating_points=POINTS, calibration=([-3.0, 0.0, 2.0], [-2.0, 0.5, 2.5]),
     )  # fmt: skip
-    return {**json.loads(json.dumps(made, allow_nan=False)), **changes}
+    about = {"name": "made", "version": "1", "made": "for a test", "kind": "boosted", "frame": FRAME_VERSION}
+    return {**about, **json.loads(json.dumps(made, allow_nan=False)), **changes}
 
 
 def boosted(**changes: Any) -> BoostedModel:
@@ -130,7 +136,7 @@ def test_settings_are_the_bundle_without_its_trees() -> None:
 def test_only_trees_of_these_features_are_exported() -> None:
     """Trees over categories, or over another number of features, are refused."""
     given: dict[str, Any] = {
-        "name": "x", "version": "1", "made": "", "operating_points": POINTS, "calibration": ([0.0], [0.0])
+        "operating_points": POINTS, "calibration": ([0.0], [0.0])
     }  # fmt: skip
     with pytest.raises(ValueError, match="for 5 features, not for 4"):
         export_trees(fitted(), FEATURES[:4], **given)

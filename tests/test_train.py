@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from firmware_host.analysis import load_model
 from firmware_host.cli import main
 from firmware_host.detection.classifier import BoostedModel, model_from_dict
-from firmware_host.learning import bundle, calibrate, dataset, train
+from firmware_host.learning import bundle, calibrate, dataset, grow, train
 from firmware_host.learning.bundle import Trained
 from firmware_host.learning.dataset import NEITHER, NOT, TWITCH, Labelled, Subject, collect, label
 from firmware_host.learning.score import TRUTH_DTYPE
@@ -49,7 +49,7 @@ def truths(*rows: tuple[str, float, float]) -> Table:
 def few_trees() -> Iterator[None]:
     """Grow few trees, in one thread: threads that wait for each other on a busy machine take minutes."""
     with threadpool_limits(1), pytest.MonkeyPatch.context() as patch:
-        patch.setitem(train.TREES, "max_iter", 15)
+        patch.setitem(grow.TREES, "max_iter", 15)
         yield
 
 
@@ -64,7 +64,7 @@ def drawn() -> list[Subject]:
 @pytest.fixture(scope="module")
 def nights(drawn: list[Subject]) -> list[Labelled]:
     """Simulate, search and label three minutes of each, and twelve of white noise."""
-    return collect(drawn, train.LEARNT)
+    return collect(drawn, grow.LEARNT)
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +94,8 @@ def test_what_cannot_be_told_is_neither() -> None:
 
 def test_no_night_outweighs_the_others() -> None:
     """The twitches of one night, and its other candidates, weigh at most so much; few weigh one each."""
-    weight = train.weights(np.array([TWITCH] * 5000 + [NOT] * 20, np.int8))
-    assert weight[:5000].sum() == pytest.approx(train.MOST_ROWS)
+    weight = grow.weights(np.array([TWITCH] * 5000 + [NOT] * 20, np.int8))
+    assert weight[:5000].sum() == pytest.approx(grow.MOST_ROWS)
     assert np.all(weight[5000:] == 1)
 
 
@@ -153,10 +153,11 @@ def test_operating_points_keep_their_limits() -> None:
     for points in (free, kept, quiet):
         assert 1 > points["specific"] >= points["balanced"] >= points["sensitive"] > 0
     assert mixed.f1(np.array([free["balanced"]]))[0] == pytest.approx(mixed.f1(calibrate.GRID).max())
+    assert silent.alarms_per_h(np.array([kept["balanced"]]))[0] <= calibrate.MOST_ALARMS_PER_H
     balanced, specific, sensitive = (
-        silent.alarms_per_h(np.array([kept[name]]))[0] for name in ("balanced", "specific", "sensitive")
+        sum(one.alarms_per_h(np.array([kept[name]]))[0] * one.valid_h for one in (mixed, silent))
+        for name in ("balanced", "specific", "sensitive")
     )
-    assert balanced <= calibrate.MOST_ALARMS_PER_H
     assert specific <= balanced / 3
     assert sensitive >= 3 * balanced
     assert quiet["balanced"] > 0.95
@@ -166,7 +167,7 @@ def test_bundle_equals_scikit_learn(drawn: list[Subject], nights: list[Labelled]
     """The bundle loads and gives scikit-learn's log-odds; every candidate is on its side of each point."""
     model = model_from_dict(json.loads(json.dumps(made.model)))
     assert isinstance(model, BoostedModel)
-    trees = train.fit([night for one, night in zip(drawn, nights, strict=True) if one.part == "fit"], 3)
+    trees = grow.fit([night for one, night in zip(drawn, nights, strict=True) if one.part == "fit"], 3)
     rows = np.concatenate([night.features for night in nights]).astype(np.float64)
     theirs = trees.decision_function(rows)
     assert len(rows) > 200
@@ -189,7 +190,7 @@ def test_pool_gives_the_same(drawn: list[Subject], nights: list[Labelled]) -> No
     """Several processes give the numbers that one gives, in the same order, as float32."""
     told: list[float] = []
     for one, other in zip(
-        collect(drawn[:4], train.LEARNT, jobs=2, progress=told.append), nights, strict=False
+        collect(drawn[:4], grow.LEARNT, jobs=2, progress=told.append), nights, strict=False
     ):
         assert one.features.dtype == np.float32
         for name in ("features", "label", "d", "truths_d", "valid_h"):
@@ -201,17 +202,17 @@ def test_cache_spares_the_simulation(
     drawn: list[Subject], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second training takes what was found from the cache; another program finds nothing there."""
-    first = collect(drawn[2:3], train.LEARNT, cache=tmp_path)
+    first = collect(drawn[2:3], grow.LEARNT, cache=tmp_path)
 
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("a night was simulated again")
 
     monkeypatch.setattr(dataset, "simulate_night", refuse)
-    second = collect(drawn[2:3], train.LEARNT, cache=tmp_path)
+    second = collect(drawn[2:3], grow.LEARNT, cache=tmp_path)
     assert np.array_equal(first[0].features, second[0].features, equal_nan=True)
     assert first[0].valid_h == second[0].valid_h
     with pytest.raises(AssertionError, match="again"):
-        collect([replace(drawn[2], spec=replace(drawn[2].spec, seed=1))], train.LEARNT, cache=tmp_path)
+        collect([replace(drawn[2], spec=replace(drawn[2].spec, seed=1))], grow.LEARNT, cache=tmp_path)
 
 
 def test_nothing_is_left_after_an_error(
@@ -221,7 +222,7 @@ def test_nothing_is_left_after_an_error(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(dataset, "find_candidates", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        collect(drawn[2:3], train.LEARNT)
+        collect(drawn[2:3], grow.LEARNT)
     assert not list(tmp_path.iterdir())
 
 
@@ -304,3 +305,31 @@ def test_interrupted_training_leaves_nothing(tmp_path: Path) -> None:
     assert err.strip().count("\n") == 0, err
     assert not list(scratch.glob("twitchmap-*"))
     assert not out.parent.exists()
+
+
+def test_nights_are_also_looked_at_with_few_twitches() -> None:
+    """Few twitches of a site stay, evenly, with what is none of them; swings of those that go, go too."""
+    at_s = np.arange(50) * 10.0
+    rows = np.zeros(103, CANDIDATES)
+    rows["site"] = "a"
+    rows["peak_s"] = np.concatenate([at_s, at_s + 0.2, [3.0, 4.0, 5.0]])
+    kind = np.array([TWITCH] * 50 + [NOT] * 50 + [NOT, NEITHER, NOT], np.int8)
+    kept = dataset.few_twitches(rows, kind)
+    assert np.all(np.diff(kept) > 0)
+    twitches = kept[kind[kept] == TWITCH]
+    assert len(twitches) == dataset.FEW
+    assert (twitches[0], twitches[-1]) == (0, 49)
+    others = kept[kind[kept] != TWITCH]
+    assert set(others) == {*(twitches + 50), 100, 102}
+    assert len(dataset.few_twitches(rows, np.full(103, NOT, np.int8))) == 0
+
+
+def test_the_few_are_candidates_of_their_night(nights: list[Labelled]) -> None:
+    """A night of few twitches has their rows, labels and truths, and units of its own."""
+    night = next(one for one in nights if len(one.few_at))
+    few = night.with_few
+    assert len(few.label) == len(few.features) == len(few.repeats.site) == len(night.few_at)
+    np.testing.assert_array_equal(few.features, night.features[night.few_at])
+    assert len(few.truths_d) == (few.label == TWITCH).sum()
+    told = few.repeats.features(np.zeros(len(few.label)))
+    assert told.shape[0] == len(few.label)

@@ -26,10 +26,13 @@ from firmware_host.analysis.runs import (
     judge,
     load_run,
     night_counts,
+    passes_of,
     reviewed,
     run_counts,
     runs_of,
     summary_of,
+    unit_templates,
+    units_of,
 )
 
 __all__ = [
@@ -51,6 +54,7 @@ __all__ = [
     "model_folders",
     "night_counts",
     "own_models",
+    "passes_of",
     "recount_night",
     "reviewed",
     "row_columns",
@@ -59,5 +63,7 @@ __all__ = [
     "runs_of",
     "summary_of",
     "take_model_back",
+    "unit_templates",
+    "units_of",
     "use_model",
 ]

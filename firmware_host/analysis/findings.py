@@ -7,11 +7,11 @@ judge the same findings.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,12 +29,32 @@ from firmware_host.twitches import (
     dtype_of,
     table,
     tiled,
+    valid_s,
 )
 
 if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do without
     from firmware_host.detection.cover import Found
+    from firmware_host.detection.units import Grouped
 
 Progress = Callable[[float], None]
+
+
+class Waves(NamedTuple):
+    """What pass 2 looks at of each candidate, see `detection.waves`: (n, 3, samples) and (n,) float32."""
+
+    wave_mg: npt.NDArray[np.float32]
+    floor_mg: npt.NDArray[np.float32]
+
+    def at(self, index: npt.NDArray[Any]) -> Waves:
+        """Return those of some rows."""
+        return Waves(self.wave_mg[index], self.floor_mg[index])
+
+
+def no_waves() -> Waves:
+    """Return the waves of no row."""
+    from firmware_host.detection.waves import WAVE_SHAPE
+
+    return Waves(np.zeros((0, *WAVE_SHAPE), np.float32), np.zeros(0, np.float32))
 
 
 @dataclass(frozen=True)
@@ -60,6 +80,49 @@ class Findings:
     rows: Table
     coverage: Table
     sites: tuple[SiteFacts, ...]
+    waves: Waves | None = None
+    """Of each row; None where only pass 1 was asked for."""
+    _said: dict[int, tuple[object, npt.NDArray[np.float64]]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    _grouped: dict[tuple[str, float], Grouped] = field(default_factory=dict, repr=False, compare=False)
+
+    def grouped(self, site: str, lowest_score: float) -> Grouped:
+        """Return the units of a site among the candidates from a score on; made once.
+
+        Raises
+        ------
+        ValueError
+            If the findings hold no waves.
+        """
+        from threadpoolctl import threadpool_limits
+
+        from firmware_host.detection.units import group
+
+        if self.waves is None:
+            raise ValueError("these findings were made for pass 1 alone and hold no waves")
+        key = site, lowest_score
+        if key not in self._grouped:
+            own = np.flatnonzero((self.rows["site"] == site) & (self.rows["score"] >= lowest_score))
+            rows, waves = self.rows[own], self.waves.at(own)
+            with threadpool_limits(1, user_api="blas"):
+                self._grouped[key] = group(*waves, rows["score"], rows["peak_s"])
+        return self._grouped[key]
+
+    def at(self, index: npt.NDArray[np.int64]) -> Findings:
+        """Return the findings with some of their candidates only, in order."""
+        waves = None if self.waves is None else self.waves.at(index)
+        return Findings(self.rows[index], self.coverage, self.sites, waves)
+
+    def kept(self, by: object, make: Callable[[], npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+        """Return what some model says of the candidates; made once, and kept for that model."""
+        if id(by) not in self._said or self._said[id(by)][0] is not by:
+            self._said[id(by)] = by, make()
+        return self._said[id(by)][1]
+
+    def valid_h(self, site: str) -> float:
+        """Return the valid hours of a site."""
+        return valid_s(self.coverage[self.coverage["site"] == site]) / 3600
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -124,11 +187,13 @@ def find_candidates(
     dtype = dtype_of(row_columns())
     coverage = np.concatenate([np.zeros(0, COVERAGE_DTYPE), *(site.coverage for site in found)])
     rows = add_context(np.concatenate([np.zeros(0, dtype), *(site.rows for site in found)]), coverage)
-    rows = rows[rows["score"] >= lowest_score]
+    kept = rows["score"] >= lowest_score
+    rows = rows[kept]
     rows["event_id"] = np.arange(len(rows))
     check_events(events_of(rows))
     check_coverage(coverage)
-    return Findings(rows, coverage, facts)
+    waves = Waves(*(np.concatenate(parts) for parts in zip(*(site.waves for site in found), strict=True)))
+    return Findings(rows, coverage, facts, waves.at(kept))
 
 
 @dataclass(frozen=True)
@@ -138,13 +203,14 @@ class _SiteFound:
     facts: SiteFacts
     rows: Table
     coverage: Table
+    waves: Waves
     searched: bool = True
 
 
 def _unseen(night: Night, facts: SiteFacts) -> _SiteFound:
     """Return a site of which nothing can be said: all its night is a gap."""
     coverage = tiled(table(COVERAGE_DTYPE, 0), facts.site, night.duration_s)
-    return _SiteFound(facts, table(dtype_of(row_columns()), 0), coverage, searched=False)
+    return _SiteFound(facts, table(dtype_of(row_columns()), 0), coverage, no_waves(), searched=False)
 
 
 def _find_at(night: Night, site: str, lowest_score: float, tell: Progress) -> _SiteFound:
@@ -183,16 +249,18 @@ def _find_at(night: Night, site: str, lowest_score: float, tell: Progress) -> _S
     pauses_s = [float(b.time_ns(0) - a.time_ns(a.n)) / 1e9 for a, b in pairwise(stretches)]
     parts, noise = [], None
     for stretch, found in zip(stretches, judge_stretches(searched, pauses_s), strict=True):
-        parts.append(
-            (candidate_rows(found, stretch, night.start_ns), _coverage(found, stretch, night.start_ns))
-        )
+        rows = candidate_rows(found, stretch, night.start_ns)
+        coverage = _coverage(found, stretch, night.start_ns)
+        parts.append((rows, coverage, found.candidates["wave_mg"], found.candidates["floor_mg"]))
         if stretch is longest and np.isfinite(found.density).all():
             noise = float(np.sqrt(np.mean(found.density**2)))
-    rows, coverage = (np.concatenate(tables) for tables in zip(*parts, strict=True))
+    rows, coverage, *waves = (np.concatenate(tables) for tables in zip(*parts, strict=True))
+    order = np.argsort(rows["peak_s"], kind="stable")
     return _SiteFound(
         SiteFacts(site, fs_hz, info.fs_hz, noise, warning if slow else None),
-        rows[np.argsort(rows["peak_s"], kind="stable")],
+        rows[order],
         tiled(coverage, site, night.duration_s),
+        Waves(*waves).at(order),
     )
 
 

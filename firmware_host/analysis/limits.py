@@ -2,34 +2,37 @@
 
 Excerpts of the site's samples, spread over its valid time, go through the same detector with twitches added
 before any filter (within the sensor's range and steps). What was found of them is judged by the run's model,
-each among the night's own candidates, as if it were the only one added. All follows from the samples.
+each among the night's own candidates, as if it were the only one added; in pass 2 all together, for the added
+ones are those of a few units, each with its waveform and direction. All follows from the samples.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from firmware_host.analysis.findings import Findings, candidate_rows, row_columns
+from firmware_host.analysis.excerpts import Excerpt, samples_with
+from firmware_host.analysis.findings import Findings, Waves, candidate_rows, no_waves, row_columns
+from firmware_host.analysis.recount import last_threshold
+from firmware_host.analysis.runs import passes_of
+from firmware_host.analysis.second_pass import said_again
+from firmware_host.detection.classifier import BoostedModel, Model
 from firmware_host.detection.context import CANDIDATE_SCORE, context_of
 from firmware_host.detection.cover import Found
-from firmware_host.detection.detector import SiteDetector
+from firmware_host.detection.detector import AT_ONCE, SiteDetector
 from firmware_host.detection.limit import LARGEST_MG, Tried, fit
 from firmware_host.detection.limit_waves import add_wave, waves
 from firmware_host.detection.quality import COVERED_DTYPE
 from firmware_host.detection.signals import make_plan
 from firmware_host.detection.site_night import SiteNight, make_site_night
-from firmware_host.recording import Night, Stretch
+from firmware_host.detection.units import group
+from firmware_host.recording import Night
 from firmware_host.twitch_map import HourLimit, SiteLimit, inside, seconds_in
 from firmware_host.twitch_map.limits import limit_over
 from firmware_host.twitches import Kind, Table, dtype_of, valid_s
-
-if TYPE_CHECKING:
-    from firmware_host.detection.classifier import Model
 
 Floats = npt.NDArray[np.float64]
 
@@ -48,6 +51,8 @@ CLEAR_S = 0.3
 NEAR_S = 1.0
 """Candidates so near an added twitch are those of the excerpt, all others those of the night."""
 MATCH_S = 0.15
+UNITS = 8
+"""Made-up motor units that the added twitches are of: such repeat their shape and direction (science 7.1)."""
 WORLDS = 12
 """Added twitches that are judged at once: every so many of them, out of each other's surroundings (30 s)."""
 WIDE = (20.0, 700.0)
@@ -59,17 +64,6 @@ LEAST_TRIED = 30
 """With fewer twitches nothing is said."""
 UNKNOWN_DENSITY = 0.1
 _SURROUNDINGS = ("site", "peak_s", "score", "peak_to_peak_mg")
-
-
-@dataclass(frozen=True)
-class Excerpt:
-    """A part of a stretch, grid indices `begin` to `end`; twitches may be added from `first` to `last`."""
-
-    stretch: Stretch
-    begin: int
-    end: int
-    first: int
-    last: int
 
 
 ADDED_DTYPE = np.dtype(
@@ -128,7 +122,10 @@ class _Site:
         self._start_ns, self._site, self._model, self._point = night.start_ns, site, model, point
         self._info = night.meta.sensor(site)
         self._stretches = night.stretches(site)
-        self._slim = _slim(findings.rows[findings.rows["site"] == site])
+        own = np.flatnonzero(findings.rows["site"] == site)
+        self._rows = findings.rows[own]
+        self._waves = findings.waves.at(own) if findings.waves is not None else None
+        self._slim = _slim(self._rows)
         self._coverage = findings.coverage[findings.coverage["site"] == site]
         self._valid = self._coverage[self._coverage["kind"] == Kind.VALID]
         counted = judged[(judged["site"] == site) & judged["counted"]]
@@ -141,17 +138,21 @@ class _Site:
         """Add twitches batch by batch: widely spread sizes first, then closer to the limit."""
         digest = hashlib.sha256(f"{key} {self._site}".encode()).digest()
         rng = np.random.default_rng(np.frombuffer(digest[:16], np.uint32))
+        self._wave = rng.choice(len(waves()), UNITS, replace=False)
+        way = rng.standard_normal((UNITS, 3))
+        self._way = way / np.linalg.norm(way, axis=1, keepdims=True)
         chosen = self._excerpts(rng)
         done: Table = np.zeros(0, ADDED_DTYPE)
+        near: list[_Near] = []
         for batch in np.split(np.arange(len(chosen)), [-(-len(chosen) // 3)]):
             low, high = self._sizes(done)
-            added, near = [done[:0]], [np.zeros(0, dtype_of(row_columns()))]
+            added = [done]
             for number in batch.tolist():
-                some, rows = self._search(chosen[number], rng, low, high)
+                some, candidates = self._search(chosen[number], rng, low, high)
                 some["excerpt"] = number
                 added.append(some)
-                near.append(rows)
-            done = np.concatenate([done, self._judged(np.concatenate(added), np.concatenate(near))])
+                near.append(candidates)
+            done = self._judged(np.concatenate(added), _together(near))
         return done
 
     def _excerpts(self, rng: np.random.Generator) -> list[Excerpt]:
@@ -191,7 +192,7 @@ class _Site:
 
     def _search(
         self, part: Excerpt, rng: np.random.Generator, low: float, high: float
-    ) -> tuple[Table, Table]:
+    ) -> tuple[Table, _Near]:
         """Add twitches to an excerpt and return them with the candidates near them."""
         fs_hz, stretch = self._info.fs_hz, part.stretch
         peaks = self._moments(part, rng)
@@ -199,20 +200,19 @@ class _Site:
         added["peak_s"] = (stretch.time_ns(peaks) - self._start_ns) / 1e9
         size_mg = np.exp(rng.uniform(low, high, len(peaks)))
         added["size_mg"] = np.clip(size_mg, LEAST_MG, LARGEST_MG)
-        number = rng.integers(len(waves()), size=len(peaks))
+        unit = rng.integers(UNITS, size=len(peaks))
+        number = self._wave[unit]
         added["slow"] = [waves()[one].slow for one in number.tolist()]
         added["world"] = np.arange(len(peaks)) % WORLDS
-        way = rng.standard_normal((len(peaks), 3))
-        way /= np.linalg.norm(way, axis=1, keepdims=True)
         more_mg = np.zeros((part.end - part.begin, 3), np.float32)
-        for peak, which, size, along in zip(peaks.tolist(), number.tolist(), added["size_mg"].tolist(), way,
-                                            strict=True):  # fmt: skip
+        each = zip(peaks.tolist(), number.tolist(), added["size_mg"].tolist(), self._way[unit], strict=True)
+        for peak, which, size, along in each:
             add_wave(more_mg, stretch.fs_hz, which, peak - part.begin, size, along)
         info = self._info
         step_g = info.g_per_count if info.sample_type == "int16" else None
-        lowest = min(self._model.lowest_score, CANDIDATE_SCORE)
-        detector = SiteDetector(fs_hz, lowest, range_g=info.range_g, step_g=step_g)
-        for first, acc_g in _samples(part, more_mg, info.range_g, step_g):
+        lowest = min(self._model.search_score, CANDIDATE_SCORE)
+        detector = SiteDetector(fs_hz, lowest, range_g=info.range_g, step_g=step_g, at_once=AT_ONCE)
+        for first, acc_g in samples_with(part, more_mg, info.range_g, step_g):
             detector.push(first, acc_g)
         searched = detector.close(part.end - part.begin)
         cell = np.minimum(
@@ -227,7 +227,8 @@ class _Site:
             candidates[name] += part.begin
         found = Found(candidates, np.zeros(0, COVERED_DTYPE), searched.density)
         rows = candidate_rows(found, stretch, self._start_ns)
-        return added, rows[_near(rows["peak_s"], added["peak_s"], NEAR_S) >= 0]
+        beside = np.flatnonzero(_near(rows["peak_s"], added["peak_s"], NEAR_S) >= 0)
+        return added, _Near(rows[beside], Waves(candidates["wave_mg"], candidates["floor_mg"]).at(beside))
 
     def _moments(self, part: Excerpt, rng: np.random.Generator) -> Floats:
         """Draw moments of valid time away from what counts, as grid indices."""
@@ -246,32 +247,65 @@ class _Site:
                 at += APART_S[1] * fs_hz
         return np.array(chosen)
 
-    def _judged(self, added: Table, near: Table) -> Table:
+    def _judged(self, added: Table, near: _Near) -> Table:
         """Judge what was found of added twitches, each among the night's own candidates."""
-        asked, of = [near[:0]], [np.zeros(0, np.int64)]
+        rows = near.rows
+        own = np.argsort(added["peak_s"], kind="stable")
+        times_s = added["peak_s"][own]
+        of = own[_near(rows["peak_s"], times_s, NEAR_S)]
+        hit = np.abs(rows["peak_s"] - added["peak_s"][of]) <= MATCH_S
         for world in range(WORLDS):
-            own = np.flatnonzero(added["world"] == world)
-            own = own[np.argsort(added["peak_s"][own])]
-            times_s = added["peak_s"][own]
-            new = near[_near(near["peak_s"], times_s, NEAR_S) >= 0]
-            match = _near(new["peak_s"], times_s, MATCH_S)
-            if not np.any(match >= 0):
+            here_s = added["peak_s"][own[added["world"][own] == world]]
+            new = added["world"][of] == world
+            if not new.any():
                 continue
-            kept = self._slim[_near(self._slim["peak_s"], times_s, NEAR_S) < 0]
-            here = make_site_night(self._site, np.concatenate([kept, _slim(new)]), self._coverage)
-            new, match = new[match >= 0], match[match >= 0]
-            for column, values in context_of(new, here, list((self._sites | {self._site: here}).values())):
-                new[column] = values
-            asked.append(new)
-            of.append(own[match])
-        rows, hit = np.concatenate(asked), np.concatenate(of)
-        probability = self._model.probability(rows)
+            kept = self._slim[_near(self._slim["peak_s"], here_s, NEAR_S) < 0]
+            here = make_site_night(self._site, np.concatenate([kept, _slim(rows[new])]), self._coverage)
+            sites = list((self._sites | {self._site: here}).values())
+            for column, values in context_of(rows[new], here, sites):
+                rows[column][new] = values
+        probability, counted = self._judge(near, times_s)
         worth = np.where(np.isfinite(probability), probability, rows["score"])
         order = np.argsort(worth, kind="stable")  # the likest of several is written last
-        added["worth"][hit[order]] = worth[order]
-        added["measured_mg"][hit[order]] = rows["peak_to_peak_mg"][order]
-        added["found"][hit[self._model.counted(rows, self._point, probability)]] = True
+        order = order[hit[order]]
+        for name in ("worth", "measured_mg", "found"):
+            added[name] = 0
+        added["worth"][of[order]] = worth[order]
+        added["measured_mg"][of[order]] = rows["peak_to_peak_mg"][order]
+        added["found"][of[hit & counted]] = True
         return added
+
+    def _judge(self, near: _Near, times_s: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """Return the probability of candidates, and which of them count, in the last pass of the model."""
+        model = self._model
+        if not isinstance(model, BoostedModel) or passes_of(model) == 1 or self._waves is None:
+            probability = model.probability(near.rows)
+            return probability, model.counted(near.rows, self._point, probability)
+        kept = np.flatnonzero(_near(self._rows["peak_s"], times_s, NEAR_S) < 0)
+        everything = _together([_Near(self._rows[kept], self._waves.at(kept)), near])
+        loud = np.flatnonzero(everything.rows["score"] >= model.search_score)
+        loud = loud[np.argsort(everything.rows["peak_s"][loud], kind="stable")]
+        rows, waves = everything.rows[loud], everything.waves.at(loud)
+        grouped = group(*waves, rows["score"], rows["peak_s"])
+        found = np.zeros(len(everything.rows))
+        again = said_again(rows, grouped, valid_s(self._valid) / 3600, model)
+        found[loud] = model.probability_again(rows, again)
+        probability = found[len(kept) :]
+        return probability, probability >= last_threshold(model, self._point, 2)
+
+
+@dataclass(frozen=True)
+class _Near:
+    """Candidates near added twitches: rows of `row_columns()` and their waves."""
+
+    rows: Table
+    waves: Waves
+
+
+def _together(parts: list[_Near]) -> _Near:
+    rows = [np.zeros(0, dtype_of(row_columns())), *(part.rows for part in parts)]
+    waves = [no_waves(), *(part.waves for part in parts)]
+    return _Near(np.concatenate(rows), Waves(*(np.concatenate(of) for of in zip(*waves, strict=True))))
 
 
 def _slim(rows: Table) -> Table:
@@ -305,15 +339,16 @@ def site_limit(added: Table, coverage: Table, duration_s: float) -> SiteLimit | 
         coverage[coverage["kind"] == Kind.VALID], np.append(starts, max(duration_s, starts[-1]))
     )
     noises, weight = np.array(list(noise.values())), np.maximum(weight, 1e-6)
-    over = [limit_over(one.share, noises, weight, LARGEST_MG) for one in (curve, *others)]
+    largest_mg = float(known["size_mg"].max())  # what is larger than anything tried is not known
+    over = [limit_over(one.share, noises, weight, largest_mg) for one in (curve, *others)]
     low, high = _interval(over[0], np.array(over[1:]), len(np.unique(known["excerpt"])))
     return SiteLimit(
         limit_mg=_known(over[0]), low_mg=_known(low), high_mg=_known(high),
-        largest_mg=LARGEST_MG, tried=len(known), found=int(known["found"].sum()), middle_mg=curve.middle_mg,
+        largest_mg=largest_mg, tried=len(known), found=int(known["found"].sum()), middle_mg=curve.middle_mg,
         steepness=curve.steepness, lapses=curve.lapses, noise_mg_per_sqrt_hz=curve.reference,
         noise_power=curve.noise_power,
         hours=tuple(
-            HourLimit(start_s, value, _known(float(curve.limit_mg(value))))
+            HourLimit(start_s, value, _known(float(curve.limit_mg(value, largest_mg))))
             for start_s, value in zip(starts.tolist(), noise.values(), strict=True)
         ),
     )  # fmt: skip
@@ -324,31 +359,14 @@ def _interval(limit: float, drawn: Floats, excerpts: int) -> tuple[float, float]
     from scipy.special import stdtrit
 
     low, high = np.quantile(drawn, (0.025, 0.975), method="nearest")
+    if not np.isfinite(limit):
+        return float(low), float(limit)
     wider = float(stdtrit(max(excerpts - 1, 1), 0.975)) / 1.96
     return float(limit * min(low / limit, 1.0) ** wider), float(limit * max(high / limit, 1.0) ** wider)
 
 
 def _known(limit_mg: float) -> float | None:
     return round(float(limit_mg), 3) if np.isfinite(limit_mg) else None
-
-
-def _samples(
-    part: Excerpt, more_mg: npt.NDArray[np.float32], range_g: float | None, step_g: float | None
-) -> list[tuple[int, npt.NDArray[np.float32]]]:
-    """Return an excerpt's samples with more added, as the sensor would give them, by pieces without gaps."""
-    found = list(part.stretch.pieces_between(part.begin, part.end))
-    if not found:
-        return []
-    firsts = [first - part.begin for first, _ in found]
-    acc_g = np.concatenate([counts for _, counts in found]) * np.float32(part.stretch.sensor.g_per_count)
-    at = np.concatenate([first + np.arange(len(c)) for first, (_, c) in zip(firsts, found, strict=True)])
-    acc_g += more_mg[at] * np.float32(1e-3)
-    if step_g is not None:
-        acc_g = np.rint(acc_g / np.float32(step_g)) * np.float32(step_g)
-    if range_g is not None:
-        acc_g = np.clip(acc_g, -np.float32(range_g), np.float32(range_g))
-    cuts = np.cumsum([len(counts) for _, counts in found])[:-1]
-    return list(zip(firsts, np.split(acc_g, cuts), strict=True))
 
 
 def _near(times_s: Floats, others_s: Floats, within_s: float) -> npt.NDArray[np.int64]:

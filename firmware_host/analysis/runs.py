@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 import firmware_host
 from firmware_host.analysis.findings import (
@@ -24,6 +25,7 @@ from firmware_host.analysis.findings import (
 )
 from firmware_host.analysis.labelled import labelled, said_of, site_slices
 from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model, load_rates
+from firmware_host.analysis.stored_units import STORED_UNIT_COLUMNS, no_units, read_units, stored_units
 from firmware_host.errors import BadFileError
 from firmware_host.recording import Night, ResultsStore, RunInfo, open_night
 from firmware_host.recording.labels import Labels, read_labels
@@ -32,6 +34,7 @@ from firmware_host.twitch_map import RateModel, SiteLimit, twitch_map
 from firmware_host.twitches import (
     COVERAGE_COLUMNS,
     EVENT_COLUMNS,
+    UNIT_WAVE_HZ,
     Flag,
     Kind,
     Table,
@@ -68,7 +71,11 @@ class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Run:
-    """One detection run over a night: its events (`EVENT_DTYPE`), coverage (`COVERAGE_DTYPE`) and summary."""
+    """One detection run over a night: its events (`EVENT_DTYPE`), coverage (`COVERAGE_DTYPE`) and summary.
+
+    `units` (`UNIT_DTYPE`) are those that pass 2 told apart, none in a run of pass 1; `templates`
+    (units, 3, UNIT_SAMPLES) float32 their mean waves in mg, on a grid of `UNIT_WAVE_HZ`.
+    """
 
     info: RunInfo
     events: Table
@@ -76,6 +83,8 @@ class Run:
     summary: Summary
     labels: Labels = field(default_factory=Labels)
     """What a reviewer said of the night; events, coverage and summary follow it."""
+    units: Table = field(default_factory=lambda: no_units()[0])
+    templates: npt.NDArray[np.float32] = field(default_factory=lambda: no_units()[1])
 
     @property
     def limits(self) -> dict[str, SiteLimit]:
@@ -138,11 +147,18 @@ def detect_night(
     store = ResultsStore(night.path)
     store.prepare()
     if as_live:
-        from firmware_host.analysis.replay import replay_candidates as find
+        from firmware_host.analysis.replay import replay_candidates
+
+        findings = replay_candidates(night, bundle.lowest_score, progress=progress)
     else:
-        find = find_candidates
-    findings = find(night, bundle.lowest_score, progress=progress)
-    rows = judge(findings, bundle, operating_point)
+        findings = find_candidates(night, bundle.search_score, progress=progress)
+    passes = passes_of(bundle, 1 if as_live else 2)
+    rows = judge(findings, bundle, operating_point, passes=passes)
+    units, templates = no_units()
+    if passes == 2:
+        from firmware_host.analysis.second_pass import units_found
+
+        units, templates = units_found(findings, rows, bundle.search_score)
     events = events_of(rows)
     sha256 = night.log_sha256()
     limits = {} if as_live else _limits(night, findings, rows, bundle, operating_point, sha256)
@@ -164,13 +180,20 @@ def detect_night(
         model=f"{model} {bundle.version}",
         model_sha256=model_sha256,
         operating_point=operating_point,
-        passes=1,
+        passes=passes,
         settings=json.dumps(bundle.settings() | {"as_live": as_live, "rates": msgspec.to_builtins(rates)}),
         summary=msgspec.json.encode(summary).decode(),
         complete=not night.being_written,
     )
-    store.write_run(info, row_columns(), rows, COVERAGE_COLUMNS, findings.coverage)
-    return reviewed(night, Run(info, events, findings.coverage, summary), read_labels(night.path))
+    store.write_run(
+        info, row_columns(), rows, COVERAGE_COLUMNS, findings.coverage,
+        more={"units": (STORED_UNIT_COLUMNS, stored_units(units, templates))},
+    )  # fmt: skip
+    return reviewed(
+        night,
+        Run(info, events, findings.coverage, summary, units=units, templates=templates),
+        read_labels(night.path),
+    )
 
 
 def _limits(
@@ -181,23 +204,64 @@ def _limits(
     return measure_limits(night, findings, rows, model, point, key)
 
 
-def judge(findings: Findings, model: Model, operating_point: str = DEFAULT_POINT) -> Table:
+def judge(
+    findings: Findings, model: Model, operating_point: str = DEFAULT_POINT, *, passes: int = 2
+) -> Table:
     """Return the candidates of a night with their probability and which of them count.
 
     All rows are kept, those that do not count with `Flag.BELOW_FLOOR`.
+
+    Parameters
+    ----------
+    findings
+        Of the night, from `model.search_score` on at the highest.
+    model, operating_point
+        Who judges, and how strictly.
+    passes
+        1 for pass 1 alone. A model that has no second pass, and findings without waves, know only that.
 
     Raises
     ------
     BadValueError
         If the operating point is unknown.
     """
+    if model.second is not None and passes == 2 and findings.waves is not None:
+        from firmware_host.analysis.second_pass import judge_again
+
+        return judge_again(findings, model, operating_point)
     rows = findings.rows[findings.rows["score"] >= model.lowest_score]
     probability = model.probability(rows)
     rows["probability"] = probability
     rows["counted"] = model.counted(rows, operating_point, probability)
+    return finished(rows)
+
+
+def finished(rows: Table) -> Table:
+    """Give numbers to judged candidates, and mark those that do not count, with what speaks against them."""
+    from firmware_host.detection.reasons import reasons
+
     rows["flags"] |= np.where(rows["counted"], np.uint32(0), np.uint32(Flag.BELOW_FLOOR))
+    rows["reason"] = reasons(rows)
     rows["event_id"] = np.arange(len(rows))
     return rows
+
+
+def passes_of(model: Model, passes: int = 2) -> int:
+    """Return how many passes a model makes of those that are asked for."""
+    return min(passes, 1 if model.second is None else 2)
+
+
+def units_of(run: Run) -> Table:
+    """Return the units of a run (`UNIT_DTYPE`), by site; events name them in their column `unit`."""
+    return run.units
+
+
+def unit_templates(run: Run) -> tuple[npt.NDArray[np.float32], float]:
+    """Return the mean waves of `units_of`, (units, 3, samples) in mg, and their rate in Hz.
+
+    The peak stands at sample `twitches.UNIT_PEAK`.
+    """
+    return run.templates, UNIT_WAVE_HZ
 
 
 def _site_summary(facts: SiteFacts, events: Table, coverage: Table, limit: SiteLimit | None) -> SiteSummary:
@@ -230,6 +294,7 @@ def load_run(night: Night, run_id: str | None = None, *, with_labels: bool = Tru
     info = store.run(run_id)
     events = store.read_events(info.run_id, EVENT_COLUMNS)
     coverage = store.read_coverage(info.run_id, COVERAGE_COLUMNS)
+    units, templates = read_units(store.read_table("units", info.run_id, STORED_UNIT_COLUMNS))
     summary = summary_of(info)
     try:
         check_events(events)
@@ -239,7 +304,7 @@ def load_run(night: Night, run_id: str | None = None, *, with_labels: bool = Tru
     except ValueError as error:
         raise damaged(store.path, error) from error
     for renamed in night.meta.renamed_since(since_ns):
-        for rows in (events, coverage):
+        for rows in (events, coverage, units):
             names, of_row = np.unique(rows["site"], return_inverse=True)
             rows["site"] = np.array([renamed.get(name, name) for name in names.tolist()], "U32")[of_row]
         sites = (msgspec.structs.replace(one, site=renamed.get(one.site, one.site)) for one in summary.sites)
@@ -247,7 +312,7 @@ def load_run(night: Night, run_id: str | None = None, *, with_labels: bool = Tru
     if {one.site for one in summary.sites} != set(night.sites):
         text = f"The run {info.run_id} of {night.path.name} is of other sites than the night: detect again."
         raise BadFileError(text, path=store.path)
-    run = Run(info, events, coverage, summary)
+    run = Run(info, events, coverage, summary, units=units, templates=templates)
     return reviewed(night, run, read_labels(night.path)) if with_labels else run
 
 
@@ -268,7 +333,7 @@ def reviewed(night: Night, run: Run, labels: Labels) -> Run:
         for one in run.summary.sites
     )
     summary = msgspec.structs.replace(run.summary, sites=tuple(sites))
-    return Run(run.info, events, coverage, summary, labels)
+    return replace(run, events=events, coverage=coverage, summary=summary, labels=labels)
 
 
 def runs_of(path: Path) -> list[RunInfo]:

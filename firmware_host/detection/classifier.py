@@ -23,10 +23,11 @@ from firmware_host.detection.context import CANDIDATE_SCORE, CONTEXT_COLUMNS
 from firmware_host.detection.detector import CANDIDATE_COLUMNS
 from firmware_host.detection.signals import Bool, Float64
 from firmware_host.detection.trees import MOST_LOG_ODDS, Forest, Tree, are_log_odds
+from firmware_host.detection.unit_features import UNIT_FEATURES
 from firmware_host.errors import BadValueError
 from firmware_host.twitches import Table
 
-FRAME_VERSION = 3
+FRAME_VERSION = 4
 """Number of the candidate frame (bands, templates, floor, features): a model is made for one."""
 
 MODEL_FEATURES: tuple[str, ...] = (
@@ -35,7 +36,9 @@ MODEL_FEATURES: tuple[str, ...] = (
     *(c.name for c in CANDIDATE_COLUMNS if c.name != "flags" and c.unit not in {"samples", "1/sample"}),
     *(c.name for c in CONTEXT_COLUMNS),
 )
-"""All that a model may look at, by the names of the columns of a candidate."""
+"""All that a model may look at in pass 1, by the names of the columns of a candidate."""
+SECOND_FEATURES: tuple[str, ...] = (*MODEL_FEATURES, *(c.name for c in UNIT_FEATURES))
+"""The same in pass 2."""
 
 OperatingPoint = Literal["specific", "balanced", "sensitive"]
 
@@ -46,6 +49,15 @@ class OperatingPoints(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     specific: float
     balanced: float
     sensitive: float
+
+
+def _fault_of_order(operating_points: OperatingPoints) -> str | None:
+    points = msgspec.structs.astuple(operating_points)
+    if not all(math.isfinite(point) and point > 0 for point in points):
+        return f"has an operating point that is no positive number: {points}"
+    if list(points) != sorted(points, reverse=True):
+        return f"has operating points that do not fall from specific to sensitive: {points}"
+    return None
 
 
 class _Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -84,12 +96,7 @@ class _Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field
 
     def fault(self) -> str | None:
         """Say what no check of types finds wrong; None if all is right."""
-        points = msgspec.structs.astuple(self.operating_points)
-        if not all(math.isfinite(point) and point > 0 for point in points):
-            return f"has an operating point that is no positive number: {points}"
-        if list(points) != sorted(points, reverse=True):
-            return f"has operating points that do not fall from specific to sensitive: {points}"
-        return None
+        return _fault_of_order(self.operating_points)
 
 
 class ThresholdModel(_Bundle, frozen=True, tag="threshold"):
@@ -104,6 +111,15 @@ class ThresholdModel(_Bundle, frozen=True, tag="threshold"):
     def lowest_score(self) -> float:
         """The score below which nothing is worth keeping as a candidate."""
         return self.operating_points.sensitive
+
+    @property
+    def second(self) -> None:
+        """None: it has one pass."""
+
+    @property
+    def search_score(self) -> float:
+        """The same: it has one pass."""
+        return self.lowest_score
 
     def probability(self, candidates: Table) -> Float64:
         """Return NaN for each candidate: a threshold knows no probability."""
@@ -138,23 +154,13 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return None
 
 
-class BoostedModel(_Bundle, frozen=True, dict=True, tag="boosted"):
-    """Counts by a calibrated probability; its operating points are probabilities.
+class _ByTrees:
+    """What trees and their calibration say of candidates; mixed into what has them."""
 
-    `features` are names of columns, numbered by the trees; `baseline` is where their sum, the log-odds of a
-    twitch, begins; candidates are kept from `candidate_score` on.
-    """
-
-    candidate_score: float
     features: tuple[str, ...]
     baseline: float
     trees: tuple[Tree, ...]
     calibration: Calibration
-
-    @property
-    def lowest_score(self) -> float:
-        """The score below which nothing is worth keeping as a candidate."""
-        return self.candidate_score
 
     @cached_property
     def _forest(self) -> Forest:
@@ -169,14 +175,88 @@ class BoostedModel(_Bundle, frozen=True, dict=True, tag="boosted"):
         honest = np.interp(log_odds, self.calibration.log_odds, self.calibration.calibrated)
         return np.asarray(special.expit(honest))
 
+    def _fault_of_trees(self, known: Sequence[str]) -> str | None:
+        unknown = [name for name in self.features if name not in known]
+        if unknown:
+            return f"asks for {unknown[0]!r}, which no candidate has"
+        if len(set(self.features)) != len(self.features) or not self.features:
+            return "names no feature, or one twice"
+        if not are_log_odds([self.baseline]):
+            return f"has a baseline of {self.baseline}, which is no log-odds"
+        for number, tree in enumerate(self.trees):
+            fault = tree.fault(len(self.features))
+            if fault is not None:
+                return f"holds a tree, number {number}, that {fault}"
+        return self.calibration.fault()
+
+
+def _fault_of_points(points: OperatingPoints, candidate_score: float) -> str | None:
+    if points.specific >= 1:
+        return "has an operating point that is no probability below 1"
+    if not 0 < candidate_score <= CANDIDATE_SCORE:
+        return f"keeps candidates from {candidate_score}, not from a score of at most {CANDIDATE_SCORE}"
+    return None
+
+
+class SecondPass(_ByTrees, msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
+    """What judges in pass 2: trees over what pass 1 measured and over the candidate's unit.
+
+    Candidates are looked at from `candidate_score` on, which may be lower than in pass 1.
+    """
+
+    candidate_score: float
+    operating_points: OperatingPoints
+    features: tuple[str, ...]
+    baseline: float
+    trees: tuple[Tree, ...]
+    calibration: Calibration
+
+    def fault(self) -> str | None:
+        """Say what no check of types finds wrong; None if all is right."""
+        return (
+            self._fault_of_trees(SECOND_FEATURES)
+            or _fault_of_points(self.operating_points, self.candidate_score)
+            or _fault_of_order(self.operating_points)
+        )
+
+
+class BoostedModel(_ByTrees, _Bundle, frozen=True, dict=True, tag="boosted"):
+    """Counts by a calibrated probability; its operating points are probabilities.
+
+    `features` are names of columns, numbered by the trees; `baseline` is where their sum, the log-odds of a
+    twitch, begins; candidates are kept from `candidate_score` on. `second` judges in pass 2; without it pass
+    1 has the last word.
+    """
+
+    candidate_score: float
+    features: tuple[str, ...]
+    baseline: float
+    trees: tuple[Tree, ...]
+    calibration: Calibration
+    second: SecondPass | None = None
+
+    @property
+    def lowest_score(self) -> float:
+        """The score below which nothing is worth keeping as a candidate in pass 1."""
+        return self.candidate_score
+
+    @property
+    def search_score(self) -> float:
+        """The score from which on either pass looks at candidates."""
+        return min(self.candidate_score, self.second.candidate_score if self.second else np.inf)
+
     def probability(self, candidates: Table) -> Float64:
-        """Return the probability of a twitch for each candidate."""
+        """Return the probability of a twitch for each candidate, as pass 1 sees it."""
         return self.calibrated(self.log_odds(matrix_of(candidates, self.features)))
+
+    def probability_again(self, candidates: Table, again: Float64) -> Float64:  # noqa: ARG002 - a corrected model looks
+        """Return the probability of candidates in pass 2, given what its trees say."""
+        return again
 
     def counted(
         self, candidates: Table, operating_point: str = "balanced", probability: Float64 | None = None
     ) -> Bool:
-        """Tell which candidates reach an operating point; raises as `threshold`.
+        """Tell which candidates reach an operating point of pass 1; raises as `threshold`.
 
         `probability` spares the trees where `probability` was asked for these candidates before.
         """
@@ -184,29 +264,25 @@ class BoostedModel(_Bundle, frozen=True, dict=True, tag="boosted"):
         known = self.probability(candidates) if probability is None else probability
         return np.asarray(known >= least)
 
+    def settings(self) -> dict[str, Any]:
+        """Return what is worth storing with each run: the bundle without its trees."""
+        content = super().settings()
+        if content["second"] is not None:
+            content["second"] = {key: value for key, value in content["second"].items() if key != "trees"}
+        return content
+
     def fault(self) -> str | None:
         """Say what no check of types finds wrong; None if all is right."""
-        unknown = [name for name in self.features if name not in MODEL_FEATURES]
-        if unknown:
-            return f"asks for {unknown[0]!r}, which no candidate has"
-        if len(set(self.features)) != len(self.features) or not self.features:
-            return "names no feature, or one twice"
-        if self.operating_points.specific >= 1:
-            return "has an operating point that is no probability below 1"
-        if not are_log_odds([self.baseline]):
-            return f"has a baseline of {self.baseline}, which is no log-odds"
-        if not 0 < self.candidate_score <= CANDIDATE_SCORE:
-            return (
-                f"keeps candidates from {self.candidate_score}, not from a score of at most {CANDIDATE_SCORE}"
-            )
-        for number, tree in enumerate(self.trees):
-            fault = tree.fault(len(self.features))
-            if fault is not None:
-                return f"holds a tree, number {number}, that {fault}"
-        return self.calibration.fault() or super().fault()
+        second = self.second.fault() if self.second else None
+        return (
+            self._fault_of_trees(MODEL_FEATURES)
+            or _fault_of_points(self.operating_points, self.candidate_score)
+            or super().fault()
+            or (second and f"{second}, in its pass 2")
+        )
 
 
-class CorrectedModel(BoostedModel, frozen=True, dict=True, tag="corrected"):
+class CorrectedModel(BoostedModel, frozen=True, dict=True, kw_only=True, tag="corrected"):
     """A boosted model with a user's corrections: few small trees that add to its calibrated log-odds.
 
     The trees look at the model's features and, numbered after them, at the log-odds that it gives in the end;
@@ -227,6 +303,10 @@ class CorrectedModel(BoostedModel, frozen=True, dict=True, tag="corrected"):
     def probability(self, candidates: Table) -> Float64:
         """Return the probability of a twitch for each candidate."""
         return self.corrected(candidates, super().probability(candidates))
+
+    def probability_again(self, candidates: Table, again: Float64) -> Float64:
+        """Return the probability of candidates in pass 2: what it says, corrected."""
+        return self.corrected(candidates, again)
 
     def corrected(self, candidates: Table, probability: npt.NDArray[np.floating]) -> Float64:
         """Return the probability of candidates, given what the model says that was corrected."""

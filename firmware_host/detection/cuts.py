@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from firmware_host.detection import features, heart
+from firmware_host.detection import features, heart, waves
 from firmware_host.detection.candidates import Int64
 from firmware_host.detection.signals import Bool, Float32, Plan
 from firmware_host.twitches import Flag, Table
@@ -55,6 +55,8 @@ def measure_cuts(cuts: Sequence[Cut], plan: Plan, rows: Table) -> None:
     rows["dominant_cps"] = features.dominant_hz(bursts) / plan.fs_hz
     rows["score"] = np.concatenate([cut.score for cut in cuts])
     rows["flags"] = np.concatenate([cut.merged for cut in cuts]) * np.uint32(Flag.COMPLEX)
+    rows["wave_mg"] = waves.on_grid(bursts.cut.band_mg, plan.fs_internal_hz)
+    rows["floor_mg"] = np.sqrt(bursts.cut.floor)
     for name, function in features.FEATURES.items():
         rows[name] = function(bursts)
     for column in heart.HEART_COLUMNS:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.detection import candidates as pick_stage
-from firmware_host.detection import features, heart, quality
+from firmware_host.detection import features, heart, quality, waves
 from firmware_host.detection.cover import CellRows, Found, Searched, join_cells, judge_stretches
 from firmware_host.detection.cuts import Cut, measure_cuts
 from firmware_host.detection.floor import REACH, FloorTracker, quiet_gain
@@ -47,7 +47,8 @@ CANDIDATE_COLUMNS: tuple[Column, ...] = (
     *features.FEATURE_COLUMNS,
     *heart.HEART_COLUMNS,
 )
-CANDIDATE_DTYPE = dtype_of(CANDIDATE_COLUMNS)
+CANDIDATE_DTYPE = np.dtype([*dtype_of(CANDIDATE_COLUMNS).descr, *waves.WAVE_FIELDS])
+"""The columns, and the wave of each, which is not stored."""
 MARGIN = 44
 """Cells (11 s) on both sides that the gate and the side-lobe rule look at."""
 BESIDE = 8

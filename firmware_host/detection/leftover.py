@@ -104,7 +104,8 @@ def _bursts_at(band_mg: Float32, at: Int64, lags: Int64, fs_hz: float) -> Float3
     first, size = BURST[0] * step + lags[0], (BURST[1] - BURST[0]) * step
     near = windows_at(band_mg, at + first, size + lags[-1] - lags[0])
     values = [near[:, :, lag - lags[0] :][:, :, :size:step] for lag in lags]
-    return np.stack(values).transpose(0, 2, 1, 3).reshape(len(lags), len(at), -1)
+    steps = BURST[1] - BURST[0]
+    return np.stack(values).transpose(0, 2, 1, 3).reshape(len(lags), len(at), 3 * steps)
 
 
 SHAPE_S, CORE_S = 0.12, 0.05

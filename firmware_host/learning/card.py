@@ -9,6 +9,7 @@ from firmware_host.learning.card_texts import (
     ADDED,
     BY_SCORE,
     BY_TREES,
+    BY_UNITS,
     CALIBRATION,
     CAUSES,
     EQUAL,
@@ -27,7 +28,7 @@ from firmware_host.learning.recordings import ADDED_HERE, DEVELOPED, KEPT_ASIDE,
 Data = dict[str, Any]
 CHESTS = (KEPT_ASIDE + ADDED_HERE, KEPT_ASIDE, DEVELOPED + ADDED_HERE, DEVELOPED)
 GROUPS = (*CHESTS, STATIC)
-OTHERS = ("no twitches", "ten times fewer", "ten times more", "laid aside")
+OTHERS = ("no twitches", "only heartbeats", "ten times fewer", "ten times more", "laid aside")
 CALIBRATED = ("mixed", "ten times fewer", "ten times more")
 CAUSES_SHOWN = 10
 
@@ -50,6 +51,10 @@ def _what(result: Data) -> list[str]:
     by = one_line(BY_SCORE)
     if model["kind"] != "threshold":
         by = one_line(BY_TREES, features=len(model.get("features", ())))
+        if second := model.get("second"):
+            by += one_line(BY_UNITS, features=len(second["features"]))
+            own = ", ".join(f"{name} {value:g}" for name, value in second["operating_points"].items())
+            points = f"pass 2: {own}; pass 1 alone: {points}"
     rows = [
         (
             "bundle",
@@ -125,7 +130,7 @@ def _others(result: Data) -> list[str]:
         basis.append(f"{situation}: {_basis(own)}")
         for judge in _two(result):
             figures = own["judges"][judge]["figures"]
-            told = names if situation != "no twitches" else names[:1]
+            told = names[:1] if situation in {"no twitches", "only heartbeats"} else names
             cells = [_value(name, figures[name]) if name in told else "-" for name in names]
             rows.append((situation, judge, *cells))
     lines = ["## Other sorts of nights, simulated", "", one_line(OTHER_SORTS), ""]
@@ -180,7 +185,12 @@ def _calibration(result: Data) -> list[str]:
         ("the same from 0.1 on", "expected_error_from_0.1", _third),
     ):
         rows.append((name, *(form(own[key]) for own in known.values())))
-    return [*lines, one_line(CALIBRATION), "", *_table(("probability", *known), rows), ""]
+    lines = [*lines, one_line(CALIBRATION), "", *_table(("probability", *known), rows), ""]
+    name = result["model"]["name"]
+    by_profile = result["nights"].get("mixed", {}).get("calibration_by_profile", {})
+    profiles = {of: own[name]["expected_error"] for of, own in by_profile.items() if name in own}
+    told = ", ".join(f"{profile} {_third(error)}" for profile, error in profiles.items())
+    return [*lines, f"Expected calibration error of mixed nights by profile: {told}.", ""] if told else lines
 
 
 def _wear(result: Data) -> list[str]:
@@ -212,7 +222,7 @@ def _splits(result: Data) -> list[str]:
 
 
 def _noise(result: Data) -> list[str]:
-    noise, (balanced, beside) = result["noise"], (*_two(result), *_two(result))[:2]
+    noise, (balanced, *_, beside) = result["noise"], (*_two(result), *_two(result)[-1:])
     alarms, over = noise["alarms"], noise["over_bank"]
     rates = ", ".join(f"{name} {rate:.2g}" for name, rate in noise["compared_at_per_h"].items())
     rises = list((over[balanced] or {"rises": {}})["rises"])
@@ -373,6 +383,8 @@ def _third(value: float | None) -> str:
 
 
 def _two(result: Data) -> list[str]:
-    """Return the model at its balanced point and, if it is another, the plain one."""
-    own = f"{result['model']['name']} balanced"
-    return [own, *(name for name in result["judges"] if name == "plain balanced" != own)]
+    """Return the model at its balanced point, its pass 1 alone and, if it is another, the plain one."""
+    name = result["model"]["name"]
+    own = f"{name} balanced"
+    others = (f"{name} pass 1 balanced", "plain balanced")
+    return [own, *(each for each in result["judges"] if each in others and each != own)]

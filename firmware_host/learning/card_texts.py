@@ -14,6 +14,8 @@ BY_SCORE = (
 )
 BY_TREES = """calibrated probability, from trees over {features} features of a candidate"""
 
+BY_UNITS = """; then, in pass 2, from trees over {features} features, its unit's among them"""
+
 PROMISES = """At the balanced point {met} of {of} measured figures are as asked for. What is simulated says
 so; the last rows are of real sensors."""
 

@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from firmware_host.analysis import Findings, find_candidates, judge
+from firmware_host.analysis import Findings, find_candidates, judge, passes_of
 from firmware_host.analysis.findings import events_of
 from firmware_host.detection import Model
 from firmware_host.learning.causes import causes
 from firmware_host.learning.match import match_sites
+from firmware_host.learning.often import Often, often_firing
 from firmware_host.learning.score import TRUTH_DTYPE, Score, in_valid_time, merge_truth, outcome_of, score_of
 from firmware_host.simulation import simulate_night
 from firmware_host.simulation.cohort import TEST_NUMBERS, NightSpec, subject
@@ -32,26 +33,40 @@ Floats = npt.NDArray[np.float64]
 POINTS = ("specific", "balanced", "sensitive")
 SITUATIONS = {
     "mixed": 1.0, "no twitches": 0.0, "ten times fewer": 0.1, "ten times more": 10.0, "laid aside": 1.0,
+    "only heartbeats": 0.0,
 }  # fmt: skip
 """Nights by how many times the subject's own rate it twitches."""
 LAID_ASIDE = ("on_table",)
 """What happens for sure in nights laid aside: hours on a table are too rare else to be judged."""
 LAID_ASIDE_SITES = 2
+ONLY_HEART, CHESTS = ("heart", "breath"), ("left_chest", "right_chest")
+"""What happens in nights of only heartbeats, and where the one sensor sits, in turn."""
 LEAST_D = 3.9
 """A smaller truth is as good as never found: what matches it is neither right nor wrong as a probability."""
 
 
 @dataclass(frozen=True)
 class Judge:
-    """A model at an operating point."""
+    """A model at an operating point, with both of its passes or the first alone."""
 
     model: Model
     point: str
+    passes: int = 2
 
     @property
     def name(self) -> tuple[str, str]:
-        """Model and point."""
-        return self.model.name, self.point
+        """Model, with the pass if it is not its last, and point."""
+        alone = self.passes < passes_of(self.model)
+        return f"{self.model.name}{' pass 1' * alone}", self.point
+
+    def judge(self, findings: Findings) -> Table:
+        """Return the candidates of a night as this judge sees them; see `analysis.judge`."""
+        return judge(findings, self.model, self.point, passes=self.passes)
+
+
+def search_score(judges: Sequence[Judge]) -> float:
+    """Return the score from which on any of the judges looks at candidates."""
+    return min(one.model.search_score for one in judges)
 
 
 @dataclass(frozen=True)
@@ -106,10 +121,14 @@ class SiteNight:
 
 @dataclass(frozen=True)
 class NightResult:
-    """A night's sites; for each model with probabilities those of its candidates, and which proved true."""
+    """A night's sites; for each model with probabilities those of its candidates, and which proved true.
+
+    `often` holds by judge how the units fared that fire often.
+    """
 
     sites: tuple[SiteNight, ...]
     probability: dict[str, tuple[Float32, npt.NDArray[np.bool_]]]
+    often: dict[tuple[str, str], Often]
 
 
 def cases(subjects: int, hours: float, extra_hours: float, situations: Sequence[str]) -> list[Case]:
@@ -133,6 +152,10 @@ def cases(subjects: int, hours: float, extra_hours: float, situations: Sequence[
                 few = slice(LAID_ASIDE_SITES)
                 chips = None if spec.chips is None else spec.chips[few]
                 spec = replace(spec, sites=spec.sites[few], chips=chips, forced=LAID_ASIDE)
+            if situation == "only heartbeats":
+                chips = None if spec.chips is None else spec.chips[:1]
+                chest = CHESTS[wanted % len(CHESTS)]
+                spec = replace(spec, sites=(chest,), chips=chips, confounders=ONLY_HEART)
             found.append(Case(number, situation, spec))
             wanted -= 1
     return found
@@ -143,22 +166,24 @@ def score_case(case: Case, judges: Sequence[Judge], scratch: Path | None = None)
     with tempfile.TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "subject.night"
         twitches, happenings = simulate_night(path, spec=case.spec)
-        findings = find_candidates(path, min(one.model.lowest_score for one in judges))
-    truth = twitches[list(TRUTH_DTYPE.names or ())].astype(TRUTH_DTYPE)
-    return score_findings(case, findings, truth, happenings, judges)
+        findings = find_candidates(path, search_score(judges))
+    return score_findings(case, findings, twitches, happenings, judges)
 
 
 def score_findings(
-    case: Case, findings: Findings, truth: Table, happenings: Table, judges: Sequence[Judge]
+    case: Case, findings: Findings, twitches: Table, happenings: Table, judges: Sequence[Judge]
 ) -> NightResult:
-    """Score the findings of a night against its truth, site by site."""
+    """Score the findings of a night against its twitches and happenings, site by site."""
+    truth = twitches[list(TRUTH_DTYPE.names or ())].astype(TRUTH_DTYPE)
+    units = twitches[["site", "peak_s", "unit"]]
     judged: dict[str, list[SiteScore]] = {site: [] for site in case.spec.sites}
-    probability = {}
+    probability, often = {}, {}
     for one in judges:
-        rows = judge(findings, one.model, one.point)
-        if one.model.name not in probability and np.isfinite(rows["probability"]).any():
-            probability[one.model.name] = proved(rows, findings.coverage, truth)
+        rows = one.judge(findings)
+        if one.name[0] not in probability and np.isfinite(rows["probability"]).any():
+            probability[one.name[0]] = proved(rows, findings.coverage, truth)
         outcome = outcome_of(events_of(rows), findings.coverage, truth)
+        often[one.name] = often_firing(outcome, units)
         why = causes(outcome, happenings)
         where = outcome.events["site"][outcome.false]
         for site in case.spec.sites:
@@ -171,7 +196,7 @@ def score_findings(
         _site_night(case, site, chip, _at(findings.coverage, site), _at(happenings, site), judged[site])
         for site, chip in zip(case.spec.sites, chips, strict=True)
     )
-    return NightResult(sites, probability)
+    return NightResult(sites, probability, often)
 
 
 def proved(rows: Table, coverage: Table, truth: Table) -> tuple[Float32, npt.NDArray[np.bool_]]:

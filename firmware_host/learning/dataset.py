@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +22,9 @@ from threadpoolctl import threadpool_limits
 
 import firmware_host
 from firmware_host.analysis import find_candidates
-from firmware_host.detection.context import CANDIDATE_SCORE
+from firmware_host.detection.units import BESIDE_S
 from firmware_host.learning.match import match_sites
+from firmware_host.learning.repeats import Repeats, repeats_of
 from firmware_host.learning.score import TRUTH_DTYPE, in_valid_time, merge_truth
 from firmware_host.recording import open_night
 from firmware_host.simulation import simulate_night
@@ -31,6 +33,11 @@ from firmware_host.twitches import Table, valid_s
 
 Float32 = npt.NDArray[np.float32]
 
+SECOND_SCORE = 5.0
+"""Pass 2 looks at candidates from here on: of a known unit, weaker ones can be believed."""
+FEW = 10
+"""Twitches of each site in nights that are looked at a second time: of many units each fires once or twice,
+which must be found without any other of its kind."""
 LEAST_D = 3.9
 """A smaller truth reaches the candidates' lowest score less than one time in ten: what is matched to it is
 mostly there for another reason."""
@@ -41,17 +48,43 @@ NOT, TWITCH, NEITHER = 0, 1, -1
 
 @dataclass(frozen=True)
 class Labelled:
-    """The candidates in valid time of one subject's night.
+    """The candidates of one subject's night, by site and time.
 
-    `features` (n, names) float32; `label` (n,) int8: TWITCH, NOT or NEITHER; `d` (n,) float32 of the matched
-    truth, NaN where none; `truths_d` (m,) float32 of the truths in valid time; `valid_h` in hours.
+    `features` (n, names) float32; `label` (n,) int8: TWITCH, NOT or NEITHER, as are all outside valid time;
+    `d` (n,) float32 of the matched truth, NaN where none; `score` (n,) float32; `truths_d` (m,) float32 of
+    the truths in valid time; `valid_h` in hours; `repeats` what pass 2 looks at beside.
     """
 
     features: Float32
     label: npt.NDArray[np.int8]
     d: Float32
+    score: Float32
     truths_d: Float32
     valid_h: float
+    repeats: Repeats
+    few_at: npt.NDArray[np.int64]
+    """The candidates of the same night with few twitches, and what pass 2 looks at then."""
+    few: Repeats
+
+    @property
+    def with_few(self) -> Labelled:
+        """Return the night as if its sites twitched a few times only; of no candidate if they never do."""
+        at, twitches = self.few_at, self.label[self.few_at] == TWITCH
+        return replace(
+            self,
+            features=self.features[at],
+            label=self.label[at],
+            d=self.d[at],
+            score=self.score[at],
+            truths_d=self.d[at][twitches],
+            repeats=self.few,
+        )
+
+    def at(self, own: npt.NDArray[np.bool_]) -> Labelled:
+        """Return the night with some of its candidates only; its units still are those of all."""
+        return replace(
+            self, features=self.features[own], label=self.label[own], d=self.d[own], score=self.score[own]
+        )
 
 
 @dataclass(frozen=True)
@@ -134,6 +167,45 @@ def label(candidates: Table, truth: Table) -> tuple[npt.NDArray[np.int8], Float3
     return kind, d
 
 
+PASS_2 = ("repeats", "few")
+
+
+def few_twitches(rows: Table, kind: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
+    """Return candidates of a night as if its sites had few twitches: no unit of them repeats often.
+
+    Of each site `FEW` twitches are left, evenly over the night, with what is no twitch; the others are taken
+    away with their later swings and with what is neither. Nothing is left of a night without twitches.
+    """
+    kept = []
+    for site in dict.fromkeys(rows["site"].tolist()):
+        own = np.flatnonzero(rows["site"] == site)
+        twitches = own[kind[own] == TWITCH]
+        some = twitches[np.unique(np.linspace(0, len(twitches) - 1, min(FEW, len(twitches))).astype(int))]
+        gone_s = rows["peak_s"][np.setdiff1d(twitches, some)]
+        others = own[kind[own] == NOT]
+        edges = np.concatenate([[-np.inf], gone_s, [np.inf]])
+        after = np.searchsorted(edges, rows["peak_s"][others])
+        since_s, until_s = rows["peak_s"][others] - edges[after - 1], edges[after] - rows["peak_s"][others]
+        kept += [some, others[np.minimum(since_s, until_s) > BESIDE_S]]
+    at = np.sort(np.concatenate([np.zeros(0, np.int64), *kept]))
+    return at if (kind == TWITCH).any() else at[:0]
+
+
+def _as_arrays(night: Labelled) -> dict[str, Any]:
+    plain = {name: value for name, value in vars(night).items() if name not in PASS_2}
+    return plain | {
+        f"{part}.{name}": value for part in PASS_2 for name, value in getattr(night, part)._asdict().items()
+    }
+
+
+def _from_arrays(arrays: Mapping[str, Any]) -> Labelled:
+    own: dict[str, Any] = {name: arrays[name] for name in arrays if "." not in name}
+    own["valid_h"] = float(own["valid_h"])
+    for part in PASS_2:
+        own[part] = Repeats(*(arrays[f"{part}.{name}"] for name in Repeats._fields))
+    return Labelled(**own)
+
+
 def _labelled(
     one: Subject, names: tuple[str, ...], scratch: Path, cache: Path | None, program: str
 ) -> Labelled:
@@ -143,29 +215,32 @@ def _labelled(
         key = hashlib.sha256(repr((program, one.spec, names)).encode()).hexdigest()[:24]
         kept = cache / f"{key}.npz"
         with contextlib.suppress(OSError, ValueError, KeyError), np.load(kept, allow_pickle=False) as arrays:
-            return Labelled(
-                **{name: arrays[name] for name in arrays.files} | {"valid_h": float(arrays["valid_h"])}
-            )
+            return _from_arrays(arrays)
     # Sums of several threads differ in their last digits, and the processes of a pool have one thread each.
     with threadpool_limits(1), tempfile.TemporaryDirectory(dir=scratch) as folder:
         path = Path(folder) / "subject.night"
         twitches = simulate_night(path, spec=one.spec).twitches
-        findings = find_candidates(open_night(path), CANDIDATE_SCORE)
+        findings = find_candidates(open_night(path), SECOND_SCORE)
     truth = merge_truth(twitches[list(TRUTH_DTYPE.names or ())].astype(TRUTH_DTYPE))
     kind, d = label(findings.rows, truth)
     valid = in_valid_time(findings.rows, findings.coverage)
-    features = np.stack([findings.rows[name].astype(np.float32) for name in names], axis=1)
+    kind[~valid], d[~valid] = NEITHER, np.nan
+    few_at = few_twitches(findings.rows, kind)
     found = Labelled(
-        features[valid],
-        kind[valid],
-        d[valid],
+        np.stack([findings.rows[name].astype(np.float32) for name in names], axis=1),
+        kind,
+        d,
+        findings.rows["score"].astype(np.float32),
         truth["d"][in_valid_time(truth, findings.coverage)].astype(np.float32),
         valid_s(findings.coverage) / 3600,
+        repeats_of(findings, SECOND_SCORE),
+        few_at,
+        repeats_of(findings.at(few_at), SECOND_SCORE),
     )
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=kept.parent, suffix=".part", delete=False) as part:
-            np.savez(part, **vars(found))
+            np.savez(part, **_as_arrays(found))
         Path(part.name).replace(kept)
     return found
 
@@ -187,6 +262,9 @@ def _fingerprint() -> str:
     rooms = ("analysis", "detection", "recording", "simulation")
     sources = [path for room in rooms for path in sorted((package / room).rglob("*.py"))]
     content = hashlib.sha256()
-    for path in (*sources, *(package / "learning" / f"{name}.py" for name in ("dataset", "match", "score"))):
+    for path in (
+        *sources,
+        *(package / "learning" / f"{name}.py" for name in ("dataset", "match", "repeats", "score")),
+    ):
         content.update(path.name.encode() + path.read_bytes())
     return content.hexdigest()

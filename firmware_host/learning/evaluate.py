@@ -18,7 +18,7 @@ from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_limits
 
 import firmware_host
-from firmware_host.analysis import DEFAULT_MODEL, load_model
+from firmware_host.analysis import DEFAULT_MODEL, load_model, passes_of
 from firmware_host.detection import Model
 from firmware_host.errors import BadValueError, NotFoundError, TwitchmapError
 from firmware_host.learning.cohort_score import POINTS, SITUATIONS, Judge, NightResult, cases, score_case
@@ -162,6 +162,8 @@ def _work(
 
 def _judges(bundle: Model, models: Path | None) -> list[Judge]:
     judges = [Judge(bundle, point) for point in POINTS]
+    if passes_of(bundle) > 1:
+        judges.append(Judge(bundle, "balanced", passes=1))
     if bundle.name != BESIDE:
         judges.append(Judge(load_model(BESIDE, models)[0], "balanced"))
     return judges

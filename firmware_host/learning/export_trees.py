@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from firmware_host.detection.classifier import FRAME_VERSION
 from firmware_host.detection.context import CANDIDATE_SCORE
 from firmware_host.detection.trees import LARGEST
 
@@ -17,14 +16,11 @@ def export_trees(
     fitted: HistGradientBoostingClassifier,
     features: Sequence[str],
     *,
-    name: str,
-    version: str,
-    made: str,
     operating_points: Mapping[str, float],
     calibration: tuple[Sequence[float], Sequence[float]],
     candidate_score: float = CANDIDATE_SCORE,
 ) -> dict[str, Any]:
-    """Return a fitted classifier as the bundle of a boosted model, which docs/models.md describes.
+    """Return a fitted classifier as what a bundle says of one pass; docs/models.md describes it.
 
     Parameters
     ----------
@@ -48,12 +44,7 @@ def export_trees(
         raise ValueError(f"the trees are for {fitted.n_features_in_} features, not for {len(features)}")
     at, calibrated = calibration
     return {
-        "name": name,
-        "version": version,
-        "frame": FRAME_VERSION,
-        "kind": "boosted",
         "operating_points": {point: float(least) for point, least in operating_points.items()},
-        "made": made,
         "candidate_score": float(candidate_score),
         "features": list(features),
         # scikit-learn keeps its trees under names without promise; a test compares what they give.

@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-from firmware_host.analysis import find_candidates, judge
+from firmware_host.analysis import find_candidates
 from firmware_host.detection.signals import BAND_HZ, make_plan, twitch_acceleration
 from firmware_host.learning import bounds
-from firmware_host.learning.cohort_score import Judge
+from firmware_host.learning.cohort_score import Judge, search_score
 from firmware_host.learning.match import match
 from firmware_host.learning.one_site import write_one_site
 from firmware_host.learning.score import in_valid_time
@@ -100,13 +100,13 @@ def noise_case(case: NoiseCase, judges: Sequence[Judge], scratch: Path | None = 
             Path(folder) / "noise.night", counts, np.arange(grid.n) / case.fs_hz,
             site=SITE, fs_hz=case.fs_hz, g_per_count=step_g, range_g=chip.range_g, origin="simulated",
         )  # fmt: skip
-        findings = find_candidates(path, min(one.model.lowest_score for one in judges))
+        findings = find_candidates(path, search_score(judges))
     truth = np.zeros(len(twitches.peak_s), [("site", "U32"), ("peak_s", "f8")])
     truth["site"], truth["peak_s"] = SITE, twitches.peak_s
     inside = in_valid_time(truth, findings.coverage)
     alarms, alone, found = {}, {}, {}
     for one in judges:
-        rows = judge(findings, one.model, one.point)
+        rows = one.judge(findings)
         rows = rows[rows["counted"] & in_valid_time(rows, findings.coverage)]
         hits, hit_by = match(rows["peak_s"], twitches.peak_s)
         false_s = np.delete(rows["peak_s"], hit_by)

@@ -18,7 +18,7 @@ from firmware_host.learning.intervals import LEVEL, chance_of, least_per_h, most
 from firmware_host.learning.noise_score import BUDGET_PER_H, NoiseResult, band_of
 from firmware_host.learning.summaries import JudgeName, label
 
-MOST_OVER_BANK = 1.25
+MOST_OVER_BANK = 1.15
 RATES_HZ = ((45.0, 60.0), (90.0, 110.0), (190.0, 240.0), (390.0, 510.0))
 """Groups of rates that are told together."""
 

@@ -56,7 +56,7 @@ class Known:
 def known(night: SiteNight, least: float) -> Known | None:
     """Match a site-night with its truth; None if its limit is not known or not reached, or no time valid.
 
-    `least` is the least probability that counts.
+    `least` is the least probability that counts, of what was found and of what was added.
     """
     night = replace(night, candidates=night.candidates.copy(), added=night.added.copy())
     night.candidates["counted"] = night.candidates["probability"] >= least

@@ -101,7 +101,8 @@ def _made(
         path = Path(folder) / "subject.night"
         twitches = simulate_night(path, spec=spec).twitches
         night = open_night(path)
-        findings = find_candidates(night, min(bundle.lowest_score, CANDIDATE_SCORE))
+        lowest = min(getattr(bundle, "search_score", bundle.lowest_score), CANDIDATE_SCORE)
+        findings = find_candidates(night, lowest)
         rows = judge(findings, bundle, point)
         added = add_twitches(night, findings, rows, bundle, point, night.log_sha256())
     truth = merge_truth(twitches)

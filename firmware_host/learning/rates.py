@@ -16,6 +16,7 @@ import msgspec
 
 from firmware_host.analysis import DEFAULT_MODEL, load_model, model_folders
 from firmware_host.analysis.models import RATES_FILE, load_rates
+from firmware_host.analysis.recount import last_threshold
 from firmware_host.learning.rate_fit import Known, fit_rates, known
 from firmware_host.learning.rate_nights import HOURS, SiteNight, collect, specs
 from firmware_host.learning.rate_score import shown
@@ -39,7 +40,9 @@ def main() -> None:
     bundle, sha256 = load_model(asked.model)
     people = specs(asked.subjects or (FIT_SUBJECTS if asked.fit else SUBJECTS), held_out=not asked.fit)
     nights = collect(people, asked.model, "balanced", jobs=asked.jobs, cache=asked.cache, progress=_tell)
-    points = msgspec.structs.asdict(bundle.operating_points)
+    points = {
+        name: last_threshold(bundle, name, 2) for name in msgspec.structs.asdict(bundle.operating_points)
+    }
     if asked.fit:
         made = f"Fitted on {len(nights)} simulated site-nights of {HOURS:g} h, {len(people)} virtual people."
         fitted = {name: fit_rates(_known(nights, least), least, made) for name, least in points.items()}

@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import signal
 
-from firmware_host.analysis import find_candidates, judge
+from firmware_host.analysis import find_candidates
 from firmware_host.analysis.findings import events_of
-from firmware_host.learning.cohort_score import Judge
+from firmware_host.detection.heart import every_beat_kept
+from firmware_host.learning.cohort_score import Judge, search_score
 from firmware_host.learning.match import TOLERANCE_S, match
 from firmware_host.learning.recordings import SITE, Recording
 from firmware_host.learning.score import Outcome, in_valid_time, outcome_of
@@ -60,15 +61,19 @@ def search(recording: Recording, file: str, judges: Sequence[Judge], scratch: Pa
     """Bring a recording through night, detector and judges; `scratch` holds its files."""
     with tempfile.TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True) as folder:
         path = recording.write(Path(folder) / f"{recording.key}.night")
-        findings = find_candidates(path, min(one.model.lowest_score for one in judges))
+        findings = find_candidates(path, search_score(judges))
+        with every_beat_kept():  # the plain detector knows no heart
+            every = find_candidates(path, search_score(judges))
     outcomes = {
         one.name: outcome_of(
-            events_of(judge(findings, one.model, one.point)), findings.coverage, recording.truth
+            events_of(one.judge(every if one.model.kind == "threshold" else findings)),
+            findings.coverage,
+            recording.truth,
         )
         for one in judges
     }
     outcomes[NAIVE] = outcome_of(*naive_detector(recording), recording.truth)
-    rows = findings.rows
+    rows = every.rows
     hours = float(recording.time_s[-1]) / 3600
     return Searched(
         recording.key, recording.group, file, hours, outcomes, rows["peak_s"].astype(float),

@@ -15,6 +15,7 @@ import numpy as np
 from firmware_host.body import site as body_site
 from firmware_host.learning.cohort_score import SITUATIONS, NightResult, OffBody, SiteNight, SiteScore
 from firmware_host.learning.intervals import Statistic, figure, pooled
+from firmware_host.learning.often import Often
 from firmware_host.learning.real_score import LARGE_MG, NAIVE, Searched, equal_recall
 from firmware_host.learning.recordings import EVOKED, INJECTED
 from firmware_host.learning.reliability import expected_error, reliability
@@ -69,10 +70,22 @@ def nights_summary(results: Sequence[NightResult], judges: Sequence[JudgeName]) 
             "time_share": _time_shares(own),
             "judges": {label(judge): _judged(own, judge) for judge in judges},
             "calibration": _calibration(nights),
+            "calibration_by_profile": {
+                profile: _calibration([one for one in nights if one.sites[0].case.spec.profile == profile])
+                for profile in sorted({one.sites[0].case.spec.profile for one in nights})
+            },
+            "often_firing": {label(judge): _often(nights, judge) for judge in judges},
         }
     mixed = [site for site in sites if site.case.situation == "mixed"]
     summary["splits"] = {name: _split(mixed, of, judges) for name, of in SPLITS.items()} if mixed else {}
     return summary
+
+
+def _often(nights: Sequence[NightResult], judge: JudgeName) -> dict[str, float | None]:
+    total = Often()
+    for night in nights:
+        total = total.plus(night.often[judge])
+    return total._asdict() | {"over_bound": total.found / total.bound if total.bound else None}
 
 
 def _judged(sites: Sites, judge: JudgeName) -> dict[str, Any]:

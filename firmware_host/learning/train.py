@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +18,36 @@ from threadpoolctl import threadpool_limits
 
 import firmware_host
 from firmware_host import body
-from firmware_host.detection.classifier import MODEL_FEATURES, model_from_dict
+from firmware_host.detection.classifier import FRAME_VERSION, model_from_dict
 from firmware_host.detection.context import CANDIDATE_SCORE
 from firmware_host.errors import BadValueError
 from firmware_host.learning.bundle import Trained, Training
-from firmware_host.learning.calibrate import LARGE_D, Judged, calibration, operating_points
-from firmware_host.learning.dataset import NEITHER, NOT, TWITCH, Labelled, Subject, collect
+from firmware_host.learning.calibrate import (
+    LARGE_D,
+    MOST_ALARMS_OF_TWO_PER_H,
+    MOST_ALARMS_PER_H,
+    Judged,
+    calibration,
+    operating_points,
+)
+from firmware_host.learning.dataset import (
+    NEITHER,
+    NOT,
+    SECOND_SCORE,
+    TWITCH,
+    Labelled,
+    Subject,
+    collect,
+)
 from firmware_host.learning.export_trees import export_trees
+from firmware_host.learning.grow import (
+    LEARNT,
+    RISING_AGAIN,
+    SECOND_LEARNT,
+    cross_fitted,
+    fit,
+    said_by,
+)
 from firmware_host.simulation.cohort import TRAIN_NUMBERS, subject
 from firmware_host.simulation.families import TRAINED
 from firmware_host.simulation.parameters import SIMULATOR_VERSION, Parameters
@@ -32,10 +55,12 @@ from firmware_host.simulation.parameters import SIMULATOR_VERSION, Parameters
 Floats = npt.NDArray[np.float64]
 
 SUBJECTS = 350
-HOURS = 0.8
+HOURS = 1.0
 FEWEST = 35
 """With fewer subjects some part would lack a situation."""
 MOST = 10_000
+
+MADE = "Trained on {} virtual subjects, seed {}, all simulated; see training.json."
 
 MIX = ("body", "silent", "trunk", "noise", "body", "silent trunk", "empty")
 """What subject i stands for, over and over: a body as drawn; the same without a twitch; a sensor on the
@@ -49,9 +74,6 @@ NOISE_BODY = ("breath",)
 EMPTY_TIMES = 4.0
 """White noise is cheap and its false alarms are rare: nights so many times longer."""
 
-MOST_ROWS = 1000.0
-"""Weight of one night's twitches together, and of its other candidates: a night of ten thousand heartbeats or
-twitches teaches no more than a thousand. The calibration puts the true shares back."""
 RATE_SCALES = (0.3, 1.0, 3.0)
 """Times the rates of the subject's profile: nights with next to none, few and very many twitches."""
 MEDIANS_MG = (5.0, 10.0, 20.0, 40.0)
@@ -60,22 +82,6 @@ TRUNK_AWAKE_SHARE = (0.05, 0.7)
 """Trunks are learnt with much time awake, when they are restless between the beats."""
 ALONE_SHARE = 0.4
 """Share of nights with one sensor only, which has no other site to compare with."""
-LEFT_OUT = ("peak_to_peak_mg", "probability", "other_sites", "far_sites")
-"""How many mg twitches have, and how many sensors go with a kind of night, is the simulator's assumption: the
-model must not learn it."""
-LEARNT = tuple(name for name in MODEL_FEATURES if name not in LEFT_OUT)
-
-TREES: dict[str, Any] = {
-    "learning_rate": 0.08,
-    "max_iter": 200,
-    "max_leaf_nodes": 24,
-    "min_samples_leaf": 40,
-    "l2_regularization": 5.0,
-    "max_features": 0.4,
-    "early_stopping": False,
-}
-RISING = ("score",)
-"""With all else equal a larger answer of the template bank is never less likely a twitch."""
 
 
 def train(
@@ -148,34 +154,80 @@ def draw_subjects(seed: int, count: int, hours: float = HOURS) -> list[Subject]:
 
 
 def make_model(name: str, seed: int, subjects: Sequence[Subject], nights: Sequence[Labelled]) -> Trained:
-    """Fit, calibrate, choose operating points and score, each on subjects of its own."""
-    trees = fit([night for one, night in zip(subjects, nights, strict=True) if one.part == "fit"], seed)
-    log_odds = [
-        np.asarray(trees.decision_function(night.features), np.float64) if len(night.label) else np.empty(0)
-        for night in nights
-    ]
+    """Fit, calibrate, choose operating points and score, each on subjects of its own, pass after pass."""
+    fitted = [i for i, one in enumerate(subjects) if one.part == "fit"]
+    trees = fit([nights[i] for i in fitted], seed)
+    log_odds = [said_by(trees, night.features) for night in nights]
+    first = _stage(trees, LEARNT, CANDIDATE_SCORE, subjects, nights, log_odds, MOST_ALARMS_PER_H)
+    # Pass 2 must learn from what pass 1 says of nights that it has not seen.
+    for i, unseen in zip(fitted, cross_fitted([nights[i] for i in fitted], seed), strict=True):
+        log_odds[i] = unseen
+    # Each night is looked at twice: as it is, and as if its sites twitched a few times only.
+    again = [_with_units(night, said) for night, said in zip(nights, log_odds, strict=True)]
+    twice = [i for i, night in enumerate(nights) if len(night.few_at)]
+    again += [_with_units(nights[i].with_few, log_odds[i][nights[i].few_at]) for i in twice]
+    subjects = [*subjects, *(subjects[i] for i in twice)]
+    fitted = [i for i, one in enumerate(subjects) if one.part == "fit"]
+    trees = fit([again[i] for i in fitted], seed, SECOND_LEARNT, RISING_AGAIN, lowest_score=SECOND_SCORE)
+    log_odds = [said_by(trees, night.features) for night in again]
+    second = _stage(trees, SECOND_LEARNT, SECOND_SCORE, subjects, again, log_odds, MOST_ALARMS_OF_TWO_PER_H)
+    model = first.bundle | {
+        "name": name,
+        "version": "1",
+        "frame": FRAME_VERSION,
+        "kind": "boosted",
+        "made": MADE.format(len(nights), seed),
+        "second": second.bundle,
+    }
+    model_from_dict(model)
+    return Trained(model, _training(seed, first, second))
+
+
+def _with_units(night: Labelled, log_odds: Floats) -> Labelled:
+    """Return a night with the features of pass 2, given what pass 1 says of its candidates."""
+    return replace(night, features=np.concatenate([night.features, night.repeats.features(log_odds)], axis=1))
+
+
+class Stage(NamedTuple):
+    """One pass as it was made: its part of the bundle, and what it says of all subjects."""
+
+    bundle: dict[str, Any]
+    cohort: Cohort
+    points: Mapping[str, float]
+
+
+def _stage(
+    trees: HistGradientBoostingClassifier,
+    learnt: Sequence[str],
+    lowest_score: float,
+    subjects: Sequence[Subject],
+    nights: Sequence[Labelled],
+    log_odds: Sequence[Floats],
+    most_per_h: float,
+) -> Stage:
+    """Calibrate trees and choose operating points, on subjects that the trees have not seen."""
+    looked_at = [night.score >= lowest_score for night in nights]
+    nights = [night.at(own) for night, own in zip(nights, looked_at, strict=True)]
+    said = [each[own] for each, own in zip(log_odds, looked_at, strict=True)]
     apart = [i for i, one in enumerate(subjects) if one.part == "calibrate"]
     label = np.concatenate([nights[i].label for i in apart])
     known = label != NEITHER
-    at, value = calibration(np.concatenate([log_odds[i] for i in apart])[known], label[known] == TWITCH)
-    cohort = Cohort(subjects, nights, [1 / (1 + np.exp(-np.interp(each, at, value))) for each in log_odds])
+    at, value = calibration(np.concatenate([said[i] for i in apart])[known], label[known] == TWITCH)
+    cohort = Cohort(subjects, nights, [1 / (1 + np.exp(-np.interp(each, at, value))) for each in said])
     points = operating_points(
         cohort.judged("calibrate", "body"),
         cohort.judged("calibrate", "silent"),
         {chip: cohort.judged("calibrate", "empty", chip) for chip in TRAINED.chips},
+        most_per_h,
     )
-    model = export_trees(
+    bundle = export_trees(
         trees,
-        LEARNT,
-        name=name,
-        version="1",
-        made=f"Trained on {len(subjects)} virtual subjects, seed {seed}, all simulated; see training.json.",
-        candidate_score=CANDIDATE_SCORE,
+        learnt,
+        candidate_score=lowest_score,
         operating_points=points,
         calibration=(at.tolist(), value.tolist()),
     )
-    model_from_dict(model)
-    return Trained(model, _training(seed, cohort, points))
+    return Stage(bundle, cohort, points)
 
 
 @dataclass(frozen=True)
@@ -209,14 +261,11 @@ class Cohort:
         return sum(len(night.label) for one, night in nights if one.part == part)
 
 
-def _training(seed: int, cohort: Cohort, points: Mapping[str, float]) -> Training:
+def _training(seed: int, first: Stage, second: Stage) -> Training:
     """Say how a model was made, and score it on the subjects that were held back."""
-    held = [i for i, one in enumerate(cohort.subjects) if one.part == "held"]
-    label = np.concatenate([cohort.nights[i].label for i in held])
-    probability = np.concatenate([cohort.probability[i] for i in held])
-    known = label != NEITHER
-    scores = _scores(cohort.judged("held", "body"), points) | _honesty(probability[known], label[known])
-    balanced = np.array([points["balanced"]])
+    cohort = second.cohort
+    scores = _scored(second) | {f"pass 1: {name}": value for name, value in _scored(first).items()}
+    balanced = np.array([second.points["balanced"]])
     groups = {
         f"{part}, {situation}": cohort.judged(part, situation)
         for part in ("calibrate", "held")
@@ -227,16 +276,25 @@ def _training(seed: int, cohort: Cohort, points: Mapping[str, float]) -> Trainin
         twitchmap=str(firmware_host.__version__),
         simulator=str(SIMULATOR_VERSION),
         seed=seed,
-        subjects=len(cohort.subjects),
+        subjects=len(first.cohort.subjects),
         hours=float(min(one.spec.hours for one in cohort.subjects)),
         families=asdict(TRAINED),
-        candidates={part: cohort.candidates(part) for part in sorted({*PARTS})},
+        candidates={part: first.cohort.candidates(part) for part in sorted({*PARTS})},
         scores={name: round(float(value), 4) for name, value in scores.items()},
         false_alarms_per_h={
             name: round(float(group.alarms_per_h(balanced)[0]), 3) for name, group in groups.items()
         },
         valid_h={name: round(group.valid_h, 2) for name, group in groups.items()},
     )
+
+
+def _scored(stage: Stage) -> dict[str, float]:
+    cohort = stage.cohort
+    held = [i for i, one in enumerate(cohort.subjects) if one.part == "held"]
+    label = np.concatenate([cohort.nights[i].label for i in held])
+    probability = np.concatenate([cohort.probability[i] for i in held])
+    known = label != NEITHER
+    return _scores(cohort.judged("held", "body"), stage.points) | _honesty(probability[known], label[known])
 
 
 def _scores(held: Judged, points: Mapping[str, float]) -> dict[str, float]:
@@ -261,24 +319,3 @@ def _honesty(probability: Floats, label: npt.NDArray[np.int8]) -> dict[str, floa
         "Brier score": float(brier_score_loss(is_twitch, probability)),
         "expected calibration error": float(np.abs(told - true).sum() / len(probability)),
     }
-
-
-def fit(nights: Sequence[Labelled], seed: int) -> HistGradientBoostingClassifier:
-    """Grow the trees from the nights' candidates that are surely twitches or surely not."""
-    rows = np.concatenate([night.features[night.label != NEITHER] for night in nights])
-    # scikit-learn cannot bin a column without any value, as few and short nights may give; none splits on it.
-    rows[:, np.isnan(rows).all(axis=0)] = 0.0
-    label = [night.label[night.label != NEITHER] for night in nights]
-    rising = [int(name in RISING) for name in LEARNT]
-    trees = HistGradientBoostingClassifier(**TREES, monotonic_cst=rising, random_state=seed)
-    weight = np.concatenate([weights(one) for one in label])
-    return trees.fit(rows, np.concatenate(label) == TWITCH, sample_weight=weight)
-
-
-def weights(label: npt.NDArray[np.int8]) -> Floats:
-    """Weigh one night's candidates: 1 each, but its twitches, and its others, not more than `MOST_ROWS`."""
-    weight = np.ones(len(label))
-    for kind in (NOT, TWITCH):
-        own = label == kind
-        weight[own] = min(1.0, MOST_ROWS / max(int(own.sum()), 1))
-    return weight

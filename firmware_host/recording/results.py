@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -98,8 +98,9 @@ class ResultsStore:
         events: Table,
         coverage_columns: Sequence[Column],
         coverage: Table,
+        more: Mapping[str, tuple[Sequence[Column], Table]] | None = None,
     ) -> None:
-        """Store a run whole, or not at all.
+        """Store a run whole, or not at all; `more` are other tables of it by name.
 
         Raises
         ------
@@ -116,6 +117,8 @@ class ResultsStore:
             _insert(connection, "events", plain, events, run)
             _pack(connection, packed, events, run)
             _insert(connection, "coverage", coverage_columns, coverage, run)
+            for name, (columns, rows) in (more or {}).items():
+                _insert(connection, name, columns, rows, run)
 
     def runs(self) -> list[RunInfo]:
         """Return all runs, oldest first."""
@@ -165,6 +168,10 @@ class ResultsStore:
     def read_coverage(self, run_id: str, columns: Sequence[Column]) -> Table:
         """Return a run's coverage, in the order in which it was written."""
         return self._read("coverage", run_id, columns)
+
+    def read_table(self, name: str, run_id: str, columns: Sequence[Column]) -> Table:
+        """Return another table of a run; no rows where its program stored none."""
+        return self._read(name, run_id, columns)
 
     def _read(self, name: str, run_id: str, columns: Sequence[Column], more: str = "") -> Table:
         with self._opened() as connection:
@@ -223,6 +230,10 @@ def _table(rows: Sequence[tuple[Any, ...]], read: Sequence[Column], columns: Seq
             codes = {name: code for code, name in enumerate(dict.fromkeys(values))}
             names = np.array(list(codes), table.dtype[column.name])
             table[column.name] = names[[codes[name] for name in values]]
+        elif kind == "V" and any(len(value) != table.dtype[column.name].itemsize for value in values):
+            raise ValueError(f"a value of {column.name} has not the length that it must have")
+        elif kind == "V":
+            table[column.name] = np.array(values, column.dtype)
         else:
             table[column.name] = np.array(values, np.float64) if kind == "f" else values
     return table
@@ -315,7 +326,7 @@ def _columns(connection: sqlite3.Connection, name: str) -> set[str]:
 def _sql_type(column: Column) -> str:
     """Numbers keep their kind; what an older run does not know of is empty text, 0, or NULL read as NaN."""
     kind = np.dtype(column.dtype).kind
-    return {"U": "TEXT DEFAULT ''", "f": "REAL"}.get(kind, "INTEGER DEFAULT 0")
+    return {"U": "TEXT DEFAULT ''", "f": "REAL", "V": "BLOB"}.get(kind, "INTEGER DEFAULT 0")
 
 
 def _sentence(error: sqlite3.Error, path: Path) -> Exception:

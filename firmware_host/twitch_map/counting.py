@@ -81,7 +81,7 @@ COUNT_COLUMNS: tuple[Column, ...] = (
         "f8",
         "mg",
         "amplitude found 9 times in 10, peak to peak; inf where not even "
-        "the largest tried (700 mg) was; empty where not measured",
+        "the largest tried was; empty where not measured",
     ),
     Column("state", "u1", "", "observed, wear_unconfirmed, not_observed or not_worn"),
 )
@@ -250,4 +250,5 @@ class Weighed:
             hours,
             float(self._weight[part][own].sum()),
             float((truly * (1 - truly)).sum()),
+            int(sure.sum()),
         )

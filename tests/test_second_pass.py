@@ -1,0 +1,198 @@
+"""Pass 2 of a night: judged again by units, which are named, told of, stored and read back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from firmware_host.analysis import (
+    Findings,
+    detect_night,
+    find_candidates,
+    judge,
+    load_model,
+    load_run,
+    unit_templates,
+    units_of,
+)
+from firmware_host.analysis.second_pass import features_at, units_found
+from firmware_host.detection.classifier import BoostedModel, matrix_of, model_from_dict
+from firmware_host.detection.unit_features import UNIT_FEATURES
+from firmware_host.errors import BadValueError
+from firmware_host.learning.match import match
+from firmware_host.learning.repeats import repeats_of
+from firmware_host.recording import open_night
+from firmware_host.simulation import NightSpec, Truth, simulate_night
+from firmware_host.twitches import UNIT_DTYPE, UNIT_SAMPLES, Flag, Reason
+
+LOWEST = 5.0
+TREE = {
+    "feature": [0, 0, 0], "threshold": [1.0, 0.0, 0.0], "missing_left": [True, False, False],
+    "left": [1, 0, 0], "right": [2, 0, 0], "value": [0.0, -4.0, 4.0],
+}  # fmt: skip
+"""Twitches are what stands above 1."""
+
+
+def bundle(**second: Any) -> dict[str, Any]:
+    """Return a bundle of two passes: pass 1 counts from a score of 7 on, pass 2 whose unit mostly does."""
+    points = {"specific": 0.99, "balanced": 0.9, "sensitive": 0.5}
+    straight = {"log_odds": [-10.0, 10.0], "calibrated": [-10.0, 10.0]}
+    one = {
+        "candidate_score": 5.5, "operating_points": points, "features": ["score"], "baseline": 0.0,
+        "trees": [TREE | {"threshold": [7.0, 0.0, 0.0]}], "calibration": straight,
+    }  # fmt: skip
+    two = one | {"candidate_score": LOWEST, "features": ["unit_odds"], "trees": [TREE]} | second
+    frame = load_frame()
+    return {
+        "name": "two",
+        "version": "1",
+        "frame": frame,
+        "kind": "boosted",
+        "made": "",
+        "second": two,
+        **one,
+    }
+
+
+def load_frame() -> int:
+    """Return the frame that this program has."""
+    from firmware_host.detection.classifier import FRAME_VERSION
+
+    return FRAME_VERSION
+
+
+@pytest.fixture(scope="module")
+def model() -> BoostedModel:
+    """Return a model of two passes."""
+    made = model_from_dict(bundle())
+    assert isinstance(made, BoostedModel)
+    return made
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Truth]:
+    """Make a night of one restless calf with many twitches of a few units, and a quiet shin."""
+    path = tmp_path_factory.mktemp("recordings") / "units.night"
+    spec = NightSpec(
+        seed=11, hours=0.5, sites=("left_calf", "left_shin"), profile="many", chips=("ICM-42688-P",) * 2,
+        confounders=("heart", "breath"), troubles=False,
+    )  # fmt: skip
+    return path, simulate_night(path, spec=spec)
+
+
+@pytest.fixture(scope="module")
+def findings(night: tuple[Path, Truth]) -> Findings:
+    """Search it for pass 2."""
+    return find_candidates(night[0], LOWEST)
+
+
+def test_pass_1_stays_as_it_is(findings: Findings, model: BoostedModel) -> None:
+    """Asked for pass 1 alone, a model of two passes judges as one without a second pass."""
+    alone = bundle() | {"second": None}
+    rows = judge(findings, model, passes=1)
+    theirs = judge(findings, model_from_dict(alone))
+    assert rows["score"].min() >= 5.5
+    for name in ("peak_s", "probability", "counted", "reason"):
+        np.testing.assert_array_equal(rows[name], theirs[name])
+
+
+def test_pass_2_judges_by_the_unit(findings: Findings, model: BoostedModel) -> None:
+    """What counts is what the others of its unit speak for, down to the lower score, at each point."""
+    rows = judge(findings, model)
+    assert 0 < rows["counted"].sum() < len(rows)
+    assert rows["score"].min() < 5.5
+    first = model.log_odds(matrix_of(rows, model.features))
+    for site in ("left_calf", "left_shin"):
+        own = rows["site"] == site
+        odds = features_at(findings.grouped(site, LOWEST), findings.valid_h(site), rows[own], first[own])[
+            "unit_odds"
+        ]
+        np.testing.assert_array_equal(rows["counted"][own], odds > 1.0)
+    assert np.all((rows["flags"] & Flag.BELOW_FLOOR > 0) == ~rows["counted"])
+    assert np.all((rows["reason"] == Reason.NONE) == rows["counted"])
+    with pytest.raises(BadValueError, match="no operating point"):
+        judge(findings, model, "bold")
+
+
+def test_training_sees_what_the_product_sees(findings: Findings, model: BoostedModel) -> None:
+    """The features that pass 2 is trained on are, digit for digit, those that it judges by."""
+    rows = findings.rows
+    first = model.log_odds(matrix_of(rows, model.features))
+    trained = repeats_of(findings, LOWEST).features(first)
+    for site in ("left_calf", "left_shin"):
+        own = rows["site"] == site
+        told = features_at(findings.grouped(site, LOWEST), findings.valid_h(site), rows[own], first[own])
+        for number, column in enumerate(UNIT_FEATURES):
+            ours = told[column.name].astype(np.float32)
+            np.testing.assert_array_equal(trained[own, number], ours, err_msg=column.name)
+
+
+def test_units_are_those_that_twitch(
+    findings: Findings, night: tuple[Path, Truth], model: BoostedModel
+) -> None:
+    """Of the events of a simulated calf that are of one unit, most are of one true motor unit."""
+    rows = judge(findings, model)
+    units_found(findings, rows, LOWEST)
+    truth = night[1].twitches[night[1].twitches["site"] == "left_calf"]
+    ours = rows[(rows["site"] == "left_calf") & rows["counted"] & (rows["unit"] >= 0)]
+    hits, hit_by = match(ours["peak_s"], truth["peak_s"])
+    pairs = np.stack([ours["unit"][hit_by], truth["unit"][hits]])
+    same = sum(np.bincount(pairs[1, pairs[0] == unit]).max() for unit in np.unique(pairs[0]))
+    assert len(np.unique(pairs[1])) > 3
+    assert same / pairs.shape[1] > 0.7
+
+
+def test_a_run_keeps_its_units(night: tuple[Path, Truth]) -> None:
+    """A run of two passes stores the units' table and templates; what is read back is what was made."""
+    folder = night[0].parent / "models" / "two"
+    folder.mkdir(parents=True)
+    (folder / "model.json").write_text(json.dumps(bundle()))
+    assert load_model("two", night[0].parent)[0].second is not None
+    made = detect_night(night[0], model="two")
+    read = load_run(open_night(night[0]))
+    assert read.info.passes == made.info.passes == 2
+    units = units_of(read)
+    assert units.dtype == UNIT_DTYPE
+    assert len(units) > 3
+    np.testing.assert_array_equal(units, made.units)
+    templates, fs_hz = unit_templates(read)
+    assert templates.shape == (len(units), 3, UNIT_SAMPLES)
+    assert fs_hz == 100.0
+    np.testing.assert_array_equal(templates, made.templates)
+    assert np.all(np.abs(templates).max(axis=(1, 2)) > 0)
+    counted = read.counted
+    for unit in units:
+        own = counted[(counted["site"] == unit["site"]) & (counted["unit"] == unit["unit"])]
+        assert len(own) == unit["count"] >= 3
+        assert unit["low_mg"] <= unit["peak_to_peak_mg"] <= unit["high_mg"]
+    for site in read.summary.sites:
+        own = units[units["site"] == site.site]
+        assert own["unit"].tolist() == list(range(len(own)))
+        assert np.all(np.diff(own["count"]) <= 0)
+
+
+def test_a_run_of_pass_1_has_no_units(night: tuple[Path, Truth]) -> None:
+    """A run as while recording says that it made one pass, and tells of no units."""
+    run = detect_night(night[0], model="plain", as_live=True)
+    assert run.info.passes == 1
+    assert len(units_of(run)) == len(unit_templates(run)[0]) == 0
+    assert np.all(run.events["unit"] == -1)
+
+
+@pytest.mark.parametrize(
+    ("second", "sentence"),
+    [
+        ({"features": ["snore"]}, "asks for 'snore'"),
+        ({"candidate_score": 9.0}, "keeps candidates from 9.0"),
+        ({"operating_points": {"specific": 0.5, "balanced": 0.6, "sensitive": 0.4}}, "do not fall"),
+        ({"trees": [TREE | {"left": [0, 0, 0], "right": [2, 0, 0]}]}, "number 0"),
+    ],
+)
+def test_a_bad_second_pass_is_refused(second: dict[str, Any], sentence: str) -> None:
+    """What is wrong with the second pass of a bundle is said in a sentence when it is loaded."""
+    with pytest.raises(BadValueError, match=sentence):
+        model_from_dict(bundle(**second))
