@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -54,6 +55,8 @@ class SiteSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     noise_mg_per_sqrt_hz: float | None
     limit: SiteLimit | None = None
     """None where it was not measured."""
+    rate_per_h: float | None = None
+    """Of the whole night, as `twitch_map` has it; None where nothing was observed or it was not kept."""
 
 
 class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -169,8 +172,9 @@ def detect_night(
         summary=msgspec.json.encode(summary).decode(),
         complete=not night.being_written,
     )
-    store.write_run(info, row_columns(), rows, COVERAGE_COLUMNS, findings.coverage)
-    return reviewed(night, Run(info, events, findings.coverage, summary), read_labels(night.path))
+    run = with_rates(Run(info, events, findings.coverage, summary))
+    store.write_run(run.info, row_columns(), rows, COVERAGE_COLUMNS, findings.coverage)
+    return reviewed(night, run, read_labels(night.path))
 
 
 def _limits(
@@ -264,11 +268,24 @@ def reviewed(night: Night, run: Run, labels: Labels) -> Run:
             one,
             seconds=_seconds_by_kind(coverage[covered.get(one.site, slice(0, 0))]),
             twitches=int(events["counted"][of_site.get(one.site, slice(0, 0))].sum()),
+            rate_per_h=None,
         )
         for one in run.summary.sites
     )
     summary = msgspec.structs.replace(run.summary, sites=tuple(sites))
     return Run(run.info, events, coverage, summary, labels)
+
+
+def with_rates(run: Run) -> Run:
+    """Return a run whose summary knows the rates, so that a list of nights need not read its events."""
+    rates = {str(row["site"]): float(row["rate_per_h"]) for row in run_counts(run)}
+    sites = (
+        msgspec.structs.replace(one, rate_per_h=rate if math.isfinite(rate := rates[one.site]) else None)
+        for one in run.summary.sites
+    )
+    summary = msgspec.structs.replace(run.summary, sites=tuple(sites))
+    info = msgspec.structs.replace(run.info, summary=msgspec.json.encode(summary).decode())
+    return replace(run, info=info, summary=summary)
 
 
 def runs_of(path: Path) -> list[RunInfo]:

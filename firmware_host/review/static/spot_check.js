@@ -3,6 +3,7 @@ import { at, get, send } from "./api.js";
 import { Clock } from "./night_clock.js";
 import { number } from "./night_words.js";
 import { make, say, shortcut } from "./page.js";
+import { mayShow } from "./shown.js";
 import { t } from "./texts.js";
 import { around, Picture } from "./waves.js";
 
@@ -24,8 +25,15 @@ function show(state) {
   element("result").hidden = !done;
   element("judging").hidden = state.check === null || done;
   element("state").textContent = "";
+  if (done && state.hidden) return askToShow();
   if (done) showResult(state);
   else if (state.next) return showItem(state.next);
+}
+
+/** All is answered, and the result is one of the numbers that wait until somebody asks. */
+async function askToShow() {
+  element("result").hidden = true;
+  if (await mayShow(night, element("state"))) await show(await get(path("spot-check"), { show: true }));
 }
 
 async function showItem(one) {
@@ -68,7 +76,7 @@ async function answer(what) {
     say(t("spot_check.said", { what: t(`spot_check.${what}`), done: state.answered, n: state.total }));
     busy = false; // the next may be answered before its picture is complete
     await show(state);
-    if (state.next === null) element("result-title").focus();
+    if (state.result) element("result-title").focus();
   } catch (error) {
     busy = false;
     element("state").textContent = error.message;
@@ -83,12 +91,16 @@ async function back() {
 }
 
 async function start() {
+  if (busy) return;
+  busy = true;
   try {
     answered.length = 0;
     await show(await send("POST", path("spot-check"), {}));
     element("question").focus();
   } catch (error) {
     element("state").textContent = error.message;
+  } finally {
+    busy = false;
   }
 }
 
@@ -132,5 +144,5 @@ try {
   await show(state);
   document.body.dataset.ready = "yes";
 } catch (error) {
-  element("state").textContent = error.message;
+  element("state").textContent = error.status === 404 ? t("night_head.not_counted") : error.message;
 }
