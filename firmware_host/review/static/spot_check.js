@@ -33,7 +33,9 @@ function show(state) {
 /** All is answered, and the result is one of the numbers that wait until somebody asks. */
 async function askToShow() {
   element("result").hidden = true;
-  if (await mayShow(night, element("state"))) await show(await get(path("spot-check"), { show: true }));
+  if (!(await mayShow(night, element("state")))) return;
+  await show(await get(path("spot-check"), { show: true }));
+  element("result-title").focus();
 }
 
 async function showItem(one) {
@@ -91,16 +93,17 @@ async function back() {
 }
 
 async function start() {
-  if (busy) return;
+  if (busy) return; // a button that is pressed twice draws once
   busy = true;
   try {
     answered.length = 0;
-    await show(await send("POST", path("spot-check"), {}));
+    const state = await send("POST", path("spot-check"), {});
+    busy = false; // the first may be answered before its picture is complete
+    await show(state);
     element("question").focus();
   } catch (error) {
-    element("state").textContent = error.message;
-  } finally {
     busy = false;
+    element("state").textContent = error.message;
   }
 }
 
