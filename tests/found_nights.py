@@ -55,9 +55,13 @@ def made_night(
     start_ns: int = made_nights.START_NS,
     origin: str = "recorded",
     limit: SiteLimit | None = LIMIT,
+    unconfirmed_s: float = 0.0,
     **run: str,
 ) -> Path:
-    """Make a night of `HOURS` without samples, so many days on, with so many twitches at each site."""
+    """Make a night of `HOURS` without samples, so many days on, with so many twitches at each site.
+
+    At the first site wearing the sensor is not confirmed in the first `unconfirmed_s`.
+    """
     start_ns += day * 86_400 * 10**9
     sensors = tuple(
         SensorInfo(
@@ -84,12 +88,25 @@ def made_night(
     path = folder / night_folder_name(start_ns, meta.time_zone, meta.label)
     path.mkdir(parents=True)
     write_meta(path, meta)
-    add_run(path, start_ns, twitches, detector=run.get("detector", "twitchmap 0.1.0"), limit=limit)
+    add_run(
+        path,
+        start_ns,
+        twitches,
+        detector=run.get("detector", "twitchmap 0.1.0"),
+        limit=limit,
+        unconfirmed_s=unconfirmed_s,
+    )
     return path
 
 
 def add_run(
-    path: Path, start_ns: int, twitches: Mapping[str, int], *, detector: str, limit: SiteLimit | None
+    path: Path,
+    start_ns: int,
+    twitches: Mapping[str, int],
+    *,
+    detector: str,
+    limit: SiteLimit | None,
+    unconfirmed_s: float,
 ) -> None:
     """Store a run of so many counted twitches at random times of each site, and a third more candidates."""
     rng = np.random.default_rng(start_ns % 2**32)
@@ -107,8 +124,11 @@ def add_run(
         parts.append(rows)
     events = np.concatenate(parts)
     events["event_id"] = np.arange(len(events))
-    coverage = np.zeros(len(twitches), dtype_of(COVERAGE_COLUMNS))
-    coverage["site"], coverage["end_s"], coverage["kind"] = list(twitches), end_s, Kind.VALID
+    coverage = np.zeros(2 * len(twitches), dtype_of(COVERAGE_COLUMNS))
+    coverage["site"], coverage["kind"] = np.repeat(list(twitches), 2), Kind.VALID
+    coverage["end_s"][::2], coverage["start_s"][1::2], coverage["end_s"][1::2] = 3600.0, 3600.0, end_s
+    coverage["wear_unconfirmed"][0] = unconfirmed_s > 0
+    coverage["end_s"][0] = coverage["start_s"][1] = unconfirmed_s or 3600.0
     summary = Summary(
         start_ns=start_ns,
         duration_s=end_s,

@@ -40,9 +40,9 @@ from firmware_host.simulation import START_NS, TIME_ZONE, demonstration, simulat
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "docs" / "screenshots"
 DAYS = 40
-COLOURS = 32
+COLOURS = 28
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
-LONGEST = 2000
+LONGEST = 1800
 SITE = "left_calf"
 PAGES: dict[str, tuple[str, str]] = {
     "tonight": ("/tonight", ""),
@@ -51,9 +51,9 @@ PAGES: dict[str, tuple[str, str]] = {
     "night": ("/night/{night}", ""),
     "signal": (
         "/night/{night}?site=left_calf&{view}",
-        "document.querySelector('#signal').scrollIntoView()",
+        "document.body.dataset.from = '#signal'",
     ),
-    "correct": ("/correct/{night}", ""),
+    "correct": ("/correct/{night}", "document.querySelector('.pile[data-verdict=yes]')?.click()"),
     "correct-event": ("/correct/{night}?show=events", "document.getElementById('elsewhere').click()"),
     "correct-stretch": (
         "/correct/{night}?show=stretch",
@@ -150,9 +150,13 @@ def review(address: str, folder: Path, night: str) -> None:
         answer = "twitch" if near < 0.15 else "not_twitch"
         body = {"check": state["check"], "item": item["item"], "answer": answer}
         state = ask(address, f"/nights/{night}/spot-check/answer", body)
-    piles = ask(address, f"/nights/{night}/piles")["piles"]
-    ask(address, f"/nights/{night}/labels", {"what": "not_twitch", "pile": piles[-1]["id"]})
-    ask(address, f"/nights/{night}/labels", {"what": "twitch", "pile": piles[1]["id"]})
+    for what, fits in (("not_twitch", lambda share: share < 0.1), ("twitch", lambda share: share > 0.9)):
+        for pile in ask(address, f"/nights/{night}/piles")["piles"]:
+            waves = ask(address, f"/nights/{night}/piles/{pile['id']}/waves")["waves"]
+            true = [np.abs(peaks[pile["site"]] - wave["peak_s"]).min(initial=9) < 0.15 for wave in waves]
+            if pile["count"] > 20 and fits(np.mean(true)):
+                ask(address, f"/nights/{night}/labels", {"what": what, "pile": pile["id"]})
+                break
     ask(address, "/learning/train", {})
     while (ask(address, "/learning")["task"] or {}).get("running"):
         time.sleep(0.3)
@@ -181,8 +185,8 @@ def chromium() -> webdriver.Chrome:
     return webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
 
 
-def shoot(browser: webdriver.Chrome, url: str, press: str, size: str, *, dark: bool) -> bytes:
-    """Return the picture of a page as PNG."""
+def shoot(browser: webdriver.Chrome, url: str, press: str, size: str, *, dark: bool) -> Image.Image:
+    """Return the picture of a page."""
     width, height = SIZES[size]
 
     def fit(tall: int) -> None:
@@ -203,14 +207,19 @@ def shoot(browser: webdriver.Chrome, url: str, press: str, size: str, *, dark: b
             sys.stderr.write(f"{url}: {error.msg}\n")
         time.sleep(1.5)
     browser.execute_script("document.activeElement?.blur(); scrollTo(0, 0)")
-    fit(min(max(browser.execute_script("return document.documentElement.scrollHeight"), height), LONGEST))
+    fit(min(max(browser.execute_script("return document.documentElement.scrollHeight"), height), 2 * LONGEST))
     time.sleep(0.6)
-    return browser.get_screenshot_as_png()
+    first = browser.execute_script(
+        "return document.querySelector(document.body.dataset.from ?? 'body').getBoundingClientRect().top"
+    )
+    picture = Image.open(io.BytesIO(browser.get_screenshot_as_png()))
+    top = max(int(first) - 16, 0)
+    return picture.crop((0, top, width, min(picture.height, top + LONGEST)))
 
 
-def small(png: bytes) -> Image.Image:
+def small(picture: Image.Image) -> Image.Image:
     """Return a picture in few colours: pages have few."""
-    return Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, kmeans=2, dither=Image.Dither.NONE)
+    return picture.convert("RGB").quantize(COLOURS, kmeans=2, dither=Image.Dither.NONE)
 
 
 def main() -> None:

@@ -125,6 +125,25 @@ def test_a_stretch_is_left_out_and_a_twitch_added(browser: Chrome, served: Serve
     assert [label.what for label in read_labels(night).active] == ["exclude", "added"]
 
 
+def test_whether_the_sensor_was_on_is_asked_once(browser: Chrome, served: Serve, tmp_path: Path) -> None:
+    """Where wearing a sensor cannot be shown, the answer changes the count, and it is asked no more."""
+    night = found_nights.made_night(tmp_path, 0, {"left_calf": 90, "right_calf": 40}, unconfirmed_s=7200.0)
+    opened(browser, served, night)
+    assert "left calf" in wait_for(browser, "#wear").text
+    assert "right calf" not in browser.find_element(By.ID, "wear").text
+    before = counts(browser)
+    answer = browser.find_element(By.CSS_SELECTOR, "#wear fieldset button:nth-of-type(2)")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", answer)
+    answer.click()
+    wait_for(browser, "#said-last", "was not on")
+    assert counts(browser)["left_calf"] < before["left_calf"]
+    assert not browser.find_element(By.ID, "wear").is_displayed()
+    browser.refresh()
+    wait_for(browser, "body[data-ready]")
+    assert not browser.find_element(By.ID, "wear").is_displayed()
+    browser.get("about:blank")
+
+
 def test_what_the_detector_found_stays_known(night: Path) -> None:
     """The counts without labels are the same before and after a label."""
     client = TestClient(application(night.parent), HOME)
@@ -181,11 +200,11 @@ def test_an_event_is_rejected_on_the_nights_page(browser: Chrome, served: Serve,
     press(browser, "n")
     wait_for(browser, "#event-actions button", "No twitch")
     press(browser, "r")
-    wait_for(browser, "aside", "1 label holds")
+    wait_for(browser, "#correct-said", "1 label holds")
     [label] = read_labels(night).active
     assert (label.what, label.drawn) == ("not_twitch", "event")
     press(browser, "z")
-    wait_for(browser, "aside", "0 labels hold")
+    wait_for(browser, "#correct-said", "0 labels hold")
     assert read_labels(night).active == ()
     browser.get("about:blank")
 

@@ -124,7 +124,7 @@ def test_once_through_by_keyboard(browser: Chrome, served: Serve, folder: Path) 
     opened(browser, served, folder)
     press(browser, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
     wait_for(browser, "#chosen-name", "23:45 to 00:00")
-    press(browser, "3", "t")
+    press(browser, "3", "v")
     table = wait_for(browser, "#bins-table table", "left calf, bin by bin")
     assert "not worn" in table.text
     press(browser, "w", "n")
@@ -190,6 +190,28 @@ def test_an_event_is_chosen_by_a_click(browser: Chrome, served: Serve, folder: P
     assert (chosen["site"], chosen["fromS"], chosen["toS"]) == ("left_calf", 0, 60)
     browser.refresh()
     wait_for(browser, "#event-facts", "20.0 mg")
+
+
+def test_labels_are_followed(browser: Chrome, served: Serve, folder: Path) -> None:
+    """When something else on the page has changed labels, numbers, bars and the chosen event follow."""
+    opened(browser, served, folder, "?site=left_calf&t0=0&t1=60")
+    press(browser, "n")
+    wait_for(browser, "#event-facts", "none yet")
+    wait_for(browser, "#signal-said", "1 counted")
+    browser.execute_async_script(
+        """
+        const [night, done] = arguments;
+        const body = JSON.stringify({ what: "not_twitch", site: "left_calf", peaks_s: [10.0] });
+        const headers = { "content-type": "application/json" };
+        fetch(`/api/nights/${night}/labels`, { method: "POST", headers, body }).then((answer) => {
+          document.dispatchEvent(new Event("labels-changed"));
+          done(answer.status);
+        });
+        """,
+        NAME,
+    )
+    wait_for(browser, "#event-facts", "not a twitch")
+    wait_for(browser, "#signal-said", "0 counted")
 
 
 def test_up_to_four_traces_with_their_axes(browser: Chrome, served: Serve, folder: Path) -> None:
@@ -266,7 +288,7 @@ def test_axe_finds_nothing(browser: Chrome, served: Serve, folder: Path, width: 
     """With a site, a time and an event chosen and the tables open, axe-core has nothing to say."""
     screen(browser, width, dark=dark)
     opened(browser, served, folder)
-    press(browser, "3", Keys.ARROW_RIGHT, "t", "n")
+    press(browser, "3", Keys.ARROW_RIGHT, "v", "n")
     wait_for(browser, "#event-facts", "20.0 mg")
     assert not axe_problems(browser)
 

@@ -262,6 +262,33 @@ def test_a_new_run_is_shown(client: TestClient, folder: Path) -> None:
     assert get(client, "/map", run="known")["run"] == "known"
 
 
+def test_what_a_reviewer_says_is_counted_at_once(client: TestClient) -> None:
+    """A verdict changes counts, events and what is drawn; taken back, all is as before."""
+    headers = {"origin": HOME}
+
+    def calf() -> int:
+        return int(
+            next(one for one in get(client, "/map")["sites"] if one["site"] == "left_calf")["night"][
+                "twitches"
+            ][0]
+        )
+
+    before = calf()
+    for body in (
+        {"what": "not_twitch", "site": "left_calf", "peaks_s": [10.0]},
+        {"what": "added", "site": "left_calf", "peaks_s": [25.5]},
+    ):
+        answer = client.post(f"/api/nights/{NAME}/labels", json=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+    assert calf() == before
+    first, added = get(client, "/events", site="left_calf", to_s=30)["events"]
+    assert (first["label"], first["counted"], "rejected" in first["flags"]) == ("not_twitch", False, True)
+    assert (added["label"], added["counted"], added["peak_to_peak_mg"]) == ("twitch", True, None)
+    assert get(client, f"/events/{added['event_id']}") == added
+    client.post(f"/api/nights/{NAME}/labels/undo", json={}, headers=headers)
+    assert calf() == before - 1
+
+
 def test_a_corrected_site_is_shown(client: TestClient, folder: Path) -> None:
     """A site that was corrected after the run has its new name in all answers."""
     from firmware_host.recording import amend_night

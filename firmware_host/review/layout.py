@@ -36,6 +36,11 @@ def _html(template: str, values: Mapping[str, Any]) -> str:
     return _environment().get_template(template).render(menu=menu, files=files, **values)
 
 
+def prepare(name: str) -> None:
+    """Read a page's template, so that its first request does not wait for that."""
+    _environment().get_template(f"{name}.html")
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(

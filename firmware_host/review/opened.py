@@ -16,6 +16,7 @@ from firmware_host.review.charts.page_figure import figure
 from firmware_host.review.endpoints import Context
 from firmware_host.review.judged import Judged, without_log
 from firmware_host.review.kept import Kept, stamps
+from firmware_host.review.layout import prepare
 from firmware_host.twitches import COVERAGE_COLUMNS, EVENT_COLUMNS, EVENT_DTYPE, Table, table
 
 COUNTED_BY = {"site", "peak_s", "peak_to_peak_mg", "probability"}
@@ -117,6 +118,7 @@ def warm_up() -> None:
     import scipy.special  # noqa: F401
 
     figure(())
+    prepare("night")
 
 
 def _opened(path: Path) -> Night:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,12 +12,11 @@ from firmware_host.errors import TwitchmapError
 from firmware_host.review.charts.map_data import night_title
 from firmware_host.review.charts.page_figure import figure
 from firmware_host.review.judged import without_log
-from firmware_host.review.opened import Opened, opened_of
 from firmware_host.review.pages import Context, page
 
 MODULES = (
     "api", "night_clock", "night_correct", "night_figure", "night_strips", "night_tables", "night_words",
-    "signal", "signal_draw", "signal_events", "signal_tiles",
+    "signal", "signal_draw", "signal_events", "signal_hands", "signal_symbols", "signal_tiles",
 )  # fmt: skip
 """What the page's script imports: the browser fetches it all at once."""
 
@@ -27,9 +25,6 @@ MODULES = (
 def night(context: Context, night: str) -> Mapping[str, Any]:
     """Return the empty figure, the title, and when numbers are shown."""
     path = context.night(night)
-    opened = opened_of(context)
-    # While the browser reads the page, the run that it will ask for is read.
-    threading.Thread(target=_read_ahead, args=(opened, path), daemon=True).start()
     meta = without_log(path).meta
     return {
         "counted": _counted(path),
@@ -46,8 +41,3 @@ def _counted(path: Path) -> bool:
     with suppress(TwitchmapError, OSError):
         return bool(runs_of(path))
     return True
-
-
-def _read_ahead(opened: Opened, path: Path) -> None:
-    with suppress(TwitchmapError, OSError):
-        opened.counts(path, 900.0)

@@ -6,7 +6,7 @@ import { t } from "./texts.js";
 const LONGEST_TO_ADD_S = 5; // in a longer range the largest movement is no one's choice
 const night = document.body.dataset.night;
 const element = (id) => document.getElementById(id);
-const said = make("p", { class: "quiet", role: "status" });
+const said = make("p", { id: "correct-said", class: "quiet", role: "status" });
 let event = null;
 let range = null;
 

@@ -3,17 +3,17 @@
 // It tells others by events of the document: `event-chosen` {night, site, id, event}, `range-chosen` {night,
 // site, fromS, toS} (null: none), `signal-drawn` {complete}. `labels-changed` makes it read its events again.
 import { at, get } from "./api.js";
-import { make, say, shortcut } from "./page.js";
+import { make, say } from "./page.js";
 import { t } from "./texts.js";
 import { durationWords, number } from "./night_words.js";
 import { Painter, layout, nice } from "./signal_draw.js";
 import { Events } from "./signal_events.js";
+import { useHands } from "./signal_hands.js";
 import { Tiles } from "./signal_tiles.js";
 
 const SHORTEST_S = 0.2;
 const MOST_SITES = 4;
 const MADE_EVERY_MS = 400;
-const REACH_PX = 22;
 const id = (name) => document.getElementById(name);
 
 export class Signal {
@@ -30,7 +30,7 @@ export class Signal {
     const [t0, t1] = ["t0", "t1"].map((name) => Number.parseFloat(query.get(name)));
     if (t0 < t1) this.clamp(t0, t1);
     this.wanted = query.get("event");
-    this.wire();
+    useHands(this);
     this.writeSites();
     new ResizeObserver(() => this.redraw()).observe(this.view);
     document.addEventListener("theme", () => {
@@ -39,7 +39,7 @@ export class Signal {
     });
     document.addEventListener("labels-changed", () => {
       this.reading.clear(); // what is there stays until the new is
-      this.readEvents();
+      this.readEvents().then(() => this.chosen && this.chooseEvent(this.events.get(this.chosen.site)?.find(this.chosen.id) ?? null));
     });
     this.start();
   }
@@ -289,37 +289,6 @@ export class Signal {
     document.dispatchEvent(new CustomEvent("range-chosen", { detail }));
   }
 
-  // Hands: buttons, keys, pointer
-
-  wire() {
-    const press = (name, action) => id(name).addEventListener("click", action);
-    press("in", () => this.zoom(0.5));
-    press("out", () => this.zoom(2));
-    press("back", () => this.pan(-0.5));
-    press("forth", () => this.pan(0.5));
-    press("taller", () => this.taller(0.5));
-    press("flatter", () => this.taller(2));
-    press("event-before", () => this.stepEvent(false));
-    press("event-after", () => this.stepEvent(true));
-    press("choose-range", () => (this.rangeS ? this.chooseRange(null) : this.chooseRange(this.fromS, this.toS)));
-    press("axes", () => this.setAxes(!this.axes));
-    press("candidates", () => this.setCandidates(!this.candidates));
-    for (const button of id("spans").children)
-      button.addEventListener("click", () => {
-        const span = button.dataset.span === "all" ? this.facts.duration_s : Number(button.dataset.span);
-        this.zoom(span / (this.toS - this.fromS));
-      });
-    id("go").addEventListener("submit", (event) => this.go(event));
-    shortcut("+", t("night.zoom_in"), () => this.zoom(0.5));
-    shortcut("-", t("night.zoom_out"), () => this.zoom(2));
-    shortcut("n", t("night.event_after"), () => this.stepEvent(true));
-    shortcut("p", t("night.event_before"), () => this.stepEvent(false));
-    shortcut("a", t("night.axes"), () => this.setAxes(!this.axes));
-    shortcut("g", t("night.go_to"), () => id("go-time").focus());
-    this.view.addEventListener("keydown", (event) => this.key(event));
-    this.pointer();
-  }
-
   setAxes(on) {
     this.axes = on;
     id("axes").setAttribute("aria-pressed", String(on));
@@ -333,41 +302,6 @@ export class Signal {
     this.redraw();
   }
 
-  go(event) {
-    event.preventDefault();
-    const found = this.clock.find(id("go-time").value);
-    const said = id("go-said");
-    if (!found?.length) {
-      said.textContent = t(found ? "night.go_outside" : "night.go_no_time");
-      return;
-    }
-    const middle = (this.fromS + this.toS) / 2;
-    const next = found.find((s) => s > middle + 1e-3) ?? found[0];
-    said.textContent = found.length > 1 ? t("night.go_twice") : "";
-    this.centre(next, Math.min(this.toS - this.fromS, 60));
-  }
-
-  key(event) {
-    if (event.ctrlKey || event.altKey || event.metaKey) return;
-    const far = event.shiftKey ? 0.5 : 0.1;
-    const span = this.toS - this.fromS;
-    const actions = {
-      ArrowLeft: () => this.pan(-far),
-      ArrowRight: () => this.pan(far),
-      ArrowUp: () => this.taller(0.5),
-      ArrowDown: () => this.taller(2),
-      PageUp: () => this.pan(-1),
-      PageDown: () => this.pan(1),
-      Home: () => this.show(0, span),
-      End: () => this.show(this.facts.duration_s - span, this.facts.duration_s),
-      "=": () => this.zoom(0.5),
-      Enter: () => this.chooseAt(this.sites[0], (this.fromS + this.toS) / 2, span / 2),
-    };
-    if (!actions[event.key]) return;
-    event.preventDefault();
-    actions[event.key]();
-  }
-
   chooseAt(site, s, withinS) {
     const found = this.events.get(site)?.near(s, withinS) ?? null;
     this.chooseEvent(found);
@@ -377,50 +311,5 @@ export class Signal {
     const box = this.view.getBoundingClientRect();
     const left = this.painter.x(this.shown, this.shown.fromS);
     return this.fromS + ((clientX - box.left - left) / (box.width - left)) * (this.toS - this.fromS);
-  }
-
-  pointer() {
-    const { view } = this;
-    let down = null;
-    view.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0 || !this.shown) return;
-      down = { x: event.clientX, fromS: this.fromS, toS: this.toS, s: this.seconds(event.clientX), range: event.shiftKey, moved: false };
-      view.setPointerCapture(event.pointerId);
-    });
-    view.addEventListener("pointermove", (event) => {
-      if (!down) return;
-      down.moved ||= Math.abs(event.clientX - down.x) > 5;
-      if (!down.moved) return;
-      if (down.range) {
-        const s = this.seconds(event.clientX);
-        this.rangeS = [Math.min(s, down.s), Math.max(s, down.s)];
-        return this.redraw();
-      }
-      const perPixel = (down.toS - down.fromS) / (view.clientWidth - this.painter.x(this.shown, this.shown.fromS));
-      const by = (down.x - event.clientX) * perPixel;
-      this.show(down.fromS + by, down.toS + by);
-    });
-    const end = (event) => {
-      if (!down) return;
-      const was = down;
-      down = null;
-      if (event.type === "pointercancel") return;
-      const trace = this.painter.traceAt(this.shown, event.clientY - view.getBoundingClientRect().top);
-      if (was.moved && was.range) this.chooseRange(...this.rangeS, trace.site);
-      else if (!was.moved) this.chooseAt(trace.site, was.s, (REACH_PX * (this.toS - this.fromS)) / view.clientWidth);
-    };
-    view.addEventListener("pointerup", end);
-    view.addEventListener("pointercancel", end);
-    view.addEventListener(
-      "wheel",
-      (event) => {
-        if (document.activeElement !== view && !event.shiftKey) return; // else the page could not be scrolled past it
-        event.preventDefault();
-        const sideways = Math.abs(event.deltaX) > Math.abs(event.deltaY);
-        if (sideways) this.pan(Math.sign(event.deltaX) * 0.08);
-        else this.zoom(event.deltaY > 0 ? 1.25 : 0.8, this.seconds(event.clientX));
-      },
-      { passive: false },
-    );
   }
 }

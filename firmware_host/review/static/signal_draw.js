@@ -1,12 +1,11 @@
 // Drawing the signal on a canvas: traces, what the time was good for, and the events.
 import { t } from "./texts.js";
 import { accelerationWords } from "./night_words.js";
+import { LEFT, MARKS, drawEvents } from "./signal_symbols.js";
 import { CHANNELS, Columns, RAW } from "./signal_tiles.js";
 
-export const LEFT = 64; // room for the scale
 const AXIS = 26;
 const NAME = 22;
-const MARKS = 26;
 const GAP = 12;
 const PARTED = 12; // between the band and the axes
 const BAND = 3;
@@ -83,7 +82,7 @@ export class Painter {
       const top = AXIS + k * view.layout.one;
       this.drawCover(view, trace, top);
       whole = this.drawTrace(view, trace, top) && whole;
-      this.drawEvents(view, trace, top);
+      drawEvents(this, view, trace, top + NAME + MARKS);
       this.drawName(view, trace, top);
     });
     if (view.rangeS) this.drawRange(view);
@@ -336,61 +335,6 @@ export class Painter {
     context.fillStyle = colours.accent;
     context.fillRect(a, AXIS, b - a, this.height - AXIS);
     context.globalAlpha = 1;
-  }
-
-  /** Draw the events: the higher, the more probable; filled ones count, crossed ones were rejected. */
-  drawEvents(view, trace, top) {
-    const { context, colours } = this;
-    const base = top + NAME + MARKS;
-    const shown = trace.events?.visible(view, (this.width - LEFT) / 8) ?? [];
-    const apart = (this.width - LEFT) / Math.max(shown.length, 1);
-    for (const event of shown) {
-      const x = this.x(view, event.peakS);
-      const y = base - 7 - (event.probability || 0.5) * (MARKS - 12);
-      const chosen = event.id === view.chosenId;
-      context.strokeStyle = context.fillStyle = chosen ? colours.accent : colours.event;
-      context.lineWidth = chosen ? 2 : 1;
-      if (apart > 9 || chosen) {
-        context.globalAlpha = chosen ? 0.9 : view.spanS <= 60 ? 0.45 : 0.3;
-        context.beginPath();
-        context.moveTo(x, y + 4);
-        context.lineTo(x, chosen || view.spanS <= 60 ? base + view.layout.band + view.layout.raw - 4 : base);
-        context.stroke();
-        context.globalAlpha = 1;
-      }
-      this.symbol(event, x, y, apart > 9 ? 4.5 : 3);
-    }
-  }
-
-  symbol(event, x, y, r) {
-    const { context } = this;
-    context.beginPath();
-    if (event.counted) {
-      context.moveTo(x, y - r);
-      context.lineTo(x + r, y);
-      context.lineTo(x, y + r);
-      context.lineTo(x - r, y);
-      context.closePath();
-      context.fill();
-      if (event.confirmed) {
-        context.beginPath();
-        context.arc(x, y, r + 3, 0, 7);
-        context.stroke();
-      }
-      return;
-    }
-    context.arc(x, y, r - 0.5, 0, 7);
-    const fill = context.fillStyle;
-    context.fillStyle = this.colours.surface;
-    context.fill();
-    context.fillStyle = fill;
-    if (event.rejected) {
-      context.moveTo(x - r, y - r);
-      context.lineTo(x + r, y + r);
-      context.moveTo(x + r, y - r);
-      context.lineTo(x - r, y + r);
-    }
-    context.stroke();
   }
 
   /** Return which trace stands at a height. */
