@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import found_nights
 import made_nights
 import msgspec
 import pytest
@@ -72,10 +74,38 @@ def test_the_list_says_what_the_run_says(folder: Path, client: TestClient) -> No
     for site, told in zip(summary.sites, one["sites"], strict=True):
         assert told["valid_h"] == pytest.approx(site.seconds["valid"] / 3600)
         assert told["twitches"] == site.twitches
-        assert told["rate_per_h"] == pytest.approx(3600 * site.twitches / site.seconds["valid"])
+        assert told["rate_per_h"] == site.rate_per_h
     raw = nights["raw.night"]
     assert (raw["runs"], raw["hours"], raw["valid_share"]) == (0, None, None)
     assert {site["state"] for site in raw["sites"]} == {"not_counted"}
+
+
+def test_the_list_and_the_map_give_one_rate(tmp_path: Path) -> None:
+    """A night's rate is the corrected one in both: kept with its run, of a run without it, and labelled."""
+    path = found_nights.simulated_run(tmp_path)
+    client = TestClient(application(tmp_path), HOME)
+
+    def rates() -> dict[str, float]:
+        mapped = client.get(f"/api/nights/{path.name}/map").json()["sites"]
+        on_map = {site["site"]: site["night"]["rate_per_h"][0] for site in mapped}
+        sites = listed(client)[path.name]["sites"]
+        assert {site["site"]: site["rate_per_h"] for site in sites} == pytest.approx(on_map, abs=1e-4)
+        return on_map
+
+    found = rates()
+    sites = load_run(open_night(path)).summary.sites
+    assert any(found[one.site] != pytest.approx(3600 * one.twitches / one.seconds["valid"]) for one in sites)
+    with sqlite3.connect(path / "results.sqlite") as connection:
+        (text,) = connection.execute("SELECT summary FROM runs").fetchone()
+        summary = json.loads(text)
+        for site in summary["sites"]:
+            del site["rate_per_h"]
+        connection.execute("UPDATE runs SET summary = ?", (json.dumps(summary),))
+    connection.close()
+    assert rates() == found
+    label = {"what": "exclude", "start_s": 0.0, "end_s": 600.0}
+    assert client.post(f"/api/nights/{path.name}/labels", json=label, headers=ORIGIN).status_code == 200
+    assert rates() != found
 
 
 def test_the_list_follows_the_files(folder: Path, client: TestClient) -> None:
@@ -129,8 +159,6 @@ def test_the_samples_are_not_read_for_the_list(folder: Path) -> None:
 
 def copies(folder: Path, days: range, **changes: Any) -> None:
     """Copy the counted night to other evenings."""
-    import sqlite3
-
     for day in days:
         path = folder / f"{changes.get('origin', 'imported')}{day}.night"
         shutil.copytree(folder / NIGHT, path)
@@ -142,6 +170,7 @@ def copies(folder: Path, days: range, **changes: Any) -> None:
             summary = json.loads(text) | {"start_ns": start_ns}
             for site in summary["sites"]:
                 site["twitches"] = 10 * day
+                site["rate_per_h"] = 3600 * 10 * day / site["seconds"]["valid"]
             connection.execute("UPDATE runs SET summary = ?", (json.dumps(summary),))
         connection.close()
 

@@ -195,3 +195,14 @@ def test_axe_finds_nothing_wrong(browser: Chrome, served: Serve, tmp_path: Path,
     browser.get(address + "learning")
     wait_for(browser, "body[data-ready]")
     assert not [*axe_problems(browser), *small_targets(browser)]
+
+
+def test_a_level_that_no_program_here_knows_is_passed_over(tmp_path: Path) -> None:
+    """A diary that another program wrote costs no picture."""
+    names = nights(tmp_path, [80] * 3)
+    for name in names:
+        write_diary(tmp_path / name, {"caffeine": "some"})
+    diary = tmp_path / names[0] / "diary.jsonl"
+    diary.write_text(diary.read_text().replace('"some"', '"gallons"'))
+    factors = {one["name"]: one for one in asked(tmp_path, "/triggers")["factors"]}
+    assert sum(level["nights"] for level in factors["caffeine"]["levels"]) == 2

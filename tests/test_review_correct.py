@@ -223,6 +223,24 @@ def test_counts_that_are_kept_back_are_not_corrected_unasked(
     browser.get("about:blank")
 
 
+def test_the_result_of_a_spot_check_waits_for_one_click(browser: Chrome, served: Serve, night: Path) -> None:
+    """With `show = on_request` the precision of a finished check is there once somebody asks for it."""
+    write_meta(night, msgspec.structs.replace(known_meta(night), origin="recorded"))
+    write_settings(night.parent, Settings("on_request"))
+    path = f"/api/nights/{night.name}/spot-check"
+    client = TestClient(application(night.parent), HOME)
+    state = client.post(path, json={"seed": 1}, headers=OWN).json()
+    for number in range(state["total"]):
+        body = {"check": state["check"], "item": number, "answer": "twitch"}
+        client.post(f"{path}/answer", json=body, headers=OWN).raise_for_status()
+    browser.get(f"{served(night.parent).url}spot-check/{night.name}")
+    button = wait_for(browser, "#state button")
+    assert not browser.find_element(By.ID, "result").is_displayed()
+    button.click()
+    wait_for(browser, "#precision", "100")
+    browser.get("about:blank")
+
+
 def test_learning_is_started_used_and_taken_back(browser: Chrome, served: Serve, night: Path) -> None:
     """Training says what it did to labels kept aside; the model judges only when told, and is taken back."""
     client = TestClient(application(night.parent), HOME)

@@ -235,6 +235,25 @@ def test_a_night_without_a_run_still_opens(client: TestClient, folder: Path) -> 
     assert ready(client)["levels"] >= 2
 
 
+def test_damaged_results_cost_no_samples(client: TestClient, folder: Path) -> None:
+    """Where results cannot be read the facts say why, and marks and signal are there all the same."""
+    (folder / NAME / "results.sqlite").write_bytes(b"no database" * 500)
+    facts = get(client, "")
+    assert facts["run"] is None
+    assert "results.sqlite is damaged" in facts["no_run"]
+    assert facts["duration_s"] > 0
+    assert all(not mark["near"] for mark in get(client, "/marks")["marks"])
+
+
+def test_the_newest_run_is_the_same_by_its_name(client: TestClient, folder: Path) -> None:
+    """Whoever names the newest run gets what all get, also after a newer one has come."""
+    known = get(client, "/map", run="known")
+    assert known == get(client, "/map")
+    add_run(folder / NAME, "second")
+    assert get(client, "/map", run="known") == known
+    assert get(client, "/map")["run"] == "second"
+
+
 def test_a_new_run_is_shown(client: TestClient, folder: Path) -> None:
     """What the server holds open is read again when a run is added."""
     assert get(client, "/map")["run"] == "known"

@@ -232,3 +232,24 @@ def test_a_view_that_cannot_be_kept_says_why(night: Night, monkeypatch: pytest.M
     assert "No space left" in problem
     assert not list(night.path.glob(".view.cache*"))
     views.close()
+
+
+def test_what_cannot_be_made_is_said_and_tried_again(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of any kind ends the waiting with a sentence; later, when it is mended, the view is made."""
+    name = "firmware_host.review.view_cache.views"
+
+    def fails(*_: object) -> None:
+        raise ValueError
+
+    views = Views(night.path.parent)
+    with monkeypatch.context() as patch:
+        patch.setattr(f"{name}.make_cache", fails)
+        views.wait(night)
+        cache, _, sentence = views.ask(night)
+        assert cache is None
+        assert sentence
+    assert views.ask(night)[2] == sentence
+    monkeypatch.setattr(f"{name}.AGAIN_AFTER_S", -1.0)
+    views.wait(night)
+    assert views.ask(night)[0] is not None
+    views.close()

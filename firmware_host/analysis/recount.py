@@ -18,7 +18,7 @@ import numpy as np
 import firmware_host
 from firmware_host.analysis.findings import events_of, row_columns
 from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model, load_rates
-from firmware_host.analysis.runs import Run, load_run, reviewed, runs_of
+from firmware_host.analysis.runs import Run, load_run, reviewed, runs_of, with_rates
 from firmware_host.errors import NotFoundError
 from firmware_host.recording import Night, ResultsStore, RunInfo, open_night
 from firmware_host.recording.labels import read_labels
@@ -101,6 +101,7 @@ def recount_night(
             one,
             twitches=int(events["counted"][events["site"] == one.site].sum()),
             limit=one.limit if same else None,
+            rate_per_h=None,
         )
         for one in was.summary.sites
     )
@@ -120,5 +121,6 @@ def recount_night(
         ),
         summary=msgspec.json.encode(summary).decode(),
     )
-    ResultsStore(night.path).write_run(info, row_columns(), rows, COVERAGE_COLUMNS, was.coverage)
-    return reviewed(night, Run(info, events, was.coverage, summary), read_labels(night.path))
+    run = with_rates(Run(info, events, was.coverage, summary))
+    ResultsStore(night.path).write_run(run.info, row_columns(), rows, COVERAGE_COLUMNS, was.coverage)
+    return reviewed(night, run, read_labels(night.path))

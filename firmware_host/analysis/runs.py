@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -57,6 +58,8 @@ class SiteSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     noise_mg_per_sqrt_hz: float | None
     limit: SiteLimit | None = None
     """None where it was not measured."""
+    rate_per_h: float | None = None
+    """Of the whole night, as `twitch_map` has it; None where nothing was observed or it was not kept."""
 
 
 class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -185,15 +188,12 @@ def detect_night(
         summary=msgspec.json.encode(summary).decode(),
         complete=not night.being_written,
     )
+    run = with_rates(Run(info, events, findings.coverage, summary, units=units, templates=templates))
     store.write_run(
-        info, row_columns(), rows, COVERAGE_COLUMNS, findings.coverage,
+        run.info, row_columns(), rows, COVERAGE_COLUMNS, findings.coverage,
         more={"units": (STORED_UNIT_COLUMNS, stored_units(units, templates))},
     )  # fmt: skip
-    return reviewed(
-        night,
-        Run(info, events, findings.coverage, summary, units=units, templates=templates),
-        read_labels(night.path),
-    )
+    return reviewed(night, run, read_labels(night.path))
 
 
 def _limits(
@@ -329,11 +329,24 @@ def reviewed(night: Night, run: Run, labels: Labels) -> Run:
             one,
             seconds=_seconds_by_kind(coverage[covered.get(one.site, slice(0, 0))]),
             twitches=int(events["counted"][of_site.get(one.site, slice(0, 0))].sum()),
+            rate_per_h=None,
         )
         for one in run.summary.sites
     )
     summary = msgspec.structs.replace(run.summary, sites=tuple(sites))
     return replace(run, events=events, coverage=coverage, summary=summary, labels=labels)
+
+
+def with_rates(run: Run) -> Run:
+    """Return a run whose summary knows the rates, so that a list of nights need not read its events."""
+    rates = {str(row["site"]): float(row["rate_per_h"]) for row in run_counts(run)}
+    sites = (
+        msgspec.structs.replace(one, rate_per_h=rate if math.isfinite(rate := rates[one.site]) else None)
+        for one in run.summary.sites
+    )
+    summary = msgspec.structs.replace(run.summary, sites=tuple(sites))
+    info = msgspec.structs.replace(run.info, summary=msgspec.json.encode(summary).decode())
+    return replace(run, info=info, summary=summary)
 
 
 def runs_of(path: Path) -> list[RunInfo]:

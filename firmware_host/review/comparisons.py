@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from firmware_host.analysis import load_run
 from firmware_host.analysis.comparing import site_night
 from firmware_host.review.judged import without_log
-from firmware_host.review.night_totals import stamps
-from firmware_host.review.opened import Kept
+from firmware_host.review.kept import Kept, stamps
+from firmware_host.review.night_totals import FILES
+from firmware_host.review.opened import brief_run
 from firmware_host.twitch_map.comparison import Comparison, SiteNight, Trend, compare, trend
 
 _MOST = 64
@@ -37,12 +37,12 @@ class Comparisons:
         return self._kept.get(key, state, lambda: compare(self._of(first, site), self._of(second, other)))
 
     def _state(self, nights: Sequence[str]) -> list[object]:
-        return [(name, stamps(self._folder / name)) for name in nights]
+        return [(name, stamps(self._folder / name, *FILES)) for name in nights]
 
     def _of(self, nights: Sequence[str], site: str) -> list[SiteNight]:
         found = []
         for name in nights:
             night = without_log(self._folder / name)
             if site in night.sites:
-                found.append(site_night(night, load_run(night), site))
+                found.append(site_night(night, brief_run(night.path), site))
         return found

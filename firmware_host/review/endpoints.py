@@ -46,6 +46,12 @@ class Binary:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+class Asking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A query to what gives counts; `show` asks for those that are shown on request only."""
+
+    show: bool = False
+
+
 class Context:
     """What every endpoint and page is handed.
 
@@ -66,6 +72,12 @@ class Context:
         The name is compared with the names in the folder and never used as a path.
         """
         return night_named(name, self.folder)
+
+    def counted(self, name: str, query: Asking) -> Path:
+        """Return as `night`, if the counts of the night may be shown; raises as `check_shown` if not."""
+        path = self.night(name)
+        self.check_shown(path, asked=query.show)
+        return path
 
     @property
     def settings(self) -> Settings:

@@ -7,7 +7,6 @@ as it was found, and labels are laid over it anew when their file has changed.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +24,7 @@ from firmware_host.recording.labels import LABELS_FILE, Labels, read_labels
 from firmware_host.recording.night import META_FILE
 from firmware_host.recording.reader import LOG_FILE
 from firmware_host.recording.results import RESULTS_FILE
+from firmware_host.review.kept import Kept, stamps
 from firmware_host.twitches import Table
 
 KEPT = 3
@@ -65,7 +65,7 @@ class JudgedNight:
     @property
     def run(self) -> Run:
         """The run as it is labelled now."""
-        stamp = _stamp(self.path / LABELS_FILE)
+        stamp = stamps(self.path, LABELS_FILE)
         with self._lock:
             if self._labelled is None or self._labelled[0] != stamp:
                 self._labelled = (stamp, reviewed(self._night, self.raw, read_labels(self.path)))
@@ -86,7 +86,7 @@ class JudgedNight:
     @property
     def samples(self) -> Night:
         """The night with its samples."""
-        stamp = _stamp(self.path / LOG_FILE), _stamp(self.path / META_FILE)
+        stamp = stamps(self.path, LOG_FILE, META_FILE)
         with self._lock:
             if self._samples is None or self._samples[0] != stamp:
                 self._samples = (stamp, open_night(self.path))
@@ -103,31 +103,17 @@ class Judged:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._kept: OrderedDict[Path, tuple[Any, JudgedNight]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept = Kept(KEPT)
 
     def night(self, path: Path) -> JudgedNight:
         """Return a night with its newest complete run; raises as `load_run`."""
-        stamp = _stamp(path / RESULTS_FILE), _stamp(path / META_FILE)
-        with self._lock:
-            known = self._kept.get(path)
-            if known is None or known[0] != stamp:
-                known = (stamp, JudgedNight(path, load_run(without_log(path), with_labels=False)))
-            self._kept[path] = known
-            self._kept.move_to_end(path)
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-            return known[1]
+        return self._kept.get(
+            path,
+            stamps(path, RESULTS_FILE, META_FILE),
+            lambda: JudgedNight(path, load_run(without_log(path), with_labels=False)),
+        )
 
 
 def without_log(path: Path) -> Night:
     """Return a night that knows what `night.toml` says and has no samples: that takes no time."""
     return Night(path, known_meta(path), (), being_written=False, scan=Scan.empty(), notes=())
-
-
-def _stamp(file: Path) -> tuple[int, int] | None:
-    try:
-        stat = file.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size

@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from firmware_host.analysis import Summary, load_run, runs_of, summary_of
+from firmware_host.analysis import Summary, runs_of, summary_of
+from firmware_host.analysis.runs import SiteSummary, with_rates
 from firmware_host.errors import TwitchmapError
-from firmware_host.recording import Night, NightMeta, evening_of, known_meta, night_folders, start_and_date
-from firmware_host.recording.blocks import Scan
+from firmware_host.recording import NightMeta, evening_of, known_meta, night_folders, start_and_date
+from firmware_host.recording.labels import LABELS_FILE
 from firmware_host.recording.night import META_FILE
 from firmware_host.recording.reader import LOG_FILE, is_being_written
 from firmware_host.recording.results import RESULTS_FILE, ResultsStore, RunInfo
+from firmware_host.review.kept import stamps
+from firmware_host.review.opened import brief_run
 from firmware_host.twitch_map import State
 from firmware_host.twitches import COVERAGE_COLUMNS, Kind, Table
 
-LABELS_FILE = "labels.jsonl"
 WRITTEN_WITHIN_S = 86_400.0
 """A log that has not grown for a day is not being written: its lock need not be tried."""
 
@@ -34,6 +36,7 @@ class SeenSite:
     state: State | None
     valid_s: float | None
     twitches: int | None
+    rate_per_h: float | None
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class NightsSeen:
         return nights, sorted(unreadable)
 
     def _looked_at(self, path: Path) -> tuple[object, SeenNight | str]:
-        stamp = [_stamp(path / name) for name in (META_FILE, RESULTS_FILE, LABELS_FILE)]
+        stamp = stamps(path, META_FILE, RESULTS_FILE, LABELS_FILE)
         known = self._seen.get(path.name)
         if known is not None and known[0] == stamp:
             return known
@@ -97,17 +100,9 @@ class NightsSeen:
 
 def _now(night: SeenNight) -> SeenNight:
     """Return a night with what may have changed without its metadata or results having changed."""
-    log = _stamp(night.path / LOG_FILE)
+    (log,) = stamps(night.path, LOG_FILE)
     grows = log is not None and time.time() - log[0] / 1e9 < WRITTEN_WITHIN_S and is_being_written(night.path)
     return SeenNight(**(vars(night) | {"being_written": grows}))
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size
 
 
 def _seen(path: Path) -> SeenNight:
@@ -120,7 +115,7 @@ def _seen(path: Path) -> SeenNight:
         newest, problem = None, (str(error),)
     if newest is None:
         start_ns, evening = start_and_date(path)
-        bare = tuple(SeenSite(info.site, None, None, None) for info in meta.sensors)
+        bare = tuple(SeenSite(info.site, None, None, None, None) for info in meta.sensors)
         return SeenNight(path, meta, start_ns, evening, None, bare, None, 0, None, problem)
     summary, coverage = newest
     total_s = sum(sum(site.seconds.values()) for site in summary.sites)
@@ -131,7 +126,7 @@ def _seen(path: Path) -> SeenNight:
         start_ns=summary.start_ns,
         evening=evening_of(summary.start_ns, meta.time_zone),
         duration_s=summary.duration_s,
-        sites=tuple(_site(site.site, site.seconds, site.twitches, coverage) for site in summary.sites),
+        sites=tuple(_site(site, coverage) for site in summary.sites),
         valid_share=valid_s / total_s if total_s else None,
         runs=len(runs),
         made_by=(runs[-1].detector, runs[-1].model, runs[-1].operating_point),
@@ -142,24 +137,27 @@ def _seen(path: Path) -> SeenNight:
 def _of_run(path: Path, meta: NightMeta, info: RunInfo) -> tuple[Summary, Table]:
     """Return summary and coverage of the newest complete run, with what was said of the night since.
 
-    The events, of which there may be a hundred thousand, are read only where somebody corrected something.
+    The events, of which there may be a hundred thousand, are read only where somebody corrected something,
+    or where the run did not keep the rates that counting them gives.
     """
-    if meta.history or _stamp(path / LABELS_FILE):
-        run = load_run(Night(path, meta, (), being_written=False, scan=Scan.empty(), notes=()))
-        return run.summary, run.coverage
-    return summary_of(info), ResultsStore(path).read_coverage(info.run_id, COVERAGE_COLUMNS)
+    summary = summary_of(info)
+    kept = all(site.rate_per_h is not None or not site.seconds.get("valid") for site in summary.sites)
+    if kept and not meta.history and stamps(path, LABELS_FILE) == [None]:
+        return summary, ResultsStore(path).read_coverage(info.run_id, COVERAGE_COLUMNS)
+    run = with_rates(brief_run(path, info.run_id))
+    return run.summary, run.coverage
 
 
-def _site(site: str, seconds: dict[str, float], twitches: int, coverage: Table) -> SeenSite:
+def _site(site: SiteSummary, coverage: Table) -> SeenSite:
     """Return one site's night; what it says of the whole night follows `twitch_map`."""
-    valid_s = seconds.get("valid", 0.0)
+    valid_s = site.seconds.get("valid", 0.0)
     doubted = coverage[
-        (coverage["site"] == site) & (coverage["kind"] == Kind.VALID) & coverage["wear_unconfirmed"]
+        (coverage["site"] == site.site) & (coverage["kind"] == Kind.VALID) & coverage["wear_unconfirmed"]
     ]
     doubted_s = float((doubted["end_s"] - doubted["start_s"]).sum())
     if valid_s > 0:
         state = State.OBSERVED if valid_s > 2 * doubted_s else State.WEAR_UNCONFIRMED
     else:
-        worn = seconds.get("not_worn", 0.0) <= sum(seconds.values()) / 2
+        worn = site.seconds.get("not_worn", 0.0) <= sum(site.seconds.values()) / 2
         state = State.NOT_OBSERVED if worn else State.NOT_WORN
-    return SeenSite(site, state, valid_s, twitches)
+    return SeenSite(site.site, state, valid_s, site.twitches, site.rate_per_h)

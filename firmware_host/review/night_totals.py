@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from firmware_host.analysis import load_run, run_counts
+from firmware_host.analysis import run_counts
 from firmware_host.errors import TwitchmapError
 from firmware_host.recording import NightMeta, evening_of, known_meta, night_folders, start_and_date
 from firmware_host.recording.diary import read_diary
 from firmware_host.recording.settings import MADE_UP
 from firmware_host.review.charts.map_data import night_title
-from firmware_host.review.judged import without_log
-from firmware_host.review.opened import Kept
+from firmware_host.review.kept import Kept, stamps
+from firmware_host.review.opened import brief_run
 from firmware_host.twitches import Table
 
 _MOST = 2000
@@ -54,7 +54,7 @@ class Totals:
 
     def of(self, path: Path) -> NightTotals:
         """Return the totals of a night; raises `BadFileError` if even its metadata cannot be read."""
-        return self._kept.get(path, stamps(path), lambda: _totals(path))
+        return self._kept.get(path, stamps(path, *FILES), lambda: _totals(path))
 
     def all(self) -> list[NightTotals]:
         """Return the totals of all nights that can be read, oldest first."""
@@ -76,7 +76,7 @@ def _totals(path: Path) -> NightTotals:
     except TwitchmapError as error:
         problem = str(error)
     try:
-        run = load_run(without_log(path))
+        run = brief_run(path)
     except TwitchmapError as error:
         start_ns, evening = start_and_date(path)
         title = night_title(meta, start_ns)
@@ -94,15 +94,3 @@ def _totals(path: Path) -> NightTotals:
         diary,
         problem,
     )
-
-
-def stamps(path: Path) -> list[tuple[int, int] | None]:
-    """Return what changes with a night's metadata, runs, labels and diary."""
-    found: list[tuple[int, int] | None] = []
-    for name in FILES:
-        try:
-            stat = (path / name).stat()
-            found.append((stat.st_mtime_ns, stat.st_size))
-        except OSError:
-            found.append(None)
-    return found

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from firmware_host.analysis import Run, Summary, load_run, run_counts, summary_of
+from firmware_host.analysis import Run, Summary, load_run, run_counts, runs_of, summary_of
 from firmware_host.recording import Night, RunInfo, known_meta, open_night
 from firmware_host.recording.labels import LABELS_FILE
 from firmware_host.recording.night import META_FILE
@@ -18,42 +15,14 @@ from firmware_host.recording.results import RESULTS_FILE, ResultsStore
 from firmware_host.review.charts.page_figure import figure
 from firmware_host.review.endpoints import Context
 from firmware_host.review.judged import Judged, without_log
+from firmware_host.review.kept import Kept, stamps
 from firmware_host.review.layout import prepare
 from firmware_host.twitches import COVERAGE_COLUMNS, EVENT_COLUMNS, EVENT_DTYPE, Table, table
-
-T = TypeVar("T")
 
 COUNTED_BY = {"site", "peak_s", "peak_to_peak_mg", "probability"}
 """Columns of events that counts and rates are made of, besides `counted`."""
 GROWN_AFTER_S = 10.0
 """A night that is being recorded is looked at anew so often."""
-
-
-class Kept:
-    """A few results of slow work, the last used ones; who asks while it is done waits for it."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._kept: OrderedDict[Hashable, tuple[Any, Any]] = OrderedDict()
-        self._locks: dict[Hashable, threading.Lock] = {}
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable, state: object, make: Callable[[], T]) -> T:
-        """Return what is kept under a key if it was made in the same state, else make it."""
-        with self._lock:
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
-            with self._lock:
-                known = self._kept.get(key)
-            if known is None or known[0] != state:
-                known = (state, make())
-            with self._lock:
-                self._kept[key] = known
-                self._kept.move_to_end(key)
-                while len(self._kept) > self._most:
-                    self._locks.pop(self._kept.popitem(last=False)[0], None)
-        made: T = known[1]
-        return made
 
 
 class Opened:
@@ -65,14 +34,15 @@ class Opened:
 
     def night(self, path: Path) -> Night:
         """Return a night, read again when its log or metadata have changed; raises as `open_night`."""
-        state = _stamps(path, META_FILE, LOG_FILE)
+        state = stamps(path, META_FILE, LOG_FILE)
         return self._nights.get(path, _growing(state), lambda: _opened(path))
 
     def run(self, path: Path, run_id: str | None = None) -> Run:
         """Return a run of a night as `load_run`, without reading the log."""
+        run_id = _unless_newest(path, run_id)
         if run_id is None:
             return self.judged.night(path).run
-        state = _stamps(path, META_FILE, RESULTS_FILE, LABELS_FILE)
+        state = stamps(path, META_FILE, RESULTS_FILE, LABELS_FILE)
         return self._runs.get((path, run_id), state, lambda: load_run(without_log(path), run_id))
 
     def summary(self, path: Path, run_id: str | None = None) -> tuple[RunInfo, Summary]:
@@ -88,25 +58,45 @@ class Opened:
 
         Of 100,000 events that takes half the time; where a reviewer has said something it is the whole run.
         """
-        state = _stamps(path, META_FILE, RESULTS_FILE, LABELS_FILE)
+        run_id = _unless_newest(path, run_id)
+        state = stamps(path, META_FILE, RESULTS_FILE, LABELS_FILE)
         return self._briefs.get((path, run_id), state, lambda: self._brief(path, run_id))
 
     def _brief(self, path: Path, run_id: str | None) -> Run:
-        night, store = without_log(path), ResultsStore(path)
-        if night.meta.history or (path / LABELS_FILE).exists():
-            return self.run(path, run_id)
-        info = store.run(run_id)
-        columns = [column for column in EVENT_COLUMNS if column.name in COUNTED_BY]
-        read = store.read_events(info.run_id, columns, only_counted=True)
-        known = {column.name: read[column.name] for column in columns}
-        events = table(EVENT_DTYPE, len(read), counted=True, **known)
-        return Run(info, events, store.read_coverage(info.run_id, COVERAGE_COLUMNS), summary_of(info))
+        return self.run(path, run_id) if _said_of(path) else brief_run(path, run_id)
 
     def counts(self, path: Path, bin_s: float | None, run_id: str | None = None) -> Table:
         """Return the counts of a run (`COUNT_DTYPE`); None makes one bin of the whole night."""
         run = self.brief(path, run_id)
         # The run is kept with its counts: else another could get its identity.
         return self._counts.get((path, run_id, bin_s), id(run), lambda: (run, run_counts(run, bin_s)))[1]
+
+
+def brief_run(path: Path, run_id: str | None = None) -> Run:
+    """Return a run with only the events that count, and of them only what counting asks for.
+
+    Where a reviewer has said something it is the whole run. Raises as `load_run`.
+    """
+    if _said_of(path):
+        return load_run(without_log(path), run_id)
+    store = ResultsStore(path)
+    info = store.run(run_id)
+    columns = [column for column in EVENT_COLUMNS if column.name in COUNTED_BY]
+    read = store.read_events(info.run_id, columns, only_counted=True)
+    known = {column.name: read[column.name] for column in columns}
+    events = table(EVENT_DTYPE, len(read), counted=True, **known)
+    return Run(info, events, store.read_coverage(info.run_id, COVERAGE_COLUMNS), summary_of(info))
+
+
+def _unless_newest(path: Path, run_id: str | None) -> str | None:
+    """Return None for the newest complete run, whoever names it: it is kept once."""
+    runs = runs_of(path) if run_id is not None else []
+    return None if runs and runs[-1].run_id == run_id else run_id
+
+
+def _said_of(path: Path) -> bool:
+    """Tell whether somebody has labelled or amended a night."""
+    return bool(known_meta(path).history) or (path / LABELS_FILE).exists()
 
 
 def opened_of(context: Context) -> Opened:
@@ -135,15 +125,3 @@ def _opened(path: Path) -> Night:
     night = open_night(path)
     _ = night.end_ns  # fits the clocks of all sensors: the first to ask waits, not the first to zoom
     return night
-
-
-def _stamps(path: Path, *names: str) -> list[Any]:
-    """Return what changes with the files of a night: time of change and size, None where there is none."""
-    found: list[tuple[int, int] | None] = []
-    for name in names:
-        try:
-            stat = (path / name).stat()
-            found.append((stat.st_mtime_ns, stat.st_size))
-        except OSError:
-            found.append(None)
-    return found

@@ -19,6 +19,8 @@ from typing import IO, Any, Literal
 from firmware_host.errors import NightBusyError
 
 What = Literal["train", "recount"]
+END_S = 5.0
+"""So long a process has to end when it is asked to."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,13 @@ class OwnModel:
         """End what runs."""
         with self._lock:
             if self._running is not None:
-                self._running[1].terminate()
-                self._running[1].wait()
+                process = self._running[1]
+                process.terminate()
+                try:
+                    process.wait(END_S)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
                 self._look()
 
     def _start(self, what: What, arguments: Sequence[str]) -> Task:

@@ -17,7 +17,7 @@ from firmware_host.recording.results import ResultsStore
 from firmware_host.review.api.map import Counts, Scale, counts_of, scale_of
 from firmware_host.review.charts.colours import scale_for
 from firmware_host.review.charts.placing import Measured, suggested
-from firmware_host.review.endpoints import Context, endpoint
+from firmware_host.review.endpoints import Asking, Context, endpoint
 from firmware_host.review.judged import without_log
 from firmware_host.review.opened import Opened, opened_of
 
@@ -98,7 +98,7 @@ class _Night:
         return found
 
 
-class SensorsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SensorsQuery(Asking, frozen=True):
     """How many sensors there are tonight; else as many as in the newest night."""
 
     sensors: int | None = None
@@ -107,7 +107,7 @@ class SensorsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @endpoint("GET", "/body", summary="Each site's last measured value, and sites for tonight")
 def one_body(context: Context, query: SensorsQuery) -> OneBody:
     """Return one body made of many nights; only the nights whose values are shown are read in full."""
-    nights, unreadable = _nights(context)
+    nights, unreadable = _nights(context, asked=query.show)
     real = [one for one in nights if one.meta.origin not in _MADE_UP]
     chosen = real or nights
     seen: dict[str, list[_Night]] = {}
@@ -130,16 +130,17 @@ def one_body(context: Context, query: SensorsQuery) -> OneBody:
     )
 
 
-def _nights(context: Context) -> tuple[list[_Night], list[str]]:
+def _nights(context: Context, *, asked: bool) -> tuple[list[_Night], list[str]]:
     """Return the nights that have a complete run, oldest first, of which only the summary is read.
 
-    Those whose counts are not to be shown yet stay out.
+    Those whose counts are not to be shown stay out.
     """
     found, unreadable = [], []
     for path in list_nights(context.folder):
         try:
             infos = [info for info in ResultsStore(path).runs() if info.complete]
-            if infos and context.showing(path) != "later":
+            state = context.showing(path) if infos else "later"
+            if state == "now" or (state == "on_request" and asked):
                 meta = without_log(path).meta
                 found.append(_Night(path, meta, infos[-1], summary_of(infos[-1])))
         except (TwitchmapError, OSError) as error:

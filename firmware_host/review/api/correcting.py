@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from firmware_host.analysis import run_counts
-from firmware_host.review.endpoints import Context, endpoint
+from firmware_host.review.endpoints import Asking, Context, endpoint
 from firmware_host.review.judged import Judged
 
 
@@ -28,9 +28,9 @@ class FoundCounts(msgspec.Struct, frozen=True):
 
 
 @endpoint("GET", "/nights/{night}/labels/found", summary="The counts of a night without its labels")
-def found_counts(context: Context, night: str) -> FoundCounts:
+def found_counts(context: Context, night: str, query: Asking) -> FoundCounts:
     """Return the counts of the newest run as the detector left it."""
-    raw = context.shared(Judged).night(context.night(night)).raw
+    raw = context.shared(Judged).night(context.counted(night, query)).raw
     rows = run_counts(raw)
     names = FoundSite.__struct_fields__
     return FoundCounts(

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.errors import NotFoundError
-from firmware_host.review.endpoints import Binary, Context, endpoint
+from firmware_host.review.endpoints import Asking, Binary, Context, endpoint
 from firmware_host.review.opened import opened_of
 from firmware_host.twitches import Flag, Label, Table
 
@@ -39,7 +39,7 @@ class Event(msgspec.Struct, frozen=True):
     """complex, rejected, below_floor."""
 
 
-class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class EventsQuery(Asking, frozen=True):
     """Which events: of a site, in a time, counted ones or all; `after` pages on."""
 
     site: str | None = None
@@ -65,7 +65,7 @@ class Events(msgspec.Struct, frozen=True):
 @endpoint("GET", "/nights/{night}/events", summary="Events of a run, a page at a time")
 def night_events(context: Context, night: str, query: EventsQuery) -> Events:
     """Return the events that the query asks for."""
-    rows = opened_of(context).run(context.night(night), query.run).events
+    rows = opened_of(context).run(context.counted(night, query), query.run).events
     wanted = np.ones(len(rows), bool)
     if query.site is not None:
         wanted &= rows["site"] == query.site
@@ -81,7 +81,7 @@ def night_events(context: Context, night: str, query: EventsQuery) -> Events:
     return Events(tuple(_event(row) for row in page), len(at), after if after < len(at) else None)
 
 
-class OfRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class OfRun(Asking, frozen=True):
     """Which run; else the newest complete one."""
 
     run: str | None = None
@@ -90,14 +90,14 @@ class OfRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @endpoint("GET", "/nights/{night}/events/{event_id}", summary="One event of a run")
 def night_event(context: Context, night: str, event_id: int, query: OfRun) -> Event:
     """Return one event by its number within its run."""
-    rows = opened_of(context).run(context.night(night), query.run).events
+    rows = opened_of(context).run(context.counted(night, query), query.run).events
     found = np.flatnonzero(rows["event_id"] == event_id)
     if not len(found):
         raise NotFoundError(f"The run has no event {event_id}.")
     return _event(rows[found[0]])
 
 
-class DrawnQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DrawnQuery(Asking, frozen=True, kw_only=True):
     """Which site, which run."""
 
     site: str
@@ -111,7 +111,7 @@ def drawn_events(context: Context, night: str, query: DrawnQuery) -> Binary:
     `what` is 1 where the event counts, plus 2 where it was labelled a twitch, 4 where labelled none, 8 where
     it was rejected, 16 where it is complex.
     """
-    rows = opened_of(context).run(context.night(night), query.run).events
+    rows = opened_of(context).run(context.counted(night, query), query.run).events
     rows = rows[rows["site"] == query.site]
     columns: list[npt.NDArray[Any]] = [rows["peak_s"].astype("<f8")]
     columns.extend(rows[name].astype("<f4") for name in DRAWN[:-1])

@@ -16,7 +16,7 @@ from firmware_host.analysis.labelled import site_slices
 from firmware_host.analysis.labelling import wear_questions, write_label
 from firmware_host.analysis.piles import next_doubtful, operating_point
 from firmware_host.recording import labels as files
-from firmware_host.review.endpoints import Context, endpoint
+from firmware_host.review.endpoints import Asking, Context, endpoint
 from firmware_host.review.judged import Judged, JudgedNight
 from firmware_host.twitch_map import State
 from firmware_host.twitches import Kind, Label
@@ -120,7 +120,7 @@ class History(msgspec.Struct, frozen=True):
     actions: tuple[Action, ...]
 
 
-class DoubtfulQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DoubtfulQuery(Asking, frozen=True):
     """How many."""
 
     count: Annotated[int, msgspec.Meta(ge=1, le=200)] = 10
@@ -147,16 +147,16 @@ class Doubtful(msgspec.Struct, frozen=True):
 
 
 @endpoint("GET", "/nights/{night}/labels", summary="What was said of a night, and its counts as they follow")
-def labels(context: Context, night: str) -> LabelState:
+def labels(context: Context, night: str, query: Asking) -> LabelState:
     """Tell what holds."""
-    opened = context.shared(Judged).night(context.night(night))
+    opened = context.shared(Judged).night(context.counted(night, query))
     return state_of(opened, opened.run)
 
 
 @endpoint("GET", "/nights/{night}/labels/history", summary="The newest labels, newest first")
-def history(context: Context, night: str) -> History:
+def history(context: Context, night: str, query: Asking) -> History:
     """List labels that hold."""
-    opened = context.shared(Judged).night(context.night(night))
+    opened = context.shared(Judged).night(context.counted(night, query))
     active = opened.run.labels.active[-HISTORY:]
     return History(tuple(_action(opened, label) for label in reversed(active)))
 
@@ -164,9 +164,9 @@ def history(context: Context, night: str) -> History:
 @endpoint(
     "POST", "/nights/{night}/labels", summary="Label events or a stretch of time; answers the new counts"
 )
-def add_label(context: Context, night: str, body: NewLabel) -> LabelState:
+def add_label(context: Context, night: str, body: NewLabel, query: Asking) -> LabelState:
     """Keep a label and tell what follows."""
-    opened = context.shared(Judged).night(context.night(night))
+    opened = context.shared(Judged).night(context.counted(night, query))
     pile = None if body.pile is None else opened.pile(body.pile)
     kept = write_label(
         opened.path,
@@ -185,16 +185,16 @@ def add_label(context: Context, night: str, body: NewLabel) -> LabelState:
 
 
 @endpoint("POST", "/nights/{night}/labels/undo", summary="Take the newest label back")
-def undo(context: Context, night: str, body: Undoing) -> LabelState:
+def undo(context: Context, night: str, body: Undoing, query: Asking) -> LabelState:
     """Take back; nothing happens where there is nothing to take back."""
-    opened = context.shared(Judged).night(context.night(night))
+    opened = context.shared(Judged).night(context.counted(night, query))
     return state_of(opened, opened.take(files.undo(opened.path, body.rater)))
 
 
 @endpoint("POST", "/nights/{night}/labels/redo", summary="Give the label back that was taken back last")
-def redo(context: Context, night: str, body: Undoing) -> LabelState:
+def redo(context: Context, night: str, body: Undoing, query: Asking) -> LabelState:
     """Give back; nothing happens where there is nothing to give back."""
-    opened = context.shared(Judged).night(context.night(night))
+    opened = context.shared(Judged).night(context.counted(night, query))
     return state_of(opened, opened.take(files.redo(opened.path, body.rater)))
 
 
@@ -203,7 +203,7 @@ def redo(context: Context, night: str, body: Undoing) -> LabelState:
 )
 def doubtful(context: Context, night: str, query: DoubtfulQuery) -> Doubtful:
     """List unlabelled events in doubt."""
-    opened = context.shared(Judged).night(context.night(night))
+    opened = context.shared(Judged).night(context.counted(night, query))
     now = opened.found
     point = operating_point(opened.raw)
     chosen = next_doubtful(opened.piles, opened.raw.events, now, point, query.count)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from firmware_host import body
 from firmware_host.review.charts import colours
 from firmware_host.review.charts.colours import scale_for
-from firmware_host.review.endpoints import Context, endpoint
+from firmware_host.review.endpoints import Asking, Context, endpoint
 from firmware_host.review.opened import opened_of
 from firmware_host.twitch_map import State
 from firmware_host.twitches import Kind, Table
@@ -23,7 +23,7 @@ SLIVER_S = 1.0
 """A last bin with less of the night in it is left out, if nothing was counted there."""
 
 
-class MapQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MapQuery(Asking, frozen=True):
     """Length of the time bins, and which run."""
 
     bin_s: Annotated[float, msgspec.Meta(ge=60, le=86_400)] = 900.0
@@ -89,7 +89,7 @@ class NightMap(msgspec.Struct, frozen=True):
 @endpoint("GET", "/nights/{night}/map", summary="Counts, valid time, rates and intervals by site and time")
 def night_map(context: Context, night: str, query: MapQuery) -> NightMap:
     """Return a night's counts in bins and in all, from head to foot."""
-    path, opened = context.night(night), opened_of(context)
+    path, opened = context.counted(night, query), opened_of(context)
     run = opened.brief(path, query.run)
     bins, totals = (opened.counts(path, length, query.run) for length in (query.bin_s, None))
     sliver = bins["bin_start_s"] >= max(run.summary.duration_s - SLIVER_S, 1e-9)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import suppress
 
 import msgspec
 import numpy as np
 
 from firmware_host import body
 from firmware_host.analysis import Run, Summary, runs_of
-from firmware_host.errors import NotFoundError
+from firmware_host.errors import TwitchmapError
 from firmware_host.recording import Night, NightMeta, RunInfo, SensorInfo, local_time
 from firmware_host.recording.night import zone
 from firmware_host.recording.reader import is_being_written
 from firmware_host.review.charts.map_data import night_title
 from firmware_host.review.charts.time_axis import clock_changes, utc_offset_s
-from firmware_host.review.endpoints import Context, endpoint
+from firmware_host.review.endpoints import Asking, Context, endpoint
 from firmware_host.review.judged import without_log
 from firmware_host.review.opened import opened_of
 from firmware_host.twitches import Kind
@@ -98,10 +98,11 @@ def night_facts(context: Context, night: str, query: RunQuery) -> NightFacts:
     try:
         run, sentence = opened.summary(path, query.run), ""
         start_ns, duration_s = run[1].start_ns, run[1].duration_s
-    except NotFoundError as error:
+        runs = tuple(info.run_id for info in runs_of(path))
+    except TwitchmapError as error:  # none yet, or damaged: the samples are there all the same
         if query.run is not None:
             raise
-        run, sentence = None, str(error)
+        run, runs, sentence = None, (), str(error)
         whole = opened.night(path)
         start_ns, duration_s = whole.start_ns, whole.duration_s
     return NightFacts(
@@ -121,7 +122,7 @@ def night_facts(context: Context, night: str, query: RunQuery) -> NightFacts:
         ),
         run=None if run is None else _run_facts(*run),
         no_run=sentence,
-        runs=_runs(path),
+        runs=runs,
     )
 
 
@@ -141,7 +142,7 @@ class Mark(msgspec.Struct, frozen=True):
     at_s: float
     text: str
     near: tuple[SeenNear, ...]
-    """What was seen around it, by site; empty where nothing was counted yet."""
+    """What was seen around it, by site; empty where nothing was counted yet, or counts are not shown."""
 
 
 class NightMarks(msgspec.Struct, frozen=True):
@@ -154,16 +155,24 @@ class NightMarks(msgspec.Struct, frozen=True):
     """Samples were added or lost since the run was made: its counts are of another length."""
 
 
+class MarksQuery(Asking, frozen=True):
+    """Which run tells what was seen around the marks; else the newest complete one."""
+
+    run: str | None = None
+
+
 @endpoint("GET", "/nights/{night}/marks", summary="Marks made in the night, and damage of its log")
-def night_marks(context: Context, night: str, query: RunQuery) -> NightMarks:
-    """Return the marks of a night, which are in its log."""
+def night_marks(context: Context, night: str, query: MarksQuery) -> NightMarks:
+    """Return the marks of a night, which are in its log; they are shown where counts are not."""
     path, opened = context.night(night), opened_of(context)
     whole = opened.night(path)
-    try:
-        run = opened.run(path, query.run)
-        grown = abs(whole.duration_s - run.summary.duration_s) > 1.0
-    except NotFoundError:
-        run, grown = None, False
+    run: Run | None = None
+    grown = False
+    with suppress(TwitchmapError):  # the map says why
+        found = opened.run(path, query.run)
+        grown = abs(whole.duration_s - found.summary.duration_s) > 1.0
+        context.check_shown(path, asked=query.show)
+        run = found
     noted = sorted(
         ((event.utc_ns - whole.start_ns) / 1e9, str(event.details.get("text", "")))
         for event in whole.events()
@@ -192,10 +201,6 @@ def _near(run: Run, at_s: float) -> tuple[SeenNear, ...]:
 
 def _damage(night: Night) -> tuple[str, ...]:
     return tuple(one.what for one in night.damage)
-
-
-def _runs(path: Path) -> tuple[str, ...]:
-    return tuple(info.run_id for info in runs_of(path))
 
 
 def _clock(meta: NightMeta, start_ns: int, duration_s: float) -> tuple[ClockPart, ...]:

@@ -16,7 +16,9 @@ from firmware_host.recording.reader import is_being_written
 from firmware_host.recording.settings import MADE_UP, Show, Showing, last_evening, showing
 from firmware_host.review.detecting import Detecting, Detection
 from firmware_host.review.endpoints import Context, endpoint
+from firmware_host.review.evening import Evening
 from firmware_host.review.night_list import NightsSeen, SeenNight, SeenSite
+from firmware_host.review.texts import t
 
 DetectionState = Literal["none", "waiting", "running", "done", "failed", "cancelled"]
 
@@ -37,7 +39,7 @@ class ListedSite(msgspec.Struct, frozen=True):
     valid_h: float | None
     twitches: int | None
     rate_per_h: float | None
-    """Twitches an hour of valid time."""
+    """As on the night's map: corrected, an hour of valid time."""
 
 
 class DetectionStatus(msgspec.Struct, frozen=True):
@@ -137,6 +139,9 @@ def detect(context: Context, night: str, body: DetectionOrder) -> DetectionStatu
     path = context.night(night)
     if is_being_written(path):
         raise NightBusyError(f"{night} is being recorded: its twitches can be looked for when it has ended.")
+    evening = context.shared(Evening).now()
+    if evening.phase == "detecting" and evening.last is not None and evening.last.night == night:
+        raise NightBusyError(t("tonight.finding"))  # by the recorder
     return _status(night, context.shared(Detecting).start(path, body.operating_point))
 
 
@@ -196,7 +201,7 @@ def _listed_site(site: SeenSite, *, shown: bool) -> ListedSite:
         state="not_counted" if site.state is None else site.state.name.lower(),
         valid_h=None if site.valid_s is None else site.valid_s / 3600,
         twitches=twitches,
-        rate_per_h=None if twitches is None or not site.valid_s else 3600 * twitches / site.valid_s,
+        rate_per_h=None if twitches is None else site.rate_per_h,
     )
 
 
@@ -229,4 +234,5 @@ def _week(monday: date, nights: list[SeenNight]) -> Week:
 def _week_site(name: str, seen: list[SeenSite]) -> WeekSite:
     valid_h = sum(site.valid_s or 0.0 for site in seen) / 3600
     twitches = sum(site.twitches or 0 for site in seen)
-    return WeekSite(name, len(seen), valid_h, twitches, twitches / valid_h if valid_h else None)
+    weighed = sum((site.rate_per_h or 0.0) * (site.valid_s or 0.0) for site in seen) / 3600
+    return WeekSite(name, len(seen), valid_h, twitches, weighed / valid_h if valid_h else None)

@@ -10,7 +10,7 @@ import numpy as np
 from firmware_host.analysis.piles import Pile, summary_of_pile
 from firmware_host.analysis.waveforms import waveforms
 from firmware_host.review.api.labels import Name, TimeS
-from firmware_host.review.endpoints import Context, endpoint
+from firmware_host.review.endpoints import Asking, Context, endpoint
 from firmware_host.review.judged import Judged, JudgedNight
 
 SHOWN_WAVES = 40
@@ -45,7 +45,7 @@ class PileList(msgspec.Struct, frozen=True):
     piles: tuple[ListedPile, ...]
 
 
-class WaveQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class WaveQuery(Asking, frozen=True):
     """How many members."""
 
     count: Annotated[int, msgspec.Meta(ge=1, le=SHOWN_WAVES)] = SHOWN_WAVES
@@ -97,9 +97,9 @@ class EventWave(msgspec.Struct, frozen=True):
 
 
 @endpoint("GET", "/nights/{night}/piles", summary="The piles of a night's newest run")
-def piles(context: Context, night: str) -> PileList:
+def piles(context: Context, night: str, query: Asking) -> PileList:
     """List the piles."""
-    opened = context.shared(Judged).night(context.night(night))
+    opened = context.shared(Judged).night(context.counted(night, query))
     found = opened.found
     return PileList(
         opened.path.name, opened.raw.info.run_id, tuple(_listed(opened, pile, found) for pile in opened.piles)
@@ -109,7 +109,7 @@ def piles(context: Context, night: str) -> PileList:
 @endpoint("GET", "/nights/{night}/piles/{pile}/waves", summary="How the members of a pile look")
 def pile_waves(context: Context, night: str, pile: str, query: WaveQuery) -> PileWaves:
     """Read the signal around some members."""
-    opened = context.shared(Judged).night(context.night(night))
+    opened = context.shared(Judged).night(context.counted(night, query))
     known_pile = opened.pile(pile)
     rows = known_pile.rows
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, query.count).round().astype(int))]

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 import msgspec
 
 from firmware_host.analysis import spot_check as checks
-from firmware_host.errors import BadValueError, NotFoundError
+from firmware_host.errors import BadValueError, NotFoundError, NotShownError
 from firmware_host.recording.labels import Labels, SpotCheck, add_label
 from firmware_host.review.api.labels import Rater
-from firmware_host.review.endpoints import Context, endpoint
+from firmware_host.review.endpoints import Asking, Context, endpoint
 from firmware_host.review.judged import Judged, JudgedNight
 
 
@@ -70,25 +70,27 @@ class CheckState(msgspec.Struct, frozen=True):
     next: ItemToJudge | None
     """Null when all are answered."""
     result: Result | None
-    """Null until all are answered: half a check must not sway the other half."""
+    """Null until all are answered: half a check must not sway the other half; and where `hidden`."""
+    hidden: str = ""
+    """Why the result is not shown; empty if it is, or there is none."""
 
 
 @endpoint("GET", "/nights/{night}/spot-check", summary="The newest spot check: the next item, or its result")
-def spot_check(context: Context, night: str) -> CheckState:
+def spot_check(context: Context, night: str, query: Asking) -> CheckState:
     """Tell how far it is."""
-    return _state(context.shared(Judged).night(context.night(night)))
+    return _state(context, context.shared(Judged).night(context.night(night)), asked=query.show)
 
 
 @endpoint("POST", "/nights/{night}/spot-check", summary="Draw a new spot check")
-def start(context: Context, night: str, body: Start) -> CheckState:
+def start(context: Context, night: str, body: Start, query: Asking) -> CheckState:
     """Draw events at random and keep the draw."""
     opened = context.shared(Judged).night(context.night(night))
     checks.draw_spot_check(opened.path, opened.run, body.rater, body.seed)
-    return _state(opened)
+    return _state(context, opened, asked=query.show)
 
 
 @endpoint("POST", "/nights/{night}/spot-check/answer", summary="Judge one item; answers the next")
-def answer(context: Context, night: str, body: Answer) -> CheckState:
+def answer(context: Context, night: str, body: Answer, query: Asking) -> CheckState:
     """Keep a blind label."""
     opened = context.shared(Judged).night(context.night(night))
     check = _newest(opened)
@@ -106,7 +108,7 @@ def answer(context: Context, night: str, body: Answer) -> CheckState:
         peaks_ns={item.site: [item.peak_ns]},
         spot_check=check.id,
     )
-    return _state(opened)
+    return _state(context, opened, asked=query.show)
 
 
 def _newest(opened: JudgedNight) -> SpotCheck | None:
@@ -114,7 +116,7 @@ def _newest(opened: JudgedNight) -> SpotCheck | None:
     return drawn[-1] if drawn else None
 
 
-def _state(opened: JudgedNight) -> CheckState:
+def _state(context: Context, opened: JudgedNight, *, asked: bool) -> CheckState:
     check = _newest(opened)
     if check is None:
         return CheckState(opened.path.name, None, 0, 0, None, None)
@@ -125,13 +127,20 @@ def _state(opened: JudgedNight) -> CheckState:
         item = check.items[open_[0]]
         at_s = (item.peak_ns - opened.raw.summary.start_ns) / 1e9
         coming = ItemToJudge(open_[0], item.site, at_s)
+    hidden = ""
+    if not open_:
+        try:
+            context.check_shown(opened.path, asked=asked)
+        except NotShownError as error:
+            hidden = str(error)
     return CheckState(
         opened.path.name,
         check.id,
         len(answers),
         len(answers) - len(open_),
         coming,
-        None if open_ else _result(check, opened.run.labels),
+        None if open_ or hidden else _result(check, opened.run.labels),
+        hidden,
     )
 
 

@@ -185,9 +185,10 @@ def _by_level(factor: str, nights: _Nights) -> Mapping[str, _Nights]:
         level: [] for level in dict.fromkeys(ANY if one in AMOUNTS else one for one in levels)
     }
     for night, site in nights:
-        level = night.diary.get(factor)
-        if level is not None:
-            found[ANY if level in AMOUNTS else level].append((night, site))
+        level = night.diary.get(factor, "")
+        level = ANY if level in AMOUNTS else level
+        if level in found:  # another program may have written what is no level here
+            found[level].append((night, site))
     return found
 
 

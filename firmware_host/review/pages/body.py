@@ -13,6 +13,6 @@ from firmware_host.review.pages import Context, page
 @page("/body", order=40)
 def body(context: Context) -> Mapping[str, Any]:
     """Return the empty figure, and whether numbers wait until they are asked for."""
-    sites = one_body(context, SensorsQuery()).sites
+    sites = one_body(context, SensorsQuery(show=True)).sites
     waits = any(context.showing(context.night(one.night)) != "now" for one in sites)
     return {"figure": figure([one.site for one in sites]), "showing": "on_request" if waits else "now"}

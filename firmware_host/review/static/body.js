@@ -18,7 +18,7 @@ else
 
 async function start() {
   try {
-    body = await get("/body");
+    body = await get("/body", { show: true });
   } catch (error) {
     id("of").textContent = error.message;
     return;

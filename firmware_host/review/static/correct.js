@@ -49,7 +49,7 @@ class Desk {
 
   async changed(path, body) {
     try {
-      say(this.take(await send("POST", this.path(path), body)));
+      say(this.take(await send("POST", `${this.path(path)}?show=true`, body)));
       await this.follow();
       return true;
     } catch (error) {
@@ -135,8 +135,8 @@ async function start() {
   if (!(await mayShow(night, element("state")))) return; // what is corrected is counts
   const [facts, found, state] = await Promise.all([
     get(at`/nights/${night}`),
-    get(at`/nights/${night}/labels/found`),
-    get(at`/nights/${night}/labels`),
+    get(at`/nights/${night}/labels/found`, { show: true }),
+    get(at`/nights/${night}/labels`, { show: true }),
   ]);
   const desk = new Desk(facts, found);
   desk.piles = new Piles(desk);
@@ -150,4 +150,4 @@ async function start() {
   document.body.dataset.ready = "yes";
 }
 
-start().catch((error) => (element("state").textContent = error.message));
+start().catch((error) => (element("state").textContent = error.status === 404 ? t("night_head.not_counted") : error.message));

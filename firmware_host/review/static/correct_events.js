@@ -42,7 +42,7 @@ export class Events {
 
   /** Ask for the events that are most in doubt now. */
   async doubtful() {
-    const { events } = await get(this.desk.path("doubtful"), { count: 20 });
+    const { events } = await get(this.desk.path("doubtful"), { count: 20, show: true });
     this.take(events, null);
     await this.showOne();
   }

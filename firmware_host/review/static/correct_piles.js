@@ -41,7 +41,7 @@ export class Piles {
 
   /** Ask how the piles are labelled now. */
   async refresh() {
-    this.list = (await get(this.desk.path("piles"))).piles;
+    this.list = (await get(this.desk.path("piles"), { show: true })).piles;
     this.mark();
     if (this.desk.mode === "piles") this.facts();
   }
@@ -86,7 +86,11 @@ export class Piles {
 
   wavesOf(pile, count) {
     const key = `${pile} ${count}`;
-    if (!this.waves.has(key)) this.waves.set(key, get(this.desk.path(`piles/${encodeURIComponent(pile)}/waves`), { count }));
+    if (!this.waves.has(key)) {
+      const waves = get(this.desk.path(`piles/${encodeURIComponent(pile)}/waves`), { count, show: true });
+      waves.catch(() => this.waves.delete(key)); // the next time may go well
+      this.waves.set(key, waves);
+    }
     return this.waves.get(key);
   }
 

@@ -31,7 +31,7 @@ export class Stretch {
   }
 
   async refresh() {
-    this.map = await get(this.desk.path("map"), { bin_s: BIN_S });
+    this.map = await get(this.desk.path("map"), { bin_s: BIN_S, show: true });
     this.strip();
   }
 

@@ -29,13 +29,13 @@ async function start() {
   try {
     // The map is what is waited for; the rest comes after it.
     const counted = "counted" in id("night").dataset;
-    const [facts, map] = await Promise.all([get(at`/nights/${name}`), counted ? readMap().catch((error) => error) : null]);
+    const [facts, map] = await Promise.all([get(at`/nights/${name}`, { run: query.get("run") }), counted ? readMap().catch((error) => error) : null]);
     night.facts = facts;
     night.clock = new Clock(facts);
     writeHead(facts);
     if (map && !(map instanceof Error)) withMap(map);
     else withoutMap(facts, map);
-    if (!(facts.duration_s > 0)) return noSamples();
+    if (!(facts.duration_s > 0)) return await noSamples();
     await painted();
     night.signal = new Signal(facts, night.clock, query);
     if (query.get("site")) chooseSite(night.signal.sites[0], false);
@@ -59,7 +59,7 @@ function problem(sentence) {
 }
 
 async function readMap() {
-  const map = await get(at`/nights/${name}/map`, { bin_s: night.binS, run: query.get("run") });
+  const map = await get(at`/nights/${name}/map`, { bin_s: night.binS, run: query.get("run"), show: true });
   map.bySite = Object.fromEntries(map.sites.map((one) => [one.site, one]));
   return map;
 }
@@ -92,6 +92,7 @@ function withoutMap(facts, error) {
 function noSamples() {
   id("signal").hidden = true;
   problem(t("night.no_samples"));
+  return readMarks();
 }
 
 /** Have the night's twitches found, say how far that is, and show the night anew. */
@@ -103,7 +104,7 @@ async function find() {
       const { state, progress, sentence } = await get(at`/nights/${name}/detection`);
       if (state === "done") return location.reload();
       if (state !== "waiting" && state !== "running") throw new Error(sentence || t("night.find_stopped"));
-      id("search").textContent = t("night.finding", { share: Math.round(100 * (progress ?? 0)) });
+      id("search").textContent = t("night.finding", { share: 10 * Math.floor(10 * (progress ?? 0)) }); // read aloud each time it changes
       await new Promise((done) => setTimeout(done, 700));
     }
   } catch (error) {
@@ -226,21 +227,25 @@ function toTables() {
 async function readCoverage() {
   if (!night.facts.run) return;
   const rows = await get(at`/nights/${name}/coverage`, { run: query.get("run") });
+  const coverage = {}; // of one answer, however many are under way
   rows.site.forEach((site, i) => {
-    (night.coverage[site] ??= []).push([rows.start_s[i], rows.end_s[i], rows.kind[i], rows.wear_unconfirmed[i]]);
+    (coverage[site] ??= []).push([rows.start_s[i], rows.end_s[i], rows.kind[i], rows.wear_unconfirmed[i]]);
   });
+  night.coverage = coverage;
   night.signal.cover = night.coverage;
   night.signal.redraw();
   if (night.map) show();
 }
 
 async function readMarks() {
-  const { marks, damage, grown } = await get(at`/nights/${name}/marks`, { run: query.get("run") });
+  const { marks, damage, grown } = await get(at`/nights/${name}/marks`, { run: query.get("run"), show: true });
   Object.assign(night, { marks, grown });
-  night.signal.marks = marks;
-  night.signal.redraw();
+  if (night.signal) {
+    night.signal.marks = marks;
+    night.signal.redraw();
+  }
   writeMarks(marks, night.facts.sites, night.clock);
-  if (damage.length) problem(t("night.damage", { n: damage.length, first: damage[0] }));
+  if (damage.length && night.signal) problem(t("night.damage", { n: damage.length, first: damage[0] }));
   if (night.map) {
     show();
     writeLimits(night.facts, night.map, grown, PLACES);
@@ -248,7 +253,10 @@ async function readMarks() {
 }
 
 document.addEventListener("labels-changed", async () => {
-  night.map = await readMap();
-  night.coverage = {};
-  await readCoverage();
+  try {
+    night.map = await readMap();
+    await readCoverage();
+  } catch (error) {
+    problem(error.message);
+  }
 });

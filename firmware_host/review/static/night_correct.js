@@ -12,7 +12,7 @@ let range = null;
 
 async function tell(path, label) {
   try {
-    const state = await send("POST", at`/nights/${night}/` + path, label);
+    const state = await send("POST", `${at`/nights/${night}/` + path}?show=true`, label);
     said.textContent = t("night_correct.kept", { n: state.labels });
     document.dispatchEvent(new CustomEvent("labels-changed"));
   } catch (error) {

@@ -52,7 +52,9 @@ function draw() {
   }
   if (view === "list") {
     const act = { find: (night) => find([night]), stop };
+    const open = [...$("list").querySelectorAll("details[open]")].map(({ id }) => id);
     $("list").querySelector("tbody").replaceChildren(...nights.slice(0, rows).map((night) => row(night, site, act)));
+    for (const id of open) $(id)?.setAttribute("open", "");
     $("more").hidden = nights.length <= rows;
   } else {
     const drawn = months(nights, site, shownMonths);

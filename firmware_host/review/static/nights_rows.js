@@ -16,7 +16,7 @@ export const nightPath = (night) => `/night/${encodeURIComponent(night.night)}`;
 /** Return a number with as many digits as it can bear. */
 export const number = (value) => (value >= 10 || value === 0 ? String(Math.round(value)) : value.toFixed(1));
 
-/** Return what a night says of a site, or of all ("") together: {rate, valid_h, state, hidden}. */
+/** Return what a night says of a site, or of all ("") together: {rate, twitches, valid_h, state, hidden}. */
 export function told(night, site) {
   const sites = night.sites.filter((one) => !site || one.site === site);
   if (!sites.length) return { state: "no_sensor" };
@@ -26,7 +26,8 @@ export function told(night, site) {
   const valid_h = seen.reduce((sum, one) => sum + one.valid_h, 0);
   const state = seen.every((one) => one.state === "wear_unconfirmed") ? "wear_unconfirmed" : "observed";
   if (seen.some((one) => one.twitches === null)) return { state, valid_h, hidden: true };
-  return { state, valid_h, rate: seen.reduce((sum, one) => sum + one.twitches, 0) / valid_h };
+  const twitches = seen.reduce((sum, one) => sum + one.twitches, 0);
+  return { state, valid_h, twitches, rate: seen.reduce((sum, one) => sum + one.rate_per_h * one.valid_h, 0) / valid_h };
 }
 
 /** Return that in words. */
@@ -34,7 +35,7 @@ export function toldText(night, what) {
   if (what.state === "not_counted") return "–";
   if (what.state === "no_sensor" || what.valid_h === undefined) return t(`nights.${what.state}`);
   if (what.hidden) return night.showing === "later" ? t("nights.later") : t("nights.not_shown");
-  return what.rate ? number(what.rate) : t("nights.none_seen");
+  return what.twitches ? number(what.rate) : t("nights.none_seen");
 }
 
 export function row(night, site, act) {
@@ -57,7 +58,7 @@ function cell(name, kind, ...content) {
 function name(night) {
   const text = night.evening ? dateText(night.evening) : t("nights.of_unknown_date");
   const more = [night.start.slice(11, 16), night.participant, night.label === night.origin ? "" : night.label].filter(Boolean);
-  return [make("a", { href: nightPath(night) }, text), make("div", { class: "quiet small" }, more.join(" · "))];
+  return [make("a", { id: `open ${night.night}`, href: nightPath(night) }, text), make("div", { class: "quiet small" }, more.join(" · "))];
 }
 
 function badges(night) {
@@ -75,7 +76,7 @@ function beside(what) {
 function notes(night) {
   if (!night.warnings.length) return null;
   const list = make("ul", {}, night.warnings.map((text) => make("li", {}, text)));
-  return make("details", {}, make("summary", {}, t("nights.n_notes", { n: night.warnings.length })), list);
+  return make("details", { id: `notes ${night.night}` }, make("summary", { id: `summary ${night.night}` }, t("nights.n_notes", { n: night.warnings.length })), list);
 }
 
 function search(night, act) {

@@ -85,8 +85,12 @@ export class Signal {
 
   /** Return the events of a site once they are there. */
   async eventsOf(site) {
-    if (!this.reading.has(site)) this.reading.set(site, get(at`/nights/${this.facts.night}/drawn-events`, { site }));
-    const buffer = await this.reading.get(site);
+    if (!this.reading.has(site)) this.reading.set(site, get(at`/nights/${this.facts.night}/drawn-events`, { site, run: this.facts.run.run_id, show: true }));
+    const reading = this.reading.get(site);
+    const buffer = await reading.catch((error) => {
+      if (this.reading.get(site) === reading) this.reading.delete(site); // the next time may go well
+      throw error;
+    });
     if (this.events.get(site)?.buffer !== buffer) {
       this.events.set(site, new Events(site, buffer));
       this.events.get(site).candidates = this.candidates;
@@ -252,7 +256,7 @@ export class Signal {
     id("event-facts").hidden = !event;
     const tell = (facts) => document.dispatchEvent(new CustomEvent("event-chosen", { detail: facts }));
     if (!event) return tell(null);
-    const facts = await get(at`/nights/${this.facts.night}/events/${event.id}`);
+    const facts = await get(at`/nights/${this.facts.night}/events/${event.id}`, { run: this.facts.run.run_id, show: true });
     if (this.chosen?.id !== event.id) return;
     this.writeEvent(facts);
     tell({ night: this.facts.night, site: event.site, id: event.id, event: facts });

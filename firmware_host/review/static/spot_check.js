@@ -3,6 +3,7 @@ import { at, get, send } from "./api.js";
 import { Clock } from "./night_clock.js";
 import { number } from "./night_words.js";
 import { make, say, shortcut } from "./page.js";
+import { mayShow } from "./shown.js";
 import { t } from "./texts.js";
 import { around, Picture } from "./waves.js";
 
@@ -24,8 +25,17 @@ function show(state) {
   element("result").hidden = !done;
   element("judging").hidden = state.check === null || done;
   element("state").textContent = "";
+  if (done && state.hidden) return askToShow();
   if (done) showResult(state);
   else if (state.next) return showItem(state.next);
+}
+
+/** All is answered, and the result is one of the numbers that wait until somebody asks. */
+async function askToShow() {
+  element("result").hidden = true;
+  if (!(await mayShow(night, element("state")))) return;
+  await show(await get(path("spot-check"), { show: true }));
+  element("result-title").focus();
 }
 
 async function showItem(one) {
@@ -68,7 +78,7 @@ async function answer(what) {
     say(t("spot_check.said", { what: t(`spot_check.${what}`), done: state.answered, n: state.total }));
     busy = false; // the next may be answered before its picture is complete
     await show(state);
-    if (state.next === null) element("result-title").focus();
+    if (state.result) element("result-title").focus();
   } catch (error) {
     busy = false;
     element("state").textContent = error.message;
@@ -83,11 +93,16 @@ async function back() {
 }
 
 async function start() {
+  if (busy) return; // a button that is pressed twice draws once
+  busy = true;
   try {
     answered.length = 0;
-    await show(await send("POST", path("spot-check"), {}));
+    const state = await send("POST", path("spot-check"), {});
+    busy = false; // the first may be answered before its picture is complete
+    await show(state);
     element("question").focus();
   } catch (error) {
+    busy = false;
     element("state").textContent = error.message;
   }
 }
@@ -132,5 +147,5 @@ try {
   await show(state);
   document.body.dataset.ready = "yes";
 } catch (error) {
-  element("state").textContent = error.message;
+  element("state").textContent = error.status === 404 ? t("night_head.not_counted") : error.message;
 }

@@ -17,8 +17,9 @@ export class Picture {
   /** `draw(pen, width, height, colour)` draws in CSS pixels; `words` say what is to be seen. */
   show(draw, words) {
     this.draw = draw;
-    this.canvas.setAttribute("role", "img");
-    this.canvas.setAttribute("aria-label", words);
+    // A picture of nothing is nothing for those who listen.
+    for (const [name, value] of words ? [["role", "img"], ["aria-label", words]] : [["aria-hidden", "true"]]) this.canvas.setAttribute(name, value);
+    for (const name of words ? ["aria-hidden"] : ["role", "aria-label"]) this.canvas.removeAttribute(name);
     this.again();
   }
 

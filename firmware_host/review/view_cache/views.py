@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,11 +11,16 @@ from pathlib import Path
 
 from firmware_host.errors import TwitchmapError
 from firmware_host.recording import Night
+from firmware_host.review.texts import t
 from firmware_host.review.view_cache.file import ViewCache
 from firmware_host.review.view_cache.making import cache_of, make_cache
 
 GROWN_AFTER_S = 300.0
 """The view of a night that is being recorded is lengthened so often: the recorder needs the disk too."""
+
+
+AGAIN_AFTER_S = 30.0
+"""What could not be made is tried again: a disk may have room by then."""
 
 
 class _Stopped(Exception):  # noqa: N818 - no error: the server ends
@@ -36,6 +42,8 @@ class _Making:
 
     def serves(self, night: Night) -> bool:
         """Whether it is of a night as it is now, or of one that grows and was looked at not long ago."""
+        if self.sentence and time.monotonic() - self.since_s > AGAIN_AFTER_S:
+            return False
         if self.being_written and night.being_written:
             return self.log_bytes == night.scan.size or time.monotonic() - self.since_s < GROWN_AFTER_S
         return (self.log_bytes, self.being_written) == (night.scan.size, night.being_written)
@@ -91,3 +99,6 @@ class Views:
             return
         except (TwitchmapError, OSError) as error:
             making.sentence = str(error)
+        except Exception:  # a fault of ours: whoever waits for the view is told
+            making.sentence = t("errors.fault")
+            logging.getLogger(__name__).exception("The signal view of %s could not be made", night.path)
