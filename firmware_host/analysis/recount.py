@@ -19,6 +19,7 @@ import firmware_host
 from firmware_host.analysis.findings import events_of, row_columns
 from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model, load_rates
 from firmware_host.analysis.runs import Run, load_run, reviewed, runs_of, with_rates
+from firmware_host.analysis.stored_units import STORED_UNIT_COLUMNS, stored_units
 from firmware_host.errors import NotFoundError
 from firmware_host.recording import Night, ResultsStore, RunInfo, open_night
 from firmware_host.recording.labels import read_labels
@@ -77,6 +78,9 @@ def recount_night(
     BadValueError
         If the operating point is unknown.
     """
+    from firmware_host.analysis.second_pass import told_again
+    from firmware_host.detection.reasons import reasons
+
     night = open_night(night) if isinstance(night, Path) else night
     name = model or current_model(night.path.parent)
     bundle, sha256 = load_model(name, night.path.parent)
@@ -93,6 +97,7 @@ def recount_night(
     rows["counted"] = reaches & ((rows["flags"] & np.uint32(Flag.REJECTED)) == 0)
     rows["flags"] &= ~np.uint32(Flag.BELOW_FLOOR)
     rows["flags"] |= np.where(reaches, np.uint32(0), np.uint32(Flag.BELOW_FLOOR))
+    rows["reason"] = reasons(rows)
     events = events_of(rows)
     # A detection limit is that of one model at one point: another's is not known from what is stored.
     same = (sha256, operating_point) == (base.model_sha256, base.operating_point)
@@ -121,6 +126,10 @@ def recount_night(
         ),
         summary=msgspec.json.encode(summary).decode(),
     )
-    run = with_rates(Run(info, events, was.coverage, summary))
-    ResultsStore(night.path).write_run(run.info, row_columns(), rows, COVERAGE_COLUMNS, was.coverage)
+    units = told_again(was.units, events, was.coverage)
+    run = with_rates(Run(info, events, was.coverage, summary, units=units, templates=was.templates))
+    ResultsStore(night.path).write_run(
+        run.info, row_columns(), rows, COVERAGE_COLUMNS, was.coverage,
+        more={"units": (STORED_UNIT_COLUMNS, stored_units(units, was.templates))},
+    )  # fmt: skip
     return reviewed(night, run, read_labels(night.path))

@@ -13,7 +13,7 @@ from firmware_host.analysis.runs import finished
 from firmware_host.analysis.stored_units import no_units
 from firmware_host.detection.classifier import matrix_of
 from firmware_host.detection.unit_features import unit_features
-from firmware_host.twitches import UNIT_DTYPE, Flag, Table, table
+from firmware_host.twitches import UNIT_DTYPE, Flag, Table, table, valid_s
 
 if TYPE_CHECKING:
     from firmware_host.detection.classifier import BoostedModel
@@ -133,6 +133,19 @@ def units_found(
         templates.append(form * (of_site["peak_to_peak_mg"][:, None, None] / (2 * np.maximum(size, 1e-9))))
     none = no_units()
     return np.concatenate([none[0], *tables]), np.concatenate([none[1], *templates]).astype(np.float32)
+
+
+def told_again(units: Table, events: Table, coverage: Table) -> Table:
+    """Return the units of a run (`UNIT_DTYPE`) as other counted events of theirs tell of them."""
+    told: Table = units.copy()
+    for unit in (told[number : number + 1] for number in range(len(told))):
+        own = (events["site"] == unit["site"]) & (events["unit"] == unit["unit"]) & events["counted"]
+        if own.any():
+            hours = valid_s(coverage[coverage["site"] == unit["site"]]) / 3600
+            _tell(unit, int(unit["unit"][0]), events[own], hours)
+        else:
+            unit["count"] = unit["rate_per_h"] = 0
+    return told
 
 
 def _tell(unit: Table, number: int, events: Table, valid_h: float) -> None:
