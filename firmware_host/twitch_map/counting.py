@@ -250,4 +250,5 @@ class Weighed:
             hours,
             float(self._weight[part][own].sum()),
             float((truly * (1 - truly)).sum()),
+            int(sure.sum()),
         )
