@@ -19,8 +19,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 DRAWS = 1000
-LEVELS = (24, 974)
-"""Which of the draws in order are the 2.5 % and 97.5 % points."""
+LEVELS = (0.025, 0.975)
 FALSE_LOG_ODDS = np.linspace(-12.0, 9.0, 85)
 """Shares of all counted events that are thought to be false alarms of their own accord."""
 TOTALS = 9
@@ -168,7 +167,8 @@ def estimate(seen: Seen, model: RateModel, false_per_h: float, false_shape: floa
     missed = _poisson(random, _gamma(random, above + 1.0) * odds)
     total = above + missed
     best = max(counted + seen.sure - float(false.mean()), 0.0) / share
-    low, high = np.partition(total, LEVELS)[list(LEVELS)]
+    ends = [int(level * DRAWS) - 1 for level in LEVELS]
+    low, high = np.partition(total, ends)[ends]
     return Estimate(best, min(float(low), best), max(float(high), best, 1.0), float(false.mean()))
 
 
