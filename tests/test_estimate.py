@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -244,3 +245,38 @@ def test_rates_that_cannot_be_used_are_a_sentence(
     monkeypatch.setattr(models, "model_folders", lambda _=None: [tmp_path])
     with pytest.raises(BadFileError, match=r"rates\.json"):
         load_rates("standard", msgspec.json.decode(text, type=RateFile).model_sha256)
+
+
+def test_an_event_that_a_reviewer_accepted_is_a_twitch() -> None:
+    """Doubtful events that were accepted stay in the rate and are no false alarms."""
+    events = events_at(spread(60), probability=0.82)
+    doubtful = counted(events)[0]
+    events["label"] = Label.TWITCH
+    accepted = counted(events)[0]
+    assert accepted["expected_false"] == 0 < doubtful["expected_false"]
+    assert accepted["rate_per_h"] >= 60 / 6
+    assert 9 < accepted["rate_low"] < accepted["rate_high"] < 14
+    events["label"][::2] = Label.NONE
+    assert doubtful["rate_per_h"] < counted(events)[0]["rate_per_h"] <= accepted["rate_per_h"]
+
+
+def test_a_moment_of_valid_time_is_no_fault() -> None:
+    """A bin that is valid for a microsecond only, with a twitch in it, has finite numbers."""
+    at_s = 900 - 5e-7
+    rows = twitch_map(
+        events_at([at_s]), table(COVERAGE_DTYPE, 1, site=SITE, start_s=900 - 1e-6, end_s=1800.0),
+        [SITE], 0, 900.0, 1800.0, limits={SITE: LIMIT}, rate_model=MODEL,
+    )  # fmt: skip
+    assert rows["twitches"].tolist() == [1, 0]
+    assert 0 <= rows["expected_false"][0] <= 1
+    assert np.isfinite([rows[name][0] for name in ("rate_per_h", "rate_low", "rate_high")]).all()
+
+
+def test_many_short_bins_of_a_long_night_are_counted_quickly() -> None:
+    """A week in bins of 5 min with 20,000 events takes under 2 s of processor time."""
+    events = events_at(spread(20_000, 168.0))
+    events["probability"] = np.random.default_rng(1).uniform(0.8, 1.0, len(events))
+    begun_s = time.process_time()
+    rows = counted(events, 168.0, bin_s=300.0)
+    assert len(rows) == 2016
+    assert time.process_time() - begun_s < 2.0

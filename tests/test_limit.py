@@ -232,3 +232,18 @@ def test_each_bin_has_the_limit_of_its_hours() -> None:
 def test_a_bin_whose_large_twitches_are_missed_is_not_reached() -> None:
     """Where more than a tenth of the largest is missed every bin's limit is infinite."""
     assert np.isinf(limits_of(stored((0.0, 0.1), lapses=0.2), [0.0, 900.0], np.array([900.0]))).all()
+
+
+def test_a_limit_that_is_hardly_missed_has_a_lower_end() -> None:
+    """Where 88 of 100 are found at any size the limit is not reached, but its interval has a lower end."""
+    rng, n = np.random.default_rng(3), 240
+    added = np.zeros(n, ADDED_DTYPE)
+    added["peak_s"], added["excerpt"] = np.linspace(10, 3500, n), np.arange(n) * 8 // n
+    added["size_mg"], added["density"], added["valid"] = np.exp(rng.uniform(2.5, 6.5, n)), 0.1, True
+    added["found"] = rng.random(n) < 0.88
+    limit = site_limit(added, table(COVERAGE_DTYPE, 1, site="neck", end_s=3600.0, kind=Kind.VALID), 3600.0)
+    assert limit is not None
+    assert limit.limit_mg is None
+    assert limit.high_mg is None
+    assert limit.low_mg is not None
+    assert 0 < limit.low_mg <= LARGEST_MG

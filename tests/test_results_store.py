@@ -223,6 +223,26 @@ def test_migrations_run_once_each_in_order(tmp_path: Path, monkeypatch: pytest.M
     assert steps == [2, 3]
 
 
+def test_an_older_file_is_read_where_nothing_can_be_written(tmp_path: Path) -> None:
+    """Results of schema 1 on a full or read-only disk are read, and the file stays as it is."""
+    resource = pytest.importorskip("resource")
+    write(tmp_path, info("one"), events(5))
+    path = tmp_path / "results.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE packed")
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        read = ResultsStore(tmp_path).read_events("one", EVENT_COLUMNS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert read["event_id"].tolist() == [0, 1, 2, 3, 4]
+    assert path.read_bytes() == before
+
+
 def test_a_disk_that_refuses(tmp_path: Path) -> None:
     """A folder that is not there gets a sentence, not a traceback."""
     with pytest.raises(StorageError, match=r"results\.sqlite could not be made"):

@@ -358,9 +358,9 @@ def _interval(limit: float, drawn: Floats, excerpts: int) -> tuple[float, float]
     """Return the 95 % interval of a limit from drawn ones; few excerpts are more alike than the night is."""
     from scipy.special import stdtrit
 
-    low, high = np.quantile(drawn, (0.025, 0.975), method="nearest")
+    low, high = np.quantile(drawn, (0.025, 0.975), method="nearest").tolist()
     if not np.isfinite(limit):
-        return float(low), float(limit)
+        return low, limit
     wider = float(stdtrit(max(excerpts - 1, 1), 0.975)) / 1.96
     return float(limit * min(low / limit, 1.0) ** wider), float(limit * max(high / limit, 1.0) ** wider)
 

@@ -27,6 +27,8 @@ BUSY_S = 30.0
 PACKED = "f4"
 """Columns of this type that not every event has are packed: one row a run and column, its little-endian
 numbers in the order of the events."""
+REFUSED = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+"""What SQLite says of a disk that is full or takes no writing."""
 ROWS_AT_ONCE = 1 << 13
 """Rows that are Python numbers at the same time: as such they take ten times the room."""
 
@@ -255,11 +257,27 @@ def _connect(path: Path, *, for_writing: bool) -> sqlite3.Connection:
             connection.execute("PRAGMA foreign_keys = ON")
             _migrate(connection)
         elif version < len(MIGRATIONS):
-            _migrate(connection)
+            return _migrated_to_read(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _migrated_to_read(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Bring an older file up to date for a reader: in memory where the disk takes no writing."""
+    try:
+        _migrate(connection)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in REFUSED:
+            raise
+    else:
+        return connection
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    with closing(connection):
+        connection.backup(copy)
+    _migrate(copy)
+    return copy
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
@@ -334,7 +352,7 @@ def _sentence(error: sqlite3.Error, path: Path) -> Exception:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return NightBusyError(f"Another process is writing {path}; try again when it is done.")
-    if code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
+    if code in REFUSED:
         return StorageError(f"The disk refuses {path} ({error}): free some space or mend its permissions.")
     if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):  # a fault of ours
         return error

@@ -9,7 +9,6 @@ near the limit, and how much this site's twitches differ from those that were ad
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -26,10 +25,14 @@ FALSE_LOG_ODDS = np.linspace(-12.0, 9.0, 85)
 TOTALS = 9
 """Rates of all events that are thought possible, given how many there were."""
 NONE_NEAR = 0.01
-FEW = 20.0
+FEW = 8.0
 """Means of misses from which on their number is as good as normal."""
 MOST_FOUND = 0.995
 """However large twitches are, some are missed."""
+SINGLY = 32
+"""So many events are drawn one by one; how many of more are false is as good as normal."""
+LEAST_H = 1e-4
+"""Less valid time is counted as so much: a rate of a moment is none."""
 BIN_SHAPE = 1.0
 """Shape of the gamma law by which false alarms of a time bin vary around those of the night."""
 
@@ -153,7 +156,7 @@ def estimate(seen: Seen, model: RateModel, false_per_h: float, false_shape: floa
     counted = sum(seen.by_probability)
     if not counted + seen.sure and seen.near_limit < NONE_NEAR:
         return Estimate(0.0, 0.0, 1.0, 0.0)  # one is never ruled out by having seen none
-    false = _false_alarms(seen.by_probability, round(seen.hours, 4), model.law, false_per_h, false_shape)
+    false = _false_alarms(seen, model.law, false_per_h, false_shape)
     each = seen.standing_for / (counted + seen.sure) if counted + seen.sure else 1.0
     random = _random()
     moved = np.sqrt(seen.near_limit) * random.size + model.size_shift * seen.near_limit * random.shift
@@ -164,14 +167,17 @@ def estimate(seen: Seen, model: RateModel, false_per_h: float, false_shape: floa
     missed = _poisson(random, _gamma(random, above + 1.0) * odds)
     total = above + missed
     best = max(counted + seen.sure - float(false.mean()), 0.0) / share
-    low, high = np.quantile(total, LEVELS, method="inverted_cdf")
+    ends = [int(level * DRAWS) - 1 for level in LEVELS]
+    low, high = np.partition(total, ends)[ends]
     return Estimate(best, min(float(low), best), max(float(high), best, 1.0), float(false.mean()))
 
 
 def expected_false(seen: Seen, model: RateModel, false_per_h: float, false_shape: float) -> float:
     """Return how many of the counted events are false on average; arguments as of `estimate`."""
-    drawn = _false_alarms(seen.by_probability, round(seen.hours, 4), model.law, false_per_h, false_shape)
-    return float(drawn.mean())
+    if not any(seen.by_probability):
+        return 0.0
+    told = _posterior(seen, model.law, false_per_h, false_shape)
+    return float(told.weight @ _spread(model.law).false @ np.array(seen.by_probability))
 
 
 def night_false_per_h(seen: Seen, model: RateModel) -> float:
@@ -179,64 +185,81 @@ def night_false_per_h(seen: Seen, model: RateModel) -> float:
     mean, shape = model.false_per_h, model.false_shape
     if not any(seen.by_probability):
         return shape / (shape / mean + seen.hours)
-    told = _posterior(seen.by_probability, round(seen.hours, 4), model.law, mean, shape)
-    return float((told.weight * told.false_per_h).sum())
+    return _posterior(seen, model.law, mean, shape).false_per_h
 
 
-@lru_cache(maxsize=4096)
-def _false_alarms(
-    by_probability: tuple[int, ...], hours: float, law: _Law, mean: float, shape: float
-) -> Floats:
+def _false_alarms(seen: Seen, law: _Law, mean: float, shape: float) -> Floats:
     """Draw how many of the counted events are false, (DRAWS,)."""
-    random = _random()
-    if not any(by_probability):
+    counts = np.array(seen.by_probability)
+    if not counts.any():
         return np.zeros(DRAWS)
-    told = _posterior(by_probability, hours, law, mean, shape)
-    cell = np.searchsorted(np.cumsum(told.weight), random.cell * told.weight.sum())
-    cell = np.minimum(cell, len(told.weight) - 1)
-    alarms = (told.false_per_h + law.false_per_twitch * told.twitches_per_h)[cell, None]
-    alarms = alarms * np.array(law.false_share)
-    share = alarms / (told.twitches_per_h[cell, None] * np.array(law.true_share) + alarms)
-    rng = np.random.default_rng(7)
-    return np.asarray(rng.binomial(np.array(by_probability), share).sum(axis=1), float)
+    random, weight = _random(), _posterior(seen, law, mean, shape).weight
+    cell = np.searchsorted(np.cumsum(weight), random.cell * weight.sum())
+    share = _spread(law).false[np.minimum(cell, len(weight) - 1)]
+    if counts.sum() <= SINGLY:
+        of_event = np.repeat(np.arange(len(counts)), counts)
+        return np.asarray((random.events[:, : len(of_event)] < share[:, of_event]).sum(axis=1), float)
+    drawn = share @ counts + random.false * np.sqrt((share * (1 - share)) @ counts)
+    return np.asarray(np.clip(np.rint(drawn), 0, counts.sum()), float)
+
+
+class _Spread(NamedTuple):
+    """What follows from the share of all events that are false alarms of their own accord, (shares, bins).
+
+    `log` is the logarithm of how likely an event is in each bin of probability; `false` how probably it is
+    a false alarm of either sort there.
+    """
+
+    log: Floats
+    false: Floats
+
+
+@lru_cache(maxsize=8)
+def _spread(law: _Law) -> _Spread:
+    from scipy.special import expit
+
+    share = expit(FALSE_LOG_ODDS)[:, None]
+    twitches = expit(-FALSE_LOG_ODDS)[:, None] / (1 + law.false_per_twitch)
+    alarms = (share + law.false_per_twitch * twitches) * np.array(law.false_share)
+    likely = twitches * np.array(law.true_share) + alarms
+    return _Spread(np.log(likely), alarms / likely)
 
 
 class _Posterior(NamedTuple):
-    """Pairs of rates (1/h) and how probable each pair is, (pairs,)."""
+    """How probable each share of `FALSE_LOG_ODDS` is, (shares,); the mean rate of false alarms, 1/h."""
 
     weight: Floats
-    false_per_h: Floats
-    twitches_per_h: Floats
+    false_per_h: float
 
 
-def _posterior(
-    by_probability: Sequence[int], hours: float, law: _Law, mean: float, shape: float
-) -> _Posterior:
-    """Return how probable rates of false alarms and of twitches are, given some counted events.
+def _posterior(seen: Seen, law: _Law, mean: float, shape: float) -> _Posterior:
+    """Return what some counted events say of the false alarms among them.
 
     The rate of false alarms has a gamma law, that of twitches is thought as likely in any power of ten.
     """
-    from scipy.special import expit, gammaincinv
+    from scipy.special import expit
 
-    n = sum(by_probability)
-    total = gammaincinv(n + 1.0, (np.arange(TOTALS) + 0.5) / TOTALS)[:, None] / hours
     share = expit(FALSE_LOG_ODDS)
-    false = total * share
-    twitches = total * expit(-FALSE_LOG_ODDS) / (1 + law.false_per_twitch)
-    alarms = false + law.false_per_twitch * twitches
-    log = (shape - 1) * np.log(false) - shape * false / mean - np.log(twitches)
-    log += np.log(total) + np.log(share) + np.log(expit(-FALSE_LOG_ODDS))
-    for count, of_true, of_false in zip(by_probability, law.true_share, law.false_share, strict=True):
-        if count:
-            log += count * np.log((of_true * twitches + of_false * alarms) / total)
+    total = _totals(sum(seen.by_probability))[:, None] / max(seen.hours, LEAST_H)
+    log = (shape - 1) * np.log(total) + shape * np.log(share) - shape * total * share / mean
+    log += _spread(law).log @ np.array(seen.by_probability)
     weight = np.exp(log - log.max())
-    return _Posterior((weight / weight.sum()).ravel(), false.ravel(), twitches.ravel())
+    weight /= weight.sum()
+    return _Posterior(weight.sum(axis=0), float((weight * total * share).sum()))
+
+
+@lru_cache(maxsize=4096)
+def _totals(n: int) -> Floats:
+    """Return how many events there are usually, where there were now n, (TOTALS,)."""
+    from scipy.special import gammaincinv
+
+    return np.asarray(gammaincinv(n + 1.0, (np.arange(TOTALS) + 0.5) / TOTALS))
 
 
 class _Random(NamedTuple):
     """The same chance for every estimate, so that it follows from the counts alone; each (DRAWS,).
 
-    `normal` is `poisson` as a normal variable.
+    `normal` is `poisson` as a normal variable; `events` is even in 0 to 1, (DRAWS, SINGLY).
     """
 
     cell: Floats
@@ -246,6 +269,8 @@ class _Random(NamedTuple):
     gamma: Floats
     poisson: Floats
     normal: Floats
+    false: Floats
+    events: Floats
 
 
 @lru_cache(maxsize=1)
@@ -254,10 +279,9 @@ def _random() -> _Random:
 
     rng = np.random.default_rng(5)
     # Evenly spread numbers in random order: a thousand draws then leave little chance in the quantiles.
-    even = np.array([(rng.permutation(DRAWS) + 0.5) / DRAWS for _ in range(6)])
-    return _Random(
-        even[0], ndtri(even[1]), ndtri(even[2]), ndtri(even[3]), ndtri(even[4]), even[5], ndtri(even[5])
-    )
+    even = np.array([(rng.permutation(DRAWS) + 0.5) / DRAWS for _ in range(7 + SINGLY)])
+    size, shift, site, gamma, normal, false = ndtri(even[1:7])
+    return _Random(even[0], size, shift, site, gamma, even[5], normal, false, even[7:].T.copy())
 
 
 def _gamma(random: _Random, shape: Floats) -> Floats:

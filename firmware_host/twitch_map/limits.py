@@ -98,6 +98,7 @@ def limits_of(limit: SiteLimit, edges_s: Sequence[float] | Floats, seconds: Floa
         shared = np.minimum(stops, edges[number + 1]) - np.maximum(starts, edges[number])
         key = tuple(np.round(np.maximum(shared, 0.0), 3).tolist())
         if key not in known:
-            known[key] = limit_over(limit.share, noise, np.maximum(shared, 0.0), limit.largest_mg)
+            own = shared > 0  # a week has many hours, a bin few of them
+            known[key] = limit_over(limit.share, noise[own], shared[own], limit.largest_mg)
         out[number] = known[key]
     return out
