@@ -78,7 +78,8 @@ def said_again(rows: Table, grouped: Grouped, valid_h: float, model: BoostedMode
     for number, name in enumerate(second.features):
         # In float32, as they were learnt.
         features[:, number] = (of_unit[name] if name in of_unit else rows[name]).astype(np.float32)
-    return second.calibrated(second.log_odds(features))
+    share = second.first_share
+    return second.calibrated((1 - share) * second.log_odds(features) + share * model.honest(first))
 
 
 def features_at(grouped: Grouped, valid_h: float, rows: Table, log_odds: Floats) -> dict[str, Floats]:

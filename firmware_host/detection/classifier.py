@@ -170,10 +170,13 @@ class _ByTrees:
         """Return the trees' log-odds of a twitch, not calibrated, for rows (n, features)."""
         return self._forest.sum(features, self.baseline)
 
+    def honest(self, log_odds: Float64) -> Float64:
+        """Return the calibrated log-odds of log-odds as `log_odds` gives them."""
+        return np.interp(log_odds, self.calibration.log_odds, self.calibration.calibrated)
+
     def calibrated(self, log_odds: Float64) -> Float64:
         """Return the probabilities of log-odds as `log_odds` gives them."""
-        honest = np.interp(log_odds, self.calibration.log_odds, self.calibration.calibrated)
-        return np.asarray(special.expit(honest))
+        return np.asarray(special.expit(self.honest(log_odds)))
 
     def _fault_of_trees(self, known: Sequence[str]) -> str | None:
         unknown = [name for name in self.features if name not in known]
@@ -201,7 +204,8 @@ def _fault_of_points(points: OperatingPoints, candidate_score: float) -> str | N
 class SecondPass(_ByTrees, msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     """What judges in pass 2: trees over what pass 1 measured and over the candidate's unit.
 
-    Candidates are looked at from `candidate_score` on, which may be lower than in pass 1.
+    Candidates are looked at from `candidate_score` on, which may be lower than in pass 1. `first_share` is
+    the weight of pass 1's calibrated log-odds in the sum with those of its own trees, before calibration.
     """
 
     candidate_score: float
@@ -210,9 +214,12 @@ class SecondPass(_ByTrees, msgspec.Struct, frozen=True, dict=True, forbid_unknow
     baseline: float
     trees: tuple[Tree, ...]
     calibration: Calibration
+    first_share: float = 0.0
 
     def fault(self) -> str | None:
         """Say what no check of types finds wrong; None if all is right."""
+        if not 0 <= self.first_share <= 1:
+            return f"gives pass 1 a share of {self.first_share}"
         return (
             self._fault_of_trees(SECOND_FEATURES)
             or _fault_of_points(self.operating_points, self.candidate_score)

@@ -80,6 +80,10 @@ MEDIANS_MG = (5.0, 10.0, 20.0, 40.0)
 """Median amplitude of a subject's motor units: nobody has measured it, so the model must not learn one."""
 TRUNK_AWAKE_SHARE = (0.05, 0.7)
 """Trunks are learnt with much time awake, when they are restless between the beats."""
+FIRST_SHARE = 0.5
+"""Weight of pass 1 in what pass 2 says. Its own trees alone find more in simulation (F1 0.930 against 0.921),
+but on real chests, developed on, they hold what no unit repeats for a jolt: there both together find as many
+of the added twitches as either at fewer false alarms."""
 ALONE_SHARE = 0.4
 """Share of nights with one sensor only, which has no other site to compare with."""
 
@@ -166,10 +170,14 @@ def make_model(name: str, seed: int, subjects: Sequence[Subject], nights: Sequen
     again = [_with_units(night, said) for night, said in zip(nights, log_odds, strict=True)]
     twice = [i for i, night in enumerate(nights) if len(night.few_at)]
     again += [_with_units(nights[i].with_few, log_odds[i][nights[i].few_at]) for i in twice]
+    believed = [first.honest(said) for said in (*log_odds, *(log_odds[i][nights[i].few_at] for i in twice))]
     subjects = [*subjects, *(subjects[i] for i in twice)]
     fitted = [i for i, one in enumerate(subjects) if one.part == "fit"]
     trees = fit([again[i] for i in fitted], seed, SECOND_LEARNT, RISING_AGAIN, lowest_score=SECOND_SCORE)
-    log_odds = [said_by(trees, night.features) for night in again]
+    log_odds = [
+        (1 - FIRST_SHARE) * said_by(trees, night.features) + FIRST_SHARE * said
+        for night, said in zip(again, believed, strict=True)
+    ]
     second = _stage(trees, SECOND_LEARNT, SECOND_SCORE, subjects, again, log_odds, MOST_ALARMS_OF_TWO_PER_H)
     model = first.bundle | {
         "name": name,
@@ -177,7 +185,7 @@ def make_model(name: str, seed: int, subjects: Sequence[Subject], nights: Sequen
         "frame": FRAME_VERSION,
         "kind": "boosted",
         "made": MADE.format(len(nights), seed),
-        "second": second.bundle,
+        "second": second.bundle | {"first_share": FIRST_SHARE},
     }
     model_from_dict(model)
     return Trained(model, _training(seed, first, second))
@@ -194,6 +202,11 @@ class Stage(NamedTuple):
     bundle: dict[str, Any]
     cohort: Cohort
     points: Mapping[str, float]
+
+    def honest(self, log_odds: Floats) -> Floats:
+        """Return the calibrated log-odds of what its trees say."""
+        of = self.bundle["calibration"]
+        return np.asarray(np.interp(log_odds, of["log_odds"], of["calibrated"]), np.float64)
 
 
 def _stage(
