@@ -118,6 +118,15 @@ def test_pass_2_judges_by_the_unit(findings: Findings, model: BoostedModel) -> N
         judge(findings, model, "bold")
 
 
+def test_pass_1_has_its_share(findings: Findings, model: BoostedModel) -> None:
+    """The log-odds of both passes are added by the share of pass 1: of all, none, and a half."""
+    mixed = [judge(findings, model_from_dict(bundle(first_share=share))) for share in (0.0, 0.5, 1.0)]
+    alone, half, first = (np.log(rows["probability"] / (1 - rows["probability"])) for rows in mixed)
+    ours = model.honest(model.log_odds(matrix_of(mixed[0], model.features)))
+    np.testing.assert_allclose(first, ours, atol=1e-3)
+    np.testing.assert_allclose(half, (alone + first) / 2, atol=1e-3)
+
+
 def test_training_sees_what_the_product_sees(findings: Findings, model: BoostedModel) -> None:
     """The features that pass 2 is trained on are, digit for digit, those that it judges by."""
     rows = findings.rows
@@ -188,6 +197,7 @@ def test_a_run_of_pass_1_has_no_units(night: tuple[Path, Truth]) -> None:
     [
         ({"features": ["snore"]}, "asks for 'snore'"),
         ({"candidate_score": 9.0}, "keeps candidates from 9.0"),
+        ({"first_share": 1.5}, "gives pass 1 a share of 1.5"),
         ({"operating_points": {"specific": 0.5, "balanced": 0.6, "sensitive": 0.4}}, "do not fall"),
         ({"trees": [TREE | {"left": [0, 0, 0], "right": [2, 0, 0]}]}, "number 0"),
     ],

@@ -7,7 +7,8 @@ HOW = """Written by `twitchmap evaluate --model {name} --card FILE.md`, twitchma
 numbers are never trained on, nor are these families: twitch shapes {shapes}; chips {chips}; rates
 {rates} Hz. All {confounders} kinds of confounders occur, also those that training lacks. Brackets hold
 95 % intervals: whole people drawn with replacement. Everything under a title with the word simulated is
-simulated; nothing of it is anybody's recording."""
+simulated; nothing of it is anybody's recording. In simulated nights plain counts what pass 1 leaves of
+the heartbeat's plain beats; on real recordings it knows no heartbeat at all."""
 
 BY_SCORE = (
     """`score`, the largest answer of the template bank over the local noise; it knows no probability"""
