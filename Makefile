@@ -33,7 +33,7 @@ bench: $(VENV)/.tests  ## speed, memory, start-up and bytes a night
 screenshots: $(VENV)/.tests  ## every page of the review, light and dark, for a screen and a phone
 	$(BIN)/python tests/make_screenshots.py
 
-picture: $(VENV)/.installed  ## the map in the README, from the simulated night of the demo
+picture: $(VENV)/.installed  ## docs/map.svg, from the simulated night of the demo
 	rm -rf build/picture && $(BIN)/twitchmap demo --out build/picture --no-open
 	cp build/picture/map.svg docs/map.svg
 
