@@ -9,11 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shutil
 import sqlite3
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +19,10 @@ import urllib.request
 from pathlib import Path
 
 import msgspec
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from serving import review_over
 
 from firmware_host.analysis import detect_night
 from firmware_host.recording import known_meta
@@ -43,7 +45,7 @@ def main() -> None:
         write_settings(folder, Settings("nightly"))
         show("cold start to the first page", [start(folder, "about") for _ in range(TIMES)])
         show(f"cold start to {n_nights} nights", [start(folder, "api/nights") for _ in range(TIMES)])
-        with served(folder) as url:
+        with review_over(folder) as url:
             size = len(fetch(url + "api/nights"))
             show(f"the list again, {size / 1e3:.0f} kB", [timed(url + "api/nights") for _ in range(TIMES)])
 
@@ -55,39 +57,10 @@ def show(what: str, taken: list[tuple[float, float]]) -> None:
     print(f"{what:32} {1e3 * wall_s:6.0f} ms (median of {len(taken)}){cpu}")
 
 
-class served:  # noqa: N801 - it reads as a phrase
-    """A server process; gives its address."""
-
-    def __init__(self, folder: Path) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "firmware_host",
-            "review",
-            str(folder),
-            "--no-browser",
-            "--port",
-            "0",
-        ]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
-
-    def __enter__(self) -> str:
-        assert self._process.stdout is not None
-        found = re.search(r"http://\S+", self._process.stdout.readline())
-        assert found
-        return found.group()
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-
-
 def start(folder: Path, path: str) -> tuple[float, float]:
     """Return the seconds from starting the process to its first answer, and of CPU until it has ended."""
     since, cpu_s = time.perf_counter(), children_cpu_s()
-    with served(folder) as url:
+    with review_over(folder) as url:
         fetch(url + path)
         taken_s = time.perf_counter() - since
     return taken_s, children_cpu_s() - cpu_s

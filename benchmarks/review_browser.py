@@ -8,12 +8,8 @@ traces the time from the key to the painted picture that holds all data, and the
 from __future__ import annotations
 
 import argparse
-import os
-import re
 import shutil
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +19,10 @@ from typing import Any
 import numpy as np
 import psutil
 from selenium import webdriver
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from serving import end_review, start_review
 
 from firmware_host.analysis import Summary
 from firmware_host.analysis.runs import SiteSummary
@@ -135,20 +135,6 @@ def _json(summary: Summary) -> str:
     return msgspec.json.encode(summary).decode()
 
 
-def serve(folder: Path) -> tuple[subprocess.Popen[str], str]:
-    """Start the server; return its process and address."""
-    command = [sys.executable, "-m", "firmware_host", "review", str(folder), "--no-browser", "--port", "0"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if found := re.search(r"http://[^\s\"]+", line):
-            return process, found.group()
-    raise SystemExit("the server did not start")
-
-
 def chromium() -> webdriver.Chrome:
     """Start a headless Chromium of 1280 x 900."""
     options = webdriver.ChromeOptions()
@@ -174,7 +160,7 @@ def first_pictures(folder: Path, browser: webdriver.Chrome, repeats: int) -> tup
     """
     found, spent = [], []
     for _ in range(repeats):
-        process, url = serve(folder)
+        process, url = start_review(folder)
         try:
             browser.get(url)  # the server and the browser are awake, the night is not open
             time.sleep(3)
@@ -186,8 +172,7 @@ def first_pictures(folder: Path, browser: webdriver.Chrome, repeats: int) -> tup
             found.append(float(painted))
             spent.append(_cpu_ms(process.pid) - before)
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(10)
+            end_review(process)
     return found, spent
 
 
@@ -198,7 +183,7 @@ def _cpu_ms(pid: int) -> float:
 
 def inputs(folder: Path, browser: webdriver.Chrome) -> tuple[list[float], list[float]]:
     """Return ms of each key press on four traces to the painted picture, and the server's ms a request."""
-    process, url = serve(folder)
+    process, url = start_review(folder)
     try:
         browser.get(f"{url}night/{NAME}?site={','.join(SITES[:4])}")
         _wait(
@@ -232,8 +217,7 @@ def inputs(folder: Path, browser: webdriver.Chrome) -> tuple[list[float], list[f
         )
         return took, [float(one) for one in served]
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(10)
+        end_review(process)
 
 
 def _wait(browser: webdriver.Chrome, script: str, timeout_s: float = 120) -> None:

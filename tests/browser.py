@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +24,7 @@ from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
+from serving import end_review, start_review
 
 ROOT = Path(__file__).parents[1]
 PAGE_S = 20.0
@@ -60,37 +58,12 @@ def served() -> Iterator[Serve]:
     running: list[subprocess.Popen[str]] = []
 
     def serve(folder: Path, *options: str) -> Served:
-        command = [
-            sys.executable,
-            "-m",
-            "firmware_host",
-            "review",
-            str(folder),
-            "--no-browser",
-            "--port",
-            "0",
-        ]
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-        process = subprocess.Popen(
-            [*command, *options], stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
-        )
+        process, url = start_review(folder, *options)
         running.append(process)
-        assert process.stdout is not None
-        for line in process.stdout:
-            if found := re.search(r"http://[^\s\"]+", line):
-                return Served(found.group(), process)
-        raise AssertionError(f"the server ended with {process.wait()} and no address")
+        return Served(url, process)
 
     yield serve
-    for process in running:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-    for process in running:
-        with process:
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    end_review(*running)
 
 
 @pytest.fixture(scope="session")

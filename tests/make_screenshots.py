@@ -10,15 +10,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -30,6 +26,7 @@ from selenium import webdriver
 from selenium.common.exceptions import JavascriptException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
+from serving import review_over
 
 from firmware_host.analysis import detect_night
 from firmware_host.recording import list_nights, night_folder_name
@@ -102,28 +99,6 @@ def make_nights(folder: Path) -> None:
             "stress": ("none", "some")[day % 2],
         }
         write_diary(night, answers)
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Give the address of a server over a folder."""
-    command = [
-        sys.executable,
-        "-m",
-        "firmware_host",
-        "review",
-        str(folder),
-        "--no-browser",
-        "--port",
-        "0",
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    assert process.stdout is not None
-    try:
-        yield next(found.group() for line in process.stdout if (found := re.search(r"http://[\w.:]+", line)))
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def ask(address: str, path: str, body: Any = None) -> Any:
@@ -230,7 +205,8 @@ def main() -> None:
         make_nights(folder)
     OUT.mkdir(parents=True, exist_ok=True)
     *_, night, other = (path.name for path in list_nights(folder))
-    with served(folder) as address:
+    with review_over(folder) as root:
+        address = root.rstrip("/")
         if not (folder / night / "labels.jsonl").exists():
             review(address, folder, night)
             ask(address, f"/nights/{other}/spot-check", {"seed": 3})
