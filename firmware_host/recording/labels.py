@@ -32,7 +32,6 @@ Stretches = Literal["exclude", "include", "worn", "not_worn"]
 Drawn = Literal["event", "doubtful", "pile", "unit", "range", "spot_check", "added", "wear"]
 """How a reviewer came to what was labelled."""
 TimeNs = Annotated[int, msgspec.Meta(ge=0, lt=LATEST_START_NS)]
-VERDICTS: tuple[str, ...] = get_args(Verdict)
 STRETCHES: tuple[str, ...] = get_args(Stretches)
 
 
