@@ -133,6 +133,10 @@ def test_events_come_in_pages(client: TestClient) -> None:
     assert one["unit"] == -1
     assert one["label"] == ""
     assert client.get(f"/api/nights/{NAME}/events/99999").status_code == 404
+    for path in ("events", "drawn-events"):  # no event there would read as none
+        answer = client.get(f"/api/nights/{NAME}/{path}", params={"site": "';DROP"})
+        assert answer.status_code == 404
+        assert "no sensor at" in answer.json()["error"]
 
 
 def test_drawn_events_are_the_same_in_numbers(client: TestClient) -> None:

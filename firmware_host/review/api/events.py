@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from firmware_host.analysis import Run
 from firmware_host.errors import NotFoundError
 from firmware_host.review.endpoints import Asking, Binary, Context, endpoint
 from firmware_host.review.opened import opened_of
@@ -65,10 +66,9 @@ class Events(msgspec.Struct, frozen=True):
 @endpoint("GET", "/nights/{night}/events", summary="Events of a run, a page at a time")
 def night_events(context: Context, night: str, query: EventsQuery) -> Events:
     """Return the events that the query asks for."""
-    rows = opened_of(context).run(context.counted(night, query), query.run).events
-    wanted = np.ones(len(rows), bool)
-    if query.site is not None:
-        wanted &= rows["site"] == query.site
+    run = opened_of(context).run(context.counted(night, query), query.run)
+    rows = run.events
+    wanted = np.ones(len(rows), bool) if query.site is None else _at(run, query.site)
     if query.from_s is not None:
         wanted &= rows["peak_s"] >= query.from_s
     if query.to_s is not None:
@@ -79,6 +79,13 @@ def night_events(context: Context, night: str, query: EventsQuery) -> Events:
     page = rows[at[query.after : query.after + query.most]]
     after = query.after + len(page)
     return Events(tuple(_event(row) for row in page), len(at), after if after < len(at) else None)
+
+
+def _at(run: Run, site: str) -> npt.NDArray[np.bool_]:
+    """Tell which events are of a site; one the night has not is refused: no event would read as none."""
+    if site not in {one.site for one in run.summary.sites}:
+        raise NotFoundError(f"This night has no sensor at {site!r}.")
+    return np.asarray(run.events["site"] == site)
 
 
 class OfRun(Asking, frozen=True):
@@ -111,8 +118,8 @@ def drawn_events(context: Context, night: str, query: DrawnQuery) -> Binary:
     `what` is 1 where the event counts, plus 2 where it was labelled a twitch, 4 where labelled none, 8 where
     it was rejected, 16 where it is complex.
     """
-    rows = opened_of(context).run(context.counted(night, query), query.run).events
-    rows = rows[rows["site"] == query.site]
+    run = opened_of(context).run(context.counted(night, query), query.run)
+    rows = run.events[_at(run, query.site)]
     columns: list[npt.NDArray[Any]] = [rows["peak_s"].astype("<f8")]
     columns.extend(rows[name].astype("<f4") for name in DRAWN[:-1])
     columns.append(_what(rows).astype("<f4"))
