@@ -15,14 +15,18 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast
 from firmware_host.errors import BadValueError
 
 if TYPE_CHECKING:
-    from firmware_host.formats.foreign import ForeignRecording, ImportOptions, Source, Spool
+    from firmware_host.formats.foreign import Beginning, ForeignRecording, ImportOptions, Source, Spool
 
 
 class Importer(Protocol):
     """What a module `import_<name>.py` has."""
 
-    MAGIC: bytes
-    """How its files begin; empty for text."""
+    def recognises(self, beginning: Beginning, /) -> bool:
+        """Tell its files by what stands in them, never by their names; one format at most recognises a file.
+
+        Text that no other format recognises is read as a table ("csv").
+        """
+        ...
 
     def read(
         self, source: Source, options: ImportOptions, spool: Spool, progress: Callable[[float], None], /

@@ -24,6 +24,7 @@ Ints = npt.NDArray[np.int64]
 MAX_ROWS = 250_000_000
 """40 days at 72 Hz or 8 hours at 8.6 kHz: more is no night, but a compressed file made to fill the disk."""
 BLOCK_ROWS = 1 << 17
+HEAD_BYTES = 1 << 12
 MISSING_SHARE = 0.01
 """The largest share of rows without a number that is left out; a file with more is refused."""
 
@@ -55,6 +56,25 @@ class ImportOptions:
     columns: tuple[str, ...] | None = None
     stamps: Literal["auto", "sample", "arrival"] = "auto"
     participant: str = ""
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """How a file begins: what its format is told by.
+
+    Attributes
+    ----------
+    head : its first `HEAD_BYTES` bytes, or fewer.
+    members : names of the files in it, if it is a zip archive.
+    """
+
+    head: bytes
+    members: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The head as text, as far as it is any."""
+        return self.head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
 
 
 @dataclass(frozen=True)
@@ -188,6 +208,11 @@ class ForeignRecording:
     unit : unit of the samples where names give it.
     fs_hz : sampling rate where the file gives it.
     offset_s : the one UTC offset of all stamps, where they have one.
+    clock_set_ns : when the logger's clock was set (its own wall clock), if it then runs on without heed of
+        summer time; None: its wall clock follows the zone's.
+    step, range_g : the uniform step of the samples in the file's unit and the sensor's range, where the file
+        tells them.
+    model, serial, firmware : what the file says of the sensor.
     used, ignored : names of the columns.
     remarks : what else is worth saying about how the file was read.
     """
@@ -200,6 +225,12 @@ class ForeignRecording:
     unit: str | None = None
     fs_hz: float | None = None
     offset_s: int | None = None
+    clock_set_ns: int | None = None
+    step: float | None = None
+    range_g: float | None = None
+    model: str = ""
+    serial: str = ""
+    firmware: str = ""
     used: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     remarks: list[str] = field(default_factory=list)

@@ -20,13 +20,19 @@ import numpy.typing as npt
 
 from firmware_host.errors import BadFileError, BadValueError
 from firmware_host.formats.columns import Roles, find_roles
-from firmware_host.formats.foreign import ForeignRecording, ImportOptions, Source, Spool, TimeMeaning
+from firmware_host.formats.foreign import (
+    Beginning,
+    ForeignRecording,
+    ImportOptions,
+    Source,
+    Spool,
+    TimeMeaning,
+)
 from firmware_host.formats.iso_time import NO_TIME, WIDTH, IsoColumn, parse_iso
 from firmware_host.formats.text_layout import MISSING, Layout, find_layout
 
 Times = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 
-MAGIC = b""
 HEAD_BYTES = 1 << 18
 BLOCK_BYTES = 1 << 22
 LONGEST_LINE = 1 << 20
@@ -44,6 +50,11 @@ _OTHERS = {
     b"SQLite format 3": "a database",
     b"0       ": "an EDF recording",
 }
+
+
+def recognises(_: Beginning) -> bool:
+    """Tell nothing: what no other format recognises is read as a table."""
+    return False
 
 
 def read(

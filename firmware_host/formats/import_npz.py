@@ -20,6 +20,7 @@ from firmware_host.errors import BadFileError, BadValueError
 from firmware_host.formats.foreign import (
     BLOCK_ROWS,
     MAX_ROWS,
+    Beginning,
     ForeignRecording,
     ImportOptions,
     Source,
@@ -27,7 +28,6 @@ from firmware_host.formats.foreign import (
 )
 from firmware_host.formats.keyed import Arrays, find_arrays
 
-MAGIC = b"PK\x03\x04"
 _DAMAGED = (  # what zipfile and numpy raise on bytes that are not theirs
     struct.error,
     OverflowError,
@@ -53,6 +53,13 @@ class _Head:
     fortran: bool
     size: int
     """Bytes before the numbers."""
+
+
+def recognises(beginning: Beginning) -> bool:
+    """Tell an archive of arrays."""
+    return beginning.head.startswith(b"PK\x03\x04") and (
+        not beginning.members or any(name.endswith(".npy") for name in beginning.members)
+    )
 
 
 def read(

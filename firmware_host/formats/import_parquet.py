@@ -9,7 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.errors import BadFileError, BadValueError, MissingExtraError
-from firmware_host.formats.foreign import MAX_ROWS, ForeignRecording, ImportOptions, Source, Spool
+from firmware_host.formats.foreign import (
+    MAX_ROWS,
+    Beginning,
+    ForeignRecording,
+    ImportOptions,
+    Source,
+    Spool,
+)
 from firmware_host.formats.iso_time import NO_TIME
 from firmware_host.formats.keyed import Arrays, find_arrays, keys_of
 
@@ -17,8 +24,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-MAGIC = b"PAR1"
 _BATCH_ROWS = 1 << 16
+
+
+def recognises(beginning: Beginning) -> bool:
+    """Tell a Parquet file."""
+    return beginning.head.startswith(b"PAR1")
 
 
 def read(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import struct
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,7 +18,15 @@ import numpy.typing as npt
 from firmware_host import __version__, body, formats
 from firmware_host.errors import BadFileError, BadValueError, NotEmptyError, NotFoundError, StorageError
 from firmware_host.formats.columns import UNITS
-from firmware_host.formats.foreign import ForeignRecording, ImportOptions, Ints, Source, Spool
+from firmware_host.formats.foreign import (
+    HEAD_BYTES,
+    Beginning,
+    ForeignRecording,
+    ImportOptions,
+    Ints,
+    Source,
+    Spool,
+)
 from firmware_host.formats.iso_time import parse_iso
 from firmware_host.formats.survey import Survey, survey_samples
 from firmware_host.formats.time_axis import DAY_NS, LONGEST_DAYS, TimeAxis, understand_time
@@ -57,6 +67,9 @@ class _Sensor:
             g_per_count=self.samples.g_per_count,
             sample_type=self.samples.sample_type,
             range_g=self.samples.range_g,
+            model=self.recording.model,
+            serial=self.recording.serial,
+            firmware=self.recording.firmware,
             clock="arrival" if self.time.kind == "arrivals" else "stamps",
         )
 
@@ -166,7 +179,7 @@ def _understand(
 
 
 def _importer_of(source: Source, options: ImportOptions) -> formats.Importer:
-    """Return the module that reads a file: the one named, else the one whose files begin like this one."""
+    """Return the module that reads a file: the one named, else the one that recognises it."""
     path = source.path
     try:
         if path.is_dir():
@@ -174,7 +187,7 @@ def _importer_of(source: Source, options: ImportOptions) -> formats.Importer:
         if path.exists() and not path.is_file():
             raise BadFileError(f"{path} is a pipe or a device; save what it gives as a file", path=path)
         with path.open("rb") as file:
-            head = file.read(16)
+            head = file.read(HEAD_BYTES)
     except FileNotFoundError as error:
         raise NotFoundError(f"there is no file {source.name}") from error
     except (OSError, ValueError) as error:
@@ -182,9 +195,18 @@ def _importer_of(source: Source, options: ImportOptions) -> formats.Importer:
         raise BadFileError(f"{path} cannot be read: {why}", path=path) from error
     if options.format is not None:
         return formats.importer(options.format)
-    importers = [formats.importer(name) for name in formats.names("import")]
-    by_magic = [module for module in importers if module.MAGIC and head.startswith(module.MAGIC)]
-    return by_magic[0] if by_magic else formats.importer("csv")
+    beginning = Beginning(head, _members(path) if head.startswith(b"PK\x03\x04") else ())
+    others = (formats.importer(name) for name in formats.names("import") if name != "csv")
+    return next((one for one in others if one.recognises(beginning)), formats.importer("csv"))
+
+
+def _members(path: Path) -> tuple[str, ...]:
+    """Return the names in a zip archive; none of a damaged one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return tuple(archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error):
+        return ()
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ class Grid:
         wide = values.astype(np.float64)
         counts = np.rint(wide / self.step)
         off = np.abs(wide - counts * self.step) - _FLOAT32 * np.abs(wide)
-        fits = np.nanmax(np.abs(counts), initial=0.0) <= INT16_MAX
+        fits = (
+            np.nanmax(counts, initial=0.0) <= INT16_MAX and np.nanmin(counts, initial=0.0) >= -INT16_MAX - 1
+        )
         return bool(fits and np.nanmax(off, initial=0.0) <= self.slack)
 
     def counts(self, values: Singles) -> npt.NDArray[np.int16]:

@@ -24,7 +24,7 @@ class Survey:
     ----------
     unit, g_per_unit, gravity_g : unit of the file, its factor to g, and the length of gravity.
     grid : the uniform step on which all samples lie, in the file's unit; None: stored as float32.
-    range_g : the range at which the samples clip visibly.
+    range_g : the range that the file tells, else the one at which the samples clip visibly.
     """
 
     unit: str
@@ -67,8 +67,9 @@ def survey_samples(recording: ForeignRecording, options: ImportOptions, rate_hz:
     except BadValueError as error:
         raise BadValueError(f"{recording.source.name}: {error}") from error
     top = float(np.max(np.abs([low, high])))
-    grid = _grid(spool)
-    range_g = steps.visible_range(top * choice.g_per_unit, _run_at(spool, top))
+    grid = _grid(recording)
+    clips_at = steps.visible_range(top * choice.g_per_unit, _run_at(spool, top))
+    range_g = recording.range_g or clips_at
     survey = Survey(choice.unit, choice.g_per_unit, choice.gravity_g, grid, range_g)
     if choice.warning:
         survey.warnings.append(choice.warning)
@@ -76,8 +77,8 @@ def survey_samples(recording: ForeignRecording, options: ImportOptions, rate_hz:
         survey.warnings.append(
             f"the {' and '.join(still)} axis never changes: is it connected, and are these the axes?"
         )
-    if range_g is not None:
-        survey.warnings.append(f"samples clip at {range_g:g} g")
+    if clips_at is not None:
+        survey.warnings.append(f"samples clip at {clips_at:g} g")
     return survey
 
 
@@ -89,7 +90,11 @@ def _extremes(spool: Spool) -> tuple[Singles, Singles]:
     return low, high
 
 
-def _grid(spool: Spool) -> steps.Grid | None:
+def _grid(recording: ForeignRecording) -> steps.Grid | None:
+    spool = recording.spool
+    if recording.step is not None:
+        known = steps.Grid(recording.step, 0.0)
+        return known if all(known.holds(spool.acc(a, b)) for a, b in spool.blocks()) else None
     parts = [spool.acc(a, b).ravel() for a, b in spool.windows(_STEP_ROWS, _STEP_WINDOWS)][
         : 4 * _STEP_WINDOWS
     ]

@@ -191,6 +191,8 @@ def _local_to_ns(recording: ForeignRecording, options: ImportOptions, name: str)
             "with --timezone, such as --timezone Europe/Berlin"
         )
     spool, where = recording.spool, zone(options.timezone)
+    if recording.clock_set_ns is not None:
+        return _set_once(recording, options.timezone, name)
     axis = TimeAxis("samples", True, f"{name}: ISO 8601, clock of {options.timezone}", zone=options.timezone)
     simple = not any(offsets_of(spool.times_ns(a, b), where).ambiguous.any() for a, b in spool.blocks())
     for start, stop in spool.blocks() if simple else [(0, spool.rows)]:
@@ -198,6 +200,25 @@ def _local_to_ns(recording: ForeignRecording, options: ImportOptions, name: str)
         spool.replace_times(start, utc)
         if remark:
             axis.remarks.append(remark)
+    return axis
+
+
+def _set_once(recording: ForeignRecording, timezone: str, name: str) -> TimeAxis:
+    """Read a clock that was set once and runs on: over a change of clocks it keeps its offset from UTC."""
+    spool, set_ns = recording.spool, recording.clock_set_ns
+    assert set_ns is not None
+    offsets = offsets_of(np.array([set_ns]), zone(timezone))
+    offset_ns = int(offsets.early[0])
+    for start, stop in spool.blocks():
+        spool.replace_times(start, spool.times_ns(start, stop) - offset_ns)
+    set_at = np.datetime64(set_ns, "ns").astype("datetime64[m]")
+    sign, minutes = "-+"[offset_ns >= 0], abs(offset_ns) // (60 * _SECOND_NS)
+    kept = f"UTC{sign}{minutes // 60}" + (f":{minutes % 60:02d}" if minutes % 60 else "")
+    axis = TimeAxis(
+        "samples", True, f"{name}: clock of {timezone}, set on {set_at} and kept at {kept}", zone=timezone
+    )
+    if offsets.ambiguous[0]:
+        axis.warnings.append("the clock was set in the hour that comes twice; the first of the two is taken")
     return axis
 
 
