@@ -75,7 +75,7 @@ def sample_times(blocks: Blocks, rate_hz: float) -> Ints:
 def _straight(sample: Floats, x: Floats, y: Floats, period_ns: float) -> Floats:
     """Interpolate, and go on beyond both ends with the slope of the stamps nearest to it."""
     if len(x) < 2:
-        return y[0] + (sample - x[0]) * period_ns
+        return np.asarray(y[0] + (sample - x[0]) * period_ns)
     out = np.interp(sample, x, y)
     for here, i, j in ((sample < x[0], 0, 1), (sample > x[-1], -1, -2)):
         slope = (y[j] - y[i]) / (x[j] - x[i])

@@ -42,6 +42,7 @@ _ARRIVAL_NAMES = {
     "received_at",
     "host_time",
 }
+_DEVICE_NAMES = {"device_name", "devicename", "device_id", "address", "mac", "sensor_id", "sensor_name"}
 _ACCELERATION = {"a", "acc", "accel", "acceleration", "accelerometer", "accelero", "lsm", "accelerations"}
 _OTHER_QUANTITY = {
     "gyro", "gyroscope", "gyr", "g", "gx", "mag", "magnetometer", "magn", "m", "rot", "rotation", "rate",
@@ -171,6 +172,12 @@ def time_column(names: Sequence[str]) -> TimeColumn | None:
                 return _time_column(names, i)
     spoken = (i for i, name in enumerate(split) if {"time", "timestamp"} & set(name.split("_")))
     return next((_time_column(names, i) for i in spoken), None)
+
+
+def device_column(names: Sequence[str]) -> int | None:
+    """Return the column that names the device of each row."""
+    split = ("_".join(_split(name).words) for name in names)
+    return next((i for i, name in enumerate(split) if name in _DEVICE_NAMES), None)
 
 
 def _time_column(names: Sequence[str], index: int) -> TimeColumn:

@@ -108,6 +108,7 @@ class Spool:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._time = tempfile.TemporaryFile(dir=folder, prefix=".twitchmap-")  # noqa: SIM115
         self._acc = tempfile.TemporaryFile(dir=folder, prefix=".twitchmap-")  # noqa: SIM115
         self.time_dtype: np.dtype[np.float64] | np.dtype[np.int64] = np.dtype(np.float64)
@@ -210,6 +211,7 @@ class ForeignRecording:
     offset_s : the one UTC offset of all stamps, where they have one.
     clock_set_ns : when the logger's clock was set (its own wall clock), if it then runs on without heed of
         summer time; None: its wall clock follows the zone's.
+    time_said : how the stamps were read, where that is not told by what they are.
     step, range_g : the uniform step of the samples in the file's unit and the sensor's range, where the file
         tells them.
     model, serial, firmware : what the file says of the sensor.
@@ -226,6 +228,7 @@ class ForeignRecording:
     fs_hz: float | None = None
     offset_s: int | None = None
     clock_set_ns: int | None = None
+    time_said: str = ""
     step: float | None = None
     range_g: float | None = None
     model: str = ""

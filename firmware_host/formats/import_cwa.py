@@ -190,7 +190,8 @@ def _counts(sectors: Sectors, axes: int) -> npt.NDArray[np.float32]:
         skipped = 0 if wide == 3 else 3  # the gyroscope's three come first
         values = words.reshape(len(sectors), capacity, wide)[:, :, skipped : skipped + 3]
     held = np.arange(capacity) < sectors["samples"][:, None]
-    return values[held].astype(np.float32)
+    counts: npt.NDArray[np.float32] = values[held].astype(np.float32)
+    return counts
 
 
 def _stamps(packed: npt.NDArray[np.uint32]) -> tuple[Ints, npt.NDArray[np.bool_]]:

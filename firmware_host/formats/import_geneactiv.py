@@ -171,8 +171,10 @@ def _counts(digits: bytes) -> npt.NDArray[np.int64]:
     nibbles = nibbles[: len(nibbles) // _DIGITS * _DIGITS]
     if (nibbles == 255).any():
         raise ValueError("no hexadecimal digits")
-    parts = nibbles.reshape(-1, 4, 3).astype(np.int64) @ [256, 16, 1]
-    return (parts[:, :3] ^ 0x800) - 0x800
+    wide = nibbles.reshape(-1, 4, 3).astype(np.int64)
+    unsigned = wide[:, :3, 0] << 8 | wide[:, :3, 1] << 4 | wide[:, :3, 2]
+    counts: npt.NDArray[np.int64] = (unsigned ^ 0x800) - 0x800
+    return counts
 
 
 def _lay_out(spool: Spool, pages: _Pages, rate: float) -> None:

@@ -232,7 +232,7 @@ def _accel_scale(payload: bytes) -> float | None:
             fraction, exponent = value & 0xFFFFFF, value >> 24
             fraction -= (fraction & 0x800000) << 1
             exponent -= (exponent & 0x80) << 1
-            return fraction / 2**23 * 2.0**exponent
+            return float(fraction / 2**23 * 2.0**exponent)
     return None
 
 

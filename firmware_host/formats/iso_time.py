@@ -7,7 +7,9 @@ looked at as a matrix of bytes, and its digits are read column by column.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,7 @@ WIDTH = 40
 """Longer cells are no stamps."""
 _SHORTEST = len("2025-03-01T22:00")
 _NS_PER_S = 1_000_000_000
+_HALF_DAY_NS = 43_200 * _NS_PER_S
 _MISSING = (b"", b"nan", b"NaN", b"NA", b"null", b"NaT")
 
 
@@ -38,6 +41,52 @@ class IsoColumn:
         """(n,) UTC, of cells with offsets."""
         assert self.offset_s is not None
         return np.where(self.ns == NO_TIME, self.ns, self.ns - self.offset_s * _NS_PER_S)
+
+
+class TimeOfDay:
+    """Reads times of day without a date (`21:15:41.382`): the date is known of the first, and goes on."""
+
+    _OF_DAY = re.compile(r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}(?:[.,:][0-9]+)?")
+    _DATE = re.compile(r"([0-9]{4})[-/]([0-9]{1,2})[-/]([0-9]{1,2})")
+
+    def __init__(self, date: str) -> None:
+        self._prefix = f"{date}T".encode()
+        self._last: int | None = None
+        self._days = 0
+
+    @classmethod
+    def shows(cls, cell: str) -> bool:
+        """Tell a time of day."""
+        return cls._OF_DAY.fullmatch(cell.strip()) is not None
+
+    @classmethod
+    def dated(cls, text: str) -> Self | None:
+        """Return a reader that begins on the last date in a text; None where there is none."""
+        dates = cls._DATE.findall(text)
+        return cls("{}-{:0>2}-{:0>2}".format(*dates[-1])) if dates else None
+
+    def parse(self, cells: Bytes) -> IsoColumn:
+        """Read (n,) cells in the order of the file; past midnight the next day begins.
+
+        Raises
+        ------
+        ValueError
+            If a cell is something else.
+        """
+        cells = np.char.strip(cells)
+        blank = np.isin(cells, _MISSING)
+        padded = np.char.zfill(cells, np.where(np.char.find(cells, b":") == 1, np.char.str_len(cells) + 1, 0))
+        column = parse_iso(np.where(blank, b"", np.char.add(self._prefix, padded)))
+        if column.offset_s is not None:
+            raise ValueError("a time of day has an offset from UTC")
+        known = column.ns[~blank]
+        if not len(known):
+            return column
+        step = np.diff(known, prepend=known[0] if self._last is None else self._last)
+        turns = np.cumsum((step < -_HALF_DAY_NS).astype(np.int64) - (step > _HALF_DAY_NS)) + self._days
+        self._last, self._days = int(known[-1]), int(turns[-1])
+        column.ns[~blank] = known + turns * 2 * _HALF_DAY_NS
+        return column
 
 
 def parse_iso(cells: Bytes) -> IsoColumn:

@@ -102,6 +102,7 @@ def _counted(recording: ForeignRecording, options: ImportOptions) -> TimeAxis:
 def _stamped(recording: ForeignRecording, options: ImportOptions) -> TimeAxis:
     spool = recording.spool
     axis = _to_ns(recording, options)
+    axis.said = recording.time_said or axis.said
     wanted = options.stamps
     if wanted == "auto" and _rows_are_copies(spool):
         wanted = "sample"
