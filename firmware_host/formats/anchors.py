@@ -13,7 +13,8 @@ Floats = npt.NDArray[np.float64]
 
 RATE_ERROR = 0.08
 """The true rate is never further from the nominal one; stamps that say more are no neighbours."""
-_SLACK_S = 0.25
+SLACK_S = 0.25
+"""What a stamp may be off the count where the file numbers its blocks, so that a lost one shows anyway."""
 
 
 @dataclass(frozen=True)
@@ -40,26 +41,27 @@ class Blocks:
         return first
 
 
-def runs(blocks: Blocks, rate_hz: float) -> npt.NDArray[np.bool_]:
+def runs(blocks: Blocks, rate_hz: float, slack_s: float = SLACK_S) -> npt.NDArray[np.bool_]:
     """Return (k,) where a block begins a new run: the file says so, or its stamp is too far off the count."""
     index = blocks.first + blocks.at
     counted_s = np.diff(index) / rate_hz
     off_s = np.abs(np.diff(blocks.stamp_ns) / 1e9 - counted_s)
-    torn = off_s > _SLACK_S + RATE_ERROR * np.abs(counted_s)
+    torn = off_s > slack_s + RATE_ERROR * np.abs(counted_s)
     return np.concatenate([[True], torn | ~blocks.follows[1:]])
 
 
-def sample_times(blocks: Blocks, rate_hz: float) -> Ints:
+def sample_times(blocks: Blocks, rate_hz: float, slack_s: float = SLACK_S) -> Ints:
     """Return the times (ns) of all samples: straight between stamps of a run, and on from its ends.
 
     Parameters
     ----------
     blocks : one at least.
     rate_hz : the nominal rate, for runs too short to show their own.
+    slack_s : a stamp that is off the count by more begins a new run.
     """
     total, first = int(blocks.samples.sum()), blocks.first
     times = np.empty(total, np.int64)
-    starts = np.flatnonzero(runs(blocks, rate_hz)).tolist()
+    starts = np.flatnonzero(runs(blocks, rate_hz, slack_s)).tolist()
     for a, b in pairwise([*starts, len(blocks.samples)]):
         base_ns = int(blocks.stamp_ns[a])
         x = (first[a:b] + blocks.at[a:b]) - first[a]

@@ -195,7 +195,10 @@ def _put(packets: _Packets, spool: Spool, *, keep: int) -> None:
         steps = np.diff(stamps)[np.diff(stamps) > 0]
         packets.period_ns = float(np.median(steps)) / float(np.median(lengths)) if len(steps) else 1e9
     blocks = Blocks(lengths, np.zeros(len(lengths)), stamps, np.ones(len(lengths), bool))
-    times = sample_times(blocks, 1e9 / packets.period_ns)
+    slack_s = (
+        0.4 * float(np.median(lengths)) * packets.period_ns / 1e9
+    )  # packets have no number: one may be lost
+    times = sample_times(blocks, 1e9 / packets.period_ns, slack_s)
     count = int(lengths[: len(lengths) - keep].sum())
     spool.append(times[:count], np.concatenate(packets.samples)[:count])
     packets.stamps_ns, packets.samples = (

@@ -84,5 +84,8 @@ def choose_unit(length: float, *, named: str | None, given: str | None) -> UnitC
         raise BadValueError(f"in the unit {who}, {unit}, gravity would be {gravity_g:.3g} g long; {hint}")
     why = "the sensor is out of calibration, or was moved throughout"
     if gravity_g < 0.3:
-        why = "gravity was taken out of this file, or the unit is wrong"
+        why = (
+            "gravity was taken out of this file, or the unit is wrong; twitches show without it, posture and "
+            "wear do not, and what took it out may change sizes: export acceleration with gravity if you can"
+        )
     return UnitChoice(unit, gravity_g, f"gravity is {gravity_g:.2f} g long instead of 1 g: {why}")
