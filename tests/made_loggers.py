@@ -255,10 +255,10 @@ def table(header: str, rows: Sequence[Sequence[object]], delimiter: str = ",") -
     return "\n".join([header, *(delimiter.join(map(str, row)) for row in rows)]) + "\n"
 
 
-def zipped(members: dict[str, str]) -> bytes:
-    """Return a zip archive of tables."""
+def zipped(members: dict[str, str | bytes], *, stored: bool = False) -> bytes:
+    """Return a zip archive."""
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in members.items():
-            archive.writestr(name, text)
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
     return stream.getvalue()

@@ -239,8 +239,9 @@ class ForeignRecording:
     remarks: list[str] = field(default_factory=list)
 
     def fault(self, sentence: str) -> BadFileError:
-        """Make the error that says what is wrong with this file."""
-        return BadFileError(f"{self.source.name}: {sentence}", path=self.source.path)
+        """Make the error that says what is wrong with this file; a damaged name in it stays on the line."""
+        plain = "".join(letter if letter.isprintable() else "\ufffd" for letter in sentence)
+        return BadFileError(f"{self.source.name}: {plain}", path=self.source.path)
 
 
 def _fill(time: Floats | Ints, missing: npt.NDArray[np.bool_]) -> Floats | Ints:

@@ -103,12 +103,14 @@ def read(
 def _header(file: IO[bytes], recording: ForeignRecording) -> _Header:
     try:
         head = file.read(256)
-        texts = head[1:].decode("latin-1")
+        texts = head[1:].replace(b"\0", b" ").decode("latin-1")
         number = int(head[252:256])
         records, duration = int(head[236:244]), float(head[244:252])
         if not 0 < number <= _MOST_SIGNALS or not 0 < duration < 1e6 or len(head) < 256:
             raise ValueError("its numbers cannot be")
-        fields = file.read(256 * number).decode("latin-1")
+        fields = file.read(256 * number).replace(b"\0", b" ").decode("latin-1")
+        if not (texts[:255] + fields[: 104 * number]).isprintable():
+            raise ValueError("it holds bytes that are no text")
         width = 3 if head.startswith(_BDF) else 2
         start_ns = _start_ns(head, texts[87:167])
         signals = _signals(fields, number)

@@ -26,7 +26,7 @@ _BATCH = 4096
 _STEPS = 4096
 _MOST_DAMAGED = 10_000
 _ARRAY = b'"ArrayAcc"'
-_BEFORE = re.compile(rb'"([^"\\]{1,64})"\s*:\s*$')
+_BEFORE = re.compile(rb'"([A-Za-z0-9_/. -]{1,64})"\s*:\s*$')
 _OTHERS = re.compile(rb'"Array([A-Z][A-Za-z]{2,8})"')
 
 
