@@ -92,7 +92,7 @@ def events_table(night: Night, run: Run, *, candidates: bool = False) -> Columns
     return {column.name: filled[column.name] for column in EVENTS}
 
 
-def counts_table(night: Night, run: Run, *, bin_s: float | None) -> Columns:
+def counts_table(night: Night, run: Run, *, bin_s: float) -> Columns:
     """Return the twitch map of a run, columns of `COUNTS`; where nothing was observed the rates are NaN."""
     counts = night_counts(night, run, bin_s=bin_s)
     filled: Columns = {name: counts[name] for name in counts.dtype.names or ()}

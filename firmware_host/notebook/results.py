@@ -58,18 +58,12 @@ class Twitches(analysis.Run):
         BadValueError
             For another table.
         """
-        zone = self.night.meta.time_zone
-        if table in {"events", "candidates"}:
-            candidates = table == "candidates"
-            return _frame(tables.EVENTS, tables.events_table(self.night, self, candidates=candidates), zone)
-        if table == "coverage":
-            return _frame(tables.COVERAGE, tables.coverage_table(self.night, self), zone)
-        if table == "diary":
-            return _frame(tables.DIARY, tables.diary_table(self.night, self), zone)
         if table == "units":
             return _pandas().DataFrame(self.units)
-        names = ", ".join(get_args(TableName))
-        raise BadValueError(f"There is no table {table!r}; there are {names}.")
+        if table not in get_args(TableName):
+            names = ", ".join(get_args(TableName))
+            raise BadValueError(f"There is no table {table!r}; there are {names}.")
+        return _frame(*_written(self, table), self.night.meta.time_zone)
 
     def __repr__(self) -> str:
         return "\n".join([self._title(), *("  ".join(["", *cells]) for cells in _padded(self._rows()))])
@@ -119,9 +113,8 @@ class TwitchMap:
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the table as `counts.csv` has it; raises `MissingExtraError` without pandas."""
-        night = self.twitches.night
-        filled = tables.counts_table(night, self.twitches, bin_s=self.bin_s)
-        return _frame(tables.COUNTS, filled, night.meta.time_zone)
+        written = _written(self.twitches, "counts", self.bin_s)
+        return _frame(*written, self.twitches.night.meta.time_zone)
 
     def save(self, file: Path | str) -> Path:
         """Draw the map into a file that ends in .svg or .png.
@@ -221,6 +214,19 @@ def _drawn(data: MapData) -> Any:  # noqa: ANN401 - a scene
     from firmware_host.review.charts.night_map import night_map
 
     return night_map(data)
+
+
+def _written(
+    of: Twitches, table: str, bin_s: float | None = None
+) -> tuple[tuple[Column, ...], tables.Columns]:
+    """Return a table as exporters write it; "candidates" are their events with all that was found."""
+    if table == "counts":
+        return tables.COUNTS, tables.counts_table(of.night, of, bin_s=bin_s)  # type: ignore[arg-type]
+    if table == "coverage":
+        return tables.COVERAGE, tables.coverage_table(of.night, of)
+    if table == "diary":
+        return tables.DIARY, tables.diary_table(of.night, of)
+    return tables.EVENTS, tables.events_table(of.night, of, candidates=table == "candidates")
 
 
 def _pandas() -> Any:  # noqa: ANN401
