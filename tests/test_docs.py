@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -9,13 +10,15 @@ from pathlib import Path
 import click
 import pytest
 
-from firmware_host import __version__, formats
+from firmware_host import __version__, cli, formats
 from firmware_host.cli import commands
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 NAMES = commands.list_commands(click.Context(commands))
 FOR_ALL = {"--dir", "--json", "--help"}
+COMING = {"report.md", "imports.md", "exports.md"}
+"""Pages that the contents may list before they are written; the site leaves them out until then."""
 
 
 def section(name: str) -> str:
@@ -73,14 +76,63 @@ def test_every_format_is_documented() -> None:
 def test_links_lead_somewhere(path: Path) -> None:
     """A link to a file of the project leads to one."""
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8")):
-        if "://" not in target:
+        if "://" not in target and (path.name, target) not in {("index.md", page) for page in COMING}:
             assert (path.parent / target).exists(), target
+
+
+def test_every_page_is_in_the_contents() -> None:
+    """The page of contents lists every page of docs/, and none twice."""
+    listed = re.findall(r"^- \[.+?\]\((.+?)\)", (ROOT / "docs/index.md").read_text("utf-8"), re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    pages = {path.name for path in ROOT.glob("docs/*.md")} - {"index.md"}
+    assert {name for name in listed if "/" not in name} - COMING == pages - COMING
+
+
+def test_exit_codes_are_documented() -> None:
+    """The command reference names every exit code with what it means, and no other."""
+    told = re.search(r"^Exit codes: (.*?)\.", COMMANDS, flags=re.MULTILINE | re.DOTALL)
+    assert told is not None
+    codes = [int(code) for code in re.findall(r"\b\d+\b", told[1])]
+    assert codes == [cli.DONE, cli.MENDABLE, cli.WRONG_USAGE, cli.INTERRUPTED, cli.TERMINATED]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_argument_is_documented(name: str) -> None:
+    """A command's section shows what it takes besides options, under the name that its help gives."""
+    command = commands.get_command(click.Context(commands), name)
+    assert command is not None
+    for argument in (one for one in command.params if isinstance(one, click.Argument)):
+        shown = str(argument.metavar or argument.name).strip("[].")
+        assert shown in section(name), argument.name
+
+
+def printed_texts() -> str:
+    """Return every text of the program, one a line, with `...` for what is filled in."""
+    texts = []
+    for path in sorted((ROOT / "firmware_host").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (part.value if isinstance(part, ast.Constant) else "..." for part in node.values)
+                texts.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+    return "\n".join(" ".join(text.split()) for text in texts)
+
+
+def test_quoted_sentences_are_printed() -> None:
+    """What the page on troubles quotes is what the program prints, but for names and numbers."""
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.*?) \|", page, flags=re.MULTILINE)
+    quoted = [text for row in rows for text in re.findall(r'"([^"]+)"', row)]
+    assert len(quoted) > 25
+    texts = printed_texts()
+    assert not [text for text in quoted if text not in texts]
 
 
 def test_every_make_target_that_documents_name_exists() -> None:
     """`make NAME` in a document is a target of the Makefile."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")):
         for target in re.findall(r"(?:`|^)make (\w+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE):
             assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
 
