@@ -43,7 +43,7 @@ pages: $(VENV)/.tests  ## the parts of docs/ that say what the program says, and
 
 docs: $(VENV)/.docs  ## the web site in build/docs; nothing is fetched, and any warning is an error
 	rm -rf build/docs
-	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --doctree-dir build/doctrees --conf-dir docs . build/docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --doctree-dir build/doctrees --conf-dir docs . build/docs
 
 clean:
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

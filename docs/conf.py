@@ -42,11 +42,16 @@ html_static_path = ["site/static"]
 html_css_files = ["site.css"]
 templates_path = ["site/templates"]
 html_additional_pages = {"index": "to_contents.html"}
-html_copy_source = html_show_sourcelink = html_show_sphinx = False
+html_copy_source = html_show_sourcelink = html_show_sphinx = html_use_index = False
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#1b5e6f", "color-brand-content": "#1b5e6f"},
     "dark_css_variables": {"color-brand-primary": "#8cc7d6", "color-brand-content": "#8cc7d6"},
 }
+
+
+def name_links(app: Sphinx, docname: str, source: list[str]) -> None:  # noqa: ARG001
+    """Show links to a page, which name its file where the repository is browsed, by the page's title."""
+    source[0] = re.sub(r"(?<!!)\[[\w./-]+\.md\]\(([^)]+)\)", r"[](\1)", source[0])
 
 
 def add_contents(app: Sphinx, docname: str, source: list[str]) -> None:  # noqa: ARG001
@@ -69,5 +74,6 @@ def add_contents(app: Sphinx, docname: str, source: list[str]) -> None:  # noqa:
 
 
 def setup(app: Sphinx) -> None:
-    """Let Sphinx read the page of contents through `add_contents`."""
+    """Let Sphinx read the pages through the functions above."""
+    app.connect("source-read", name_links)
     app.connect("source-read", add_contents)
