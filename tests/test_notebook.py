@@ -83,6 +83,13 @@ def test_tables_are_those_of_export(run: Run, night: Path, tmp_path: Path) -> No
     check_equal(tm.twitch_map(twitches, 300).to_pandas(), every["counts"], COUNTS)
 
 
+def test_the_folder_is_that_of_the_commands(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a folder nights are looked for where the commands look."""
+    monkeypatch.setenv("TWITCHMAP_DIR", str(made.parent))
+    assert tm.open().path == tm.open("last").path == made
+    assert tm.open(made.name).path == tm.nights()[0]
+
+
 def test_detect_stores_a_run(night: Path, run: Run) -> None:
     """What `detect` finds is stored and is the run that the commands show."""
     found = tm.detect(night, operating_point="specific")
@@ -144,6 +151,12 @@ def test_arrays_become_a_night(tmp_path: Path) -> None:
     assert back.fs_hz == pytest.approx(100)
     with pytest.raises(BadValueError, match="give fs_hz"):
         tm.import_night(tmp_path / "c.night", {"left_calf": acc_g})
+    for wrong in (acc_g[:, :2], [["a", "b", "c"]], 5):
+        with pytest.raises(BadValueError, match=r"left_calf is a file, or numbers of shape \(n, 3\)"):
+            tm.import_night(tmp_path / "c.night", {"left_calf": wrong}, fs_hz=100)  # type: ignore[dict-item]
+    with pytest.raises(BadValueError, match="by site"):
+        tm.import_night(tmp_path / "c.night", acc_g, fs_hz=100)  # type: ignore[arg-type]
+    assert not (tmp_path / "c.night").exists()
     with pytest.raises(NotEmptyError):
         tm.import_night(night.path, {"left_calf": acc_g}, fs_hz=100)
 
@@ -203,6 +216,7 @@ WRONG: list[tuple[Callable[[Path], object], type[tm.TwitchmapError], str]] = [
     (lambda night: tm.twitch_map(tm.load_run(night)).save("map.gif"), BadValueError, ".svg or .png"),
     (lambda night: tm.load_run(night).to_pandas("twitches"), BadValueError, "there are events"),  # type: ignore[arg-type]
     (lambda night: tm.samples(night, "left_claf"), BadValueError, "its sites are left_calf, right_thigh"),
+    (lambda night: tm.samples(night, "left_calf", "22:00"), BadValueError, "seconds from"),  # type: ignore[arg-type]
     (lambda night: tm.samples(night, "left_calf", 9, 3), BadValueError, "give end_s above it"),
     (lambda night: tm.detect(night, model="nobody"), NotFoundError, "nobody"),
     (lambda night: tm.detect(night, operating_point="often"), BadValueError, "specific, balanced, sensitive"),

@@ -105,6 +105,9 @@ def samples(
         If the night has no such site, or the end is not after the start.
     """
     night = open_night(night)
+    for at_s in (start_s, end_s):
+        if at_s is not None and not isinstance(at_s, int | float | np.number):
+            raise BadValueError(f"Samples lie between seconds from the night's start, not {kind_of(at_s)}.")
     if start_s is not None and end_s is not None and not start_s < end_s:
         raise BadValueError(
             f"The samples are to end at {end_s:g} s and begin at {start_s:g} s: give end_s above it."

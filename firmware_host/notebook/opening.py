@@ -129,20 +129,26 @@ def import_night(
     from firmware_host.formats.foreign import ImportOptions
     from firmware_host.formats.importing import import_night as make
 
+    if not isinstance(sources, Mapping):
+        raise BadValueError(f'Sources are given by site, {{"left_calf": ...}}, not as {kind_of(sources)}.')
     options = ImportOptions(
         unit=unit, rate_hz=fs_hz, start=start, timezone=time_zone, participant=participant
     )
     with tempfile.TemporaryDirectory() as folder:
         files = {}
         for number, (site, source) in enumerate(sources.items()):
-            if isinstance(source, np.ndarray):
-                if fs_hz is None:
-                    raise BadValueError(f"The array for {site} has no times: give fs_hz, its sampling rate.")
-                file = Path(folder) / f"{number}.npz"
-                np.savez(file, acc=source, fs_hz=fs_hz)
-                files[site] = str(file)
-            else:
+            if isinstance(source, Path | str):
                 files[site] = os.fspath(source)
+                continue
+            acc = np.asarray(source)
+            if acc.ndim != 2 or acc.shape[1] != 3 or acc.dtype.kind not in "fiu":
+                raise BadValueError(
+                    f"What is imported for {site} is a file, or numbers of shape (n, 3), not {acc.shape}."
+                )
+            if fs_hz is None:
+                raise BadValueError(f"The array for {site} has no times: give fs_hz, its sampling rate.")
+            files[site] = str(Path(folder) / f"{number}.npz")
+            np.savez(files[site], acc=acc, fs_hz=fs_hz)
         return recording.open_night(make(Path(target), files, options, show=lambda _: None))
 
 
