@@ -37,6 +37,7 @@ myst_enable_extensions = ["strikethrough"]
 
 html_theme = "furo"
 html_title = f"twitchmap {release}"
+html_show_search_summary = False  # it would fetch pages, which a site opened from the disk may not
 html_favicon = "../firmware_host/review/static/icon.svg"
 html_static_path = ["site/static"]
 html_css_files = ["site.css"]

@@ -22,7 +22,8 @@ from firmware_host.review.charts.scene import Scene, Shape, Words, line, polygon
 from firmware_host.review.openapi import description, page_text
 from firmware_host.sensors import models
 from firmware_host.sensors.__main__ import listing, sections, smallest_twitch_mg
-from firmware_host.simulation.parameters import Parameters
+from firmware_host.simulation import HAPPENING_COLUMNS, TRUTH_COLUMNS, Parameters
+from firmware_host.twitches import Column
 
 DOCS = Path(__file__).parent
 CARD = DOCS.parent / "models" / "standard" / "README.md"
@@ -60,6 +61,12 @@ def sites() -> str:
         if name.startswith("left_") and (place := name.removeprefix("left_"))
     ]
     return table(("site", "where", "view", "region"), rows)
+
+
+def columns(declared: Sequence[Column]) -> str:
+    """Return what the columns of a table mean."""
+    rows = [[f"`{column.name}`", column.unit, _escaped(column.meaning)] for column in declared]
+    return table(("column", "unit", "meaning"), rows)
 
 
 def help_page() -> str:
@@ -199,6 +206,10 @@ WHOLE: dict[str, Callable[[], str]] = {
 }
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "choosing.md": {"smallest": smallest},
+    "files.md": {
+        "truth": lambda: columns(TRUTH_COLUMNS),
+        "happenings": lambda: columns(HAPPENING_COLUMNS),
+    },
     "placing.md": {"sites": sites},
     "sensors.md": {"table": listing, "sections": sections},
 }

@@ -5,10 +5,14 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import click
+import made_nights
 import pytest
+from conftest import Run
+from counted_nights import counted_night
 
 from firmware_host import __version__, cli, formats
 from firmware_host.cli import commands
@@ -140,6 +144,70 @@ def test_every_make_target_that_documents_name_exists() -> None:
 def test_the_picture_is_marked_as_simulated() -> None:
     """The picture in the README says of itself that nobody slept for it."""
     assert "simulated" in (ROOT / "docs" / "map.svg").read_text(encoding="utf-8")
+
+
+def slow_csv(folder: Path) -> Path:
+    """Write a recording of 10 Hz, and return the night that it is to become."""
+    rows = "".join(f"{0.1 * i:.1f},0.01,{0.001 * (i % 7):.3f},1.0\n" for i in range(600))
+    (folder / "slow.csv").write_text(f"time_s,ax_g,ay_g,az_g\n{rows}", encoding="utf-8")
+    return folder / "slow.csv"
+
+
+def local_csv(folder: Path) -> Path:
+    """Write a recording whose times have no offset."""
+    rows = "".join(f"2026-11-22T23:30:{i / 100:06.3f},0.01,{0.001 * (i % 7):.3f},1.0\n" for i in range(900))
+    (folder / "local.csv").write_text(f"timestamp,ax_g,ay_g,az_g\n{rows}", encoding="utf-8")
+    return folder / "local.csv"
+
+
+def full_folder(folder: Path) -> Path:
+    """Make a folder that holds something."""
+    (folder / "full").mkdir()
+    (folder / "full" / "a").touch()
+    return folder / "full"
+
+
+TROUBLES: list[tuple[str, Callable[[Path], list[str | Path]]]] = [
+    ("There is no night in ... yet.", lambda folder: ["map", "last", "--dir", folder]),
+    (
+        "... has no detection run yet: run `twitchmap detect` on it first.",
+        lambda folder: ["map", made_nights.small_night(folder / "a.night")],
+    ),
+    (
+        "its rate is ... Hz; twitches need ... Hz at least",
+        lambda folder: ["import", folder / "b.night", f"left_calf={slow_csv(folder)}"],
+    ),
+    (
+        "have no offset from UTC; give their zone",
+        lambda folder: ["import", folder / "c.night", f"left_calf={local_csv(folder)}"],
+    ),
+    (
+        "... already holds something; name a folder that is empty or not there yet.",
+        lambda folder: ["simulate", full_folder(folder), "--hours", "0.05"],
+    ),
+    (
+        "The counts of ... are shown on request only",
+        lambda folder: ["map", asked_for(folder)],
+    ),
+]
+
+
+def asked_for(folder: Path) -> Path:
+    """Make a night with counts in a folder that shows them on request only."""
+    (folder / "settings.toml").write_text('show = "on_request"\n', encoding="utf-8")
+    return counted_night(folder / "d.night", origin="recorded")
+
+
+@pytest.mark.parametrize(("quoted", "command"), TROUBLES, ids=[quoted for quoted, _ in TROUBLES])
+def test_troubles_look_as_the_page_says(
+    quoted: str, command: Callable[[Path], list[str | Path]], run: Run, tmp_path: Path
+) -> None:
+    """A trouble that can be brought about ends with exit code 1 and the sentence that the page quotes."""
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    assert f'"{quoted}"' in page
+    code, _, err = run(*command(tmp_path))
+    assert code == 1
+    assert re.search(".+".join(re.escape(part) for part in quoted.split("...")), " ".join(err.split()))
 
 
 def test_versions_agree() -> None:
