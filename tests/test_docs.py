@@ -146,6 +146,24 @@ def test_the_picture_is_marked_as_simulated() -> None:
     assert "simulated" in (ROOT / "docs" / "map.svg").read_text(encoding="utf-8")
 
 
+def test_every_file_is_documented() -> None:
+    """Every file that the program keeps stands on a page that says what is in it."""
+    names = {
+        name
+        for path in (ROOT / "firmware_host").rglob("*.py")
+        for name in re.findall(
+            r'^_?[A-Z_]+ = "([\w.-]+\.(?:toml|jsonl?|sqlite|log|cache|lock))"$',
+            path.read_text(encoding="utf-8"),
+            flags=re.MULTILINE,
+        )
+    }
+    assert {"night.toml", "samples.log", "settings.toml"} <= names
+    pages = "".join(
+        (ROOT / f"docs/{page}.md").read_text("utf-8") for page in ("ethics", "files", "night-format")
+    )
+    assert not {name for name in names if name not in pages}
+
+
 def slow_csv(folder: Path) -> Path:
     """Write a recording of 10 Hz, and return the night that it is to become."""
     rows = "".join(f"{0.1 * i:.1f},0.01,{0.001 * (i % 7):.3f},1.0\n" for i in range(600))
