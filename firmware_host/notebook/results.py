@@ -218,15 +218,15 @@ def _drawn(data: MapData) -> Any:  # noqa: ANN401 - a scene
 
 def _written(
     of: Twitches, table: str, bin_s: float | None = None
-) -> tuple[tuple[Column, ...], tables.Columns]:
-    """Return a table as exporters write it; "candidates" are their events with all that was found."""
+) -> tuple[tuple[Column, ...], list[tables.Columns]]:
+    """Return a table as exporters write it, in parts; "candidates" are events with all that was found."""
     if table == "counts":
-        return tables.COUNTS, tables.counts_table(of.night, of, bin_s=bin_s)  # type: ignore[arg-type]
+        return tables.COUNTS, [tables.counts_table(of.night, of, bin_s=bin_s)]  # type: ignore[arg-type]
     if table == "coverage":
-        return tables.COVERAGE, tables.coverage_table(of.night, of)
+        return tables.COVERAGE, [tables.coverage_table(of.night, of)]
     if table == "diary":
-        return tables.DIARY, tables.diary_table(of.night, of)
-    return tables.EVENTS, tables.events_table(of.night, of, candidates=table == "candidates")
+        return tables.DIARY, [tables.diary_table(of.night, of)]
+    return tables.EVENTS, [tables.events_table(of.night, of, candidates=table == "candidates")]
 
 
 def _pandas() -> Any:  # noqa: ANN401
@@ -240,18 +240,17 @@ def _pandas() -> Any:  # noqa: ANN401
     return pd
 
 
-def _frame(columns: Sequence[Column], filled: tables.Columns, time_zone: str) -> pd.DataFrame:
+def _frame(columns: Sequence[Column], parts: list[tables.Columns], time_zone: str) -> pd.DataFrame:
     """Return a filled table as a data frame: times as times, whole numbers as such where some are empty."""
     pandas = _pandas()
-    frame = pandas.DataFrame({column.name: filled[column.name] for column in columns})
+    frame = {}
     for column in columns:
-        values = frame[column.name]
-        if column.name.endswith("_utc"):
-            frame[column.name] = pandas.to_datetime(values, utc=True, format="ISO8601")
-        elif column.name.endswith("_local"):
-            frame[column.name] = pandas.to_datetime(values, utc=True, format="ISO8601").dt.tz_convert(
-                time_zone
-            )
-        elif np.dtype(column.dtype).kind == "i" and values.dtype.kind == "f":
-            frame[column.name] = values.astype("Int64")
-    return frame
+        none = np.zeros(0, column.dtype)
+        values = pandas.Series(np.concatenate([none, *(part[column.name] for part in parts)]))
+        if column.unit == "ISO 8601":
+            times = pandas.to_datetime(values, utc=True, format="ISO8601")
+            values = times.dt.tz_convert(time_zone) if column.name.endswith("_local") else times
+        elif none.dtype.kind == "i" and values.dtype.kind == "f":
+            values = values.astype("Int64")
+        frame[column.name] = values
+    return pandas.DataFrame(frame)
