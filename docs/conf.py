@@ -32,6 +32,7 @@ include_patterns = [
 exclude_patterns = ["docs/site"]
 nitpicky = True
 smartquotes = False  # quotes in sentences stay what can be typed
+highlight_language = "text"  # a block is in the language that it names
 myst_heading_anchors = 4
 myst_enable_extensions = ["strikethrough"]
 

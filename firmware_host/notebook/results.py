@@ -144,8 +144,8 @@ class TwitchMap:
 
         return terminal_map(self._data(), 100, "utf-8")
 
-    def _repr_html_(self) -> str:
-        return self._svg()
+    def _repr_html_(self) -> str:  # as wide as the notebook has room
+        return self._svg().replace("<svg ", '<svg style="max-width: 100%; height: auto" ', 1)
 
     def _svg(self) -> str:
         from firmware_host.review.charts.scene import to_svg
