@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 NAMES = commands.list_commands(click.Context(commands))
 FOR_ALL = {"--dir", "--json", "--help"}
-COMING = {"report.md", "imports.md", "exports.md"}
+COMING = {"report.md", "exports.md"}
 """Pages that the contents may list before they are written; the site leaves them out until then."""
 
 

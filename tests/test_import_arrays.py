@@ -71,7 +71,7 @@ def test_archives_are_read(tmp_path: Path, name: str, packed: bool) -> None:
 
 
 def zipped(**members: bytes) -> bytes:
-    """Return a zip archive."""
+    """Return none of its tables."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
@@ -100,7 +100,7 @@ BAD: dict[str, tuple[bytes, str, dict[str, object], str]] = {
     "another key": (archive(a_acc_g=ACC, b_acc_g=ACC), ":c", {}, "no c_acc_g; the keys are a, b"),
     "a key where there is none": (archive(acc_g=ACC, t_s=T), ":c", {}, "no c_acc_g"),
     "other arrays": (archive(mass_kg=T, height_m=T), "", {}, "there are mass_kg, height_m"),
-    "no arrays": (zipped(readme__txt=b"hello"), "", {}, "a zip archive"),
+    "no arrays": (zipped(readme__txt=b"hello"), "", {}, "none of its tables"),
     "one axis": (archive(acc_g=ACC[:, 0], t_s=T), "", {}, "three axes"),
     "axes first": (archive(acc_g=ACC.T, t_s=T), "", {}, "three axes"),
     "axes of two lengths": (archive(ax=ACC[:, 0], ay=ACC[:, 1], az=ACC[5:, 2], t_s=T), "", {}, "three axes"),

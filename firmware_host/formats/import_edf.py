@@ -115,7 +115,9 @@ def _header(file: IO[bytes], recording: ForeignRecording) -> _Header:
         start_ns = _start_ns(head, texts[87:167])
         signals = _signals(fields, number)
     except (ValueError, OverflowError, ZeroDivisionError) as error:
-        raise recording.fault(f"its header is damaged or cut off ({error})") from error
+        raise recording.fault(
+            "its EDF header is damaged or cut off: it is no whole EDF or BDF file"
+        ) from error
     zone = re.search(r"(?:^|\s)([+-])(\d\d):(\d\d)(?:\s|$)", texts[87:167])
     seconds = (int(zone[2]) * 3600 + int(zone[3]) * 60) * (-1 if zone[1] == "-" else 1) if zone else None
     words = texts[87:167].split()

@@ -39,6 +39,8 @@ _OTHERS = {
     b"\x89HDF": "an HDF5 file",
     b"MATLAB": "a MATLAB file",
     b"SQLite format 3": "a database",
+    b"GENEA/": "a recording of the first GENEA (export it as a table)",
+    b"MDTC": "a Parmay Matrix recording (export it as a table)",
 }
 
 
