@@ -42,6 +42,7 @@ _CAPACITY = {0x30: 120, 0x32: 80, 0x62: 40, 0x92: 26}
 class _Seen:
     """What was met on the way through the file."""
 
+    session: int | None = None
     damaged: int = 0
     foreign: int = 0
     unstamped: int = 0
@@ -78,7 +79,7 @@ def read(
         seen = _Seen()
         held: Sectors = np.empty(0, _SECTOR)
         shown = 0  # sectors at the start of `held` whose samples are in the spool already
-        for sectors, last in _chunks(file, int.from_bytes(head[7:11], "little"), recording, seen):
+        for sectors, last in _chunks(file, recording, seen):
             held = np.concatenate([held, sectors])
             ready = len(held) if last else len(held) - 1
             if ready > shown:
@@ -102,9 +103,7 @@ def _describe(recording: ForeignRecording, head: bytes) -> None:
     recording.used = ("timestamp", "accelerometer")
 
 
-def _chunks(
-    file: IO[bytes], session: int, recording: ForeignRecording, seen: _Seen
-) -> Iterator[tuple[Sectors, bool]]:
+def _chunks(file: IO[bytes], recording: ForeignRecording, seen: _Seen) -> Iterator[tuple[Sectors, bool]]:
     """Yield whole sectors of this recording, and whether they are the last."""
     data = file.read(_CHUNK * SECTOR)
     while data:
@@ -115,7 +114,9 @@ def _chunks(
         sectors = raw.view(_SECTOR)[:, 0]
         whole = (sectors["magic"] == 0x5841) & (sectors["length"] == SECTOR - 4)
         whole &= raw.view("<u2").sum(axis=1, dtype=np.int64) % 65536 == 0
-        own = whole & ((sectors["session"] == session) | (sectors["session"] == 0))
+        if seen.session is None and whole.any():
+            seen.session = int(sectors["session"][np.argmax(whole)])
+        own = whole & (sectors["session"] == (seen.session or 0))
         _, stamped = _stamps(sectors["time"])
         good = own & stamped
         seen.damaged += int(np.count_nonzero(~whole & raw.any(axis=1) & ~(raw == 0xFF).all(axis=1)))

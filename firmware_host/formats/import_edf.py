@@ -219,6 +219,7 @@ def _describe(recording: ForeignRecording, header: _Header, axes: tuple[_Signal,
         recording.meaning, recording.clock_set_ns = "local", header.start_ns
     else:
         recording.meaning, recording.offset_s = "utc", header.offset_s
+        recording.time_said = "record times: the clock of the file, which tells its offset from UTC"
 
 
 def _pieces(file: IO[bytes], header: _Header) -> Iterator[tuple[Ints, npt.NDArray[np.uint8]]]:

@@ -127,6 +127,7 @@ def _describe(header: dict[str, str], recording: ForeignRecording) -> int:
         recording.range_g = float(reach[1])
     recording.used = ("Page Time", "accelerometer")
     recording.ignored = ("light", "button", "temperature", "battery")
+    recording.time_said = "Page Time: the clock of the file, which tells its offset from UTC"
     drift = re.search(r"clock drift\s*([+-]?[\d.]+)\s*s", header.get("Extract Notes", ""))
     if drift is not None:
         recording.remarks.append(

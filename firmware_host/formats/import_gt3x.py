@@ -121,6 +121,7 @@ def _clock(info: dict[str, str], recording: ForeignRecording) -> int:
     if zone is not None:
         seconds = (int(zone[2]) * 3600 + int(zone[3]) * 60) * (-1 if zone[1] == "-" else 1)
         recording.meaning, recording.offset_s = "utc", seconds
+        recording.time_said = "timestamp: the clock of the file, which tells its offset from UTC"
         return seconds * 1_000_000_000
     recording.meaning = "local"
     ticks = _number(info, "Start Date", recording)

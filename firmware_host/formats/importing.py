@@ -67,9 +67,9 @@ class _Sensor:
             g_per_count=self.samples.g_per_count,
             sample_type=self.samples.sample_type,
             range_g=self.samples.range_g,
-            model=self.recording.model,
-            serial=self.recording.serial,
-            firmware=self.recording.firmware,
+            model=_plain(self.recording.model[:64]),
+            serial=_plain(self.recording.serial[:64]),
+            firmware=_plain(self.recording.firmware[:64]),
             clock="arrival" if self.time.kind == "arrivals" else "stamps",
         )
 
@@ -96,6 +96,10 @@ class _Sensor:
             range_g=samples.range_g,
             warnings=(*time.warnings, *samples.warnings),
             remarks=(*recording.remarks, *time.remarks),
+            sensor=_plain(
+                f"{recording.model} {recording.serial}".strip()
+                + (f", firmware {recording.firmware}" if recording.firmware else "")
+            ),
         )
 
 
@@ -159,6 +163,11 @@ def _check(target: Path, sources: Mapping[str, str], options: ImportOptions) -> 
         zone(options.timezone)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise NotEmptyError(f"{target} is there already and not empty; name a folder that is not there yet")
+
+
+def _plain(text: str) -> str:
+    """Return a file's words as one line of letters, whatever stands in the file."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _nearest(target: Path) -> Path:

@@ -16,6 +16,7 @@ class FileUnderstanding:
     Attributes
     ----------
     site, file : where the sensor sat, and FILE or FILE:KEY.
+    sensor : model, serial and firmware, as far as the file tells them.
     rows, skipped : rows of samples, and how many of them are left out (blank, not finite, repeated).
     columns, ignored : names of the columns that are read, and of those that are not.
     time : how the stamps were read: "time_s: seconds", "timestamp: ISO 8601 with offset" ...
@@ -49,10 +50,13 @@ class FileUnderstanding:
     range_g: float | None
     warnings: tuple[str, ...]
     remarks: tuple[str, ...]
+    sensor: str = ""
 
     def lines(self) -> Iterator[str]:
         """Yield what was understood, a line each."""
         yield f"{self.site}: {self.file}"
+        if self.sensor:
+            yield f"  {self.sensor}"
         yield f"  {self.rows:,} rows, {duration_words(self.duration_s)}, columns {', '.join(self.columns)}"
         if self.ignored:
             yield f"  not read: {', '.join(self.ignored)}"
