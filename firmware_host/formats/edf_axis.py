@@ -134,8 +134,8 @@ def _digital(counts: npt.NDArray[np.int16] | npt.NDArray[np.float32], scale: flo
     if counts.dtype.kind == "i":
         rows[:, :3] = counts
         return rows
-    known = np.isfinite(counts).all(axis=1)
-    digital = np.rint(np.where(known[:, None], counts, 0) * scale)
+    known: npt.NDArray[np.bool_] = np.all(np.isfinite(counts), axis=1)
+    digital = np.rint(np.where(np.expand_dims(known, 1), counts, 0) * scale)
     rows[:, :3] = np.clip(digital, -LARGEST - 1, LARGEST)
     rows[:, 3] = known
     return rows

@@ -1,14 +1,15 @@
-"""EDF+C: the signals of all sites in one file a night, with twitches, coverage, gaps and marks as annotations."""
+"""EDF+C: all sites in one file a night; twitches, coverage, gaps and marks are annotations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
+from firmware_host.errors import BadValueError
 from firmware_host.formats.edf_axis import LARGEST, Block, axis_of, placed, scale_of
 from firmware_host.formats.edf_records import (
     Channel,
@@ -33,6 +34,7 @@ RECORD_BYTES = 61_440
 LONGEST_RECORD_S = 10
 WINDOW_S = 120
 """Signals of so long are in memory at a time."""
+LONGEST_DAYS = 14
 LABEL_CHARACTERS = 13
 """Of sixteen, three are for the axis."""
 
@@ -62,10 +64,12 @@ class _NightFile:
 
     def __init__(self, leaving: Leaving) -> None:
         self._leaving = leaving
-        starts = [one[0].start_ns for one in map(leaving.night.stretches, leaving.night.sites) if one]
-        first_ns = min([leaving.start_ns, *(start_ns + leaving.shift_ns for start_ns in starts)])
-        self.start_ns = first_ns // 10**9 * 10**9
-        """EDF starts at whole seconds."""
+        self.start_ns = leaving.whole_start_ns
+        days = (leaving.end_ns - self.start_ns) / 86_400e9
+        if days > LONGEST_DAYS:
+            raise BadValueError(
+                f"It is {days:.0f} days long, gaps included, and EDF writes gaps out: export it as parquet or bids."
+            )
         self.labels = short_labels([info.site for info in leaving.sensors])
         record_s = self._record_s()
         self.records = max(1, -(-(leaving.end_ns - self.start_ns) // (record_s * 10**9)))
@@ -139,7 +143,7 @@ class _NightFile:
         return notes
 
     def _windows(self, window: int) -> Iterator[list[Block]]:
-        """Yield what there is of all sites, so many records at a time; nothing behind the last sample of all."""
+        """Yield what there is of all sites, so many records at a time."""
         sites = [
             placed(
                 self._leaving.samples(info.site),
@@ -152,9 +156,9 @@ class _NightFile:
         ]
         empty = [np.zeros((window * axis.per_record, 4), np.int16) for axis in self.axes]
         least = -(-self.records // window)
-        for number, blocks in enumerate(zip_longest(*sites, range(least))):
-            yield [none if one is None else one for one, none in zip(blocks[:-1], empty, strict=True)]
-            assert number < least + 1_000_000
+        for *blocks, _ in zip_longest(*sites, range(least)):
+            there = cast("list[Block | None]", blocks)
+            yield [none if one is None else one for one, none in zip(there, empty, strict=True)]
 
     def _real_behind(self, blocks: list[Block], done: int) -> bool:
         """Tell whether a sample stands behind the records that the night's length asks for."""

@@ -1,4 +1,4 @@
-"""Parquet: the tables of the CSV export with their types, for pandas, R (arrow) and DuckDB; on request samples."""
+"""Parquet: the tables of the CSV export with their types; samples on request."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ NOTE = (
     "Columns in UTC are timestamps of milliseconds, `night_date` is a date, `counted` and `wear_unconfirmed`",
     "are booleans; local times are text, as they carry the offset of their night.",
     "",
-    "samples_NIGHT.parquet (with `--samples`): `site`, `time_utc` (the fitted time, ns), `ax_g`, `ay_g`, `az_g`;",
-    "one row a sample that arrived, none for what is missing.",
+    "samples_NIGHT.parquet (with `--samples`): `site`, `time_utc` (the fitted time, ns), `ax_g`, `ay_g`,",
+    "`az_g`; one row a sample that arrived, none for what is missing.",
 )
 
 
@@ -127,10 +127,10 @@ def _cast(column: Column, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _arrow() -> tuple[Any, Any]:
     try:
-        import pyarrow
+        import pyarrow as pa
         import pyarrow.parquet
     except ImportError as error:
         raise MissingExtraError(
             'Writing Parquet needs pyarrow, which is not installed: pip install "twitchmap[parquet]".'
         ) from error
-    return pyarrow, pyarrow.parquet
+    return pa, pa.parquet

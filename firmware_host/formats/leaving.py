@@ -26,7 +26,7 @@ from firmware_host.twitches import Table
 
 Nanoseconds = npt.NDArray[np.int64]
 SHARED_ZONE = "UTC"
-"""Stands for the clock on the wall of a shared night: its true zone and clock changes would tell place and date."""
+"""Stands for the clock on the wall of a shared night: its zone and clock changes tell place and date."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Leaving:
 
     @cached_property
     def file_stem(self) -> str:
-        """The night's name as a part of a file's name that any system takes; shared: with the pseudonym."""
+        """The night's name for a file, as any system takes it; shared: with the pseudonym."""
         text = f"{self.participant}_{self.name}" if self.shared else self.name
         kept = (
             letter if letter.isalnum() or letter in "-_" else "-" for letter in text.removesuffix(".night")
@@ -95,6 +95,13 @@ class Leaving:
     def start_ns(self) -> int:
         """The night's start, from which seconds count."""
         return self.night.start_ns + self.shift_ns
+
+    @cached_property
+    def whole_start_ns(self) -> int:
+        """The whole second of the first sample or the start, what is earlier: signal files begin here."""
+        stretches = [one[0] for one in map(self.night.stretches, self.night.sites) if one]
+        first_ns = min([self.night.start_ns, *(stretch.start_ns for stretch in stretches)])
+        return (first_ns + self.shift_ns) // 10**9 * 10**9
 
     @property
     def end_ns(self) -> int:
@@ -126,7 +133,7 @@ class Leaving:
 
     @property
     def sensors(self) -> tuple[SensorInfo, ...]:
-        """The sensors; shared ones without serial, firmware and placement, and imported ones without model."""
+        """The sensors; shared without serial, firmware and placement, and imported ones without model."""
         if not self.shared:
             return self.night.meta.sensors
         known = self.night.meta.origin != "imported"  # else its name is what some file says
@@ -186,7 +193,7 @@ class Leaving:
                 after = first + len(counts)
 
     def described(self) -> dict[str, Any]:
-        """Return what is known of the night and its run, as plain JSON values; shared: a fixed choice of it."""
+        """Return what is known of night and run, as plain JSON values; shared: a fixed choice of it."""
         info, meta = self.run.info, self.night.meta
         summary = msgspec.to_builtins(self.run.summary)
         if not self.shared:

@@ -1,8 +1,8 @@
-"""Dates of shared nights: shifted by a secret number of whole weeks, the same for all nights of a participant.
+"""Dates of shared nights: shifted by secret whole weeks, the same for all nights of a participant.
 
 Intervals between nights, the day of the week and the clock on the wall stay true; what day it was does not
-show. The clock is that of the evening for the whole night, as if clocks were never changed: an hour that comes
-twice, or the offset of summer time, would tell the date again.
+show. The clock is that of the evening for the whole night, as if clocks were never changed: an hour that
+comes twice, or the offset of summer time, would tell the date again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from firmware_host.formats.written_times import offset_min
 from firmware_host.recording import Night
 from firmware_host.recording.night import write_toml
 
-SECRET_FILE = "share-offsets.toml"
+OFFSETS_FILE = "share-offsets.toml"
 """In the recordings folder, private to the user. Who has it can undo the shift."""
 WEEKS = (53, 521)
 """Shifted back by 1 to 10 years: no shared date is taken for a true one, none lies in the future."""
@@ -48,11 +48,11 @@ def shift_ns(night: Night) -> int:
 
 def weeks_of(participant: str, recordings: Path) -> int:
     """Return the weeks by which a participant's nights are shifted back; drawn when first asked for."""
-    path = recordings / SECRET_FILE
+    path = recordings / OFFSETS_FILE
     known = _read(path)
     if participant not in known:
         try:
-            with FileLock(recordings / f".{SECRET_FILE}.lock", mode=0o600):
+            with FileLock(recordings / f".{OFFSETS_FILE}.lock", mode=0o600):
                 known = _read(path)  # somebody else may have drawn it by now
                 drawn = WEEKS[0] + secrets.randbelow(WEEKS[1] - WEEKS[0] + 1)
                 known.setdefault(participant, drawn)
@@ -74,6 +74,6 @@ def _read(path: Path) -> dict[str, int]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         wrong = error
     raise BadFileError(
-        f"{path} cannot be used ({wrong}); shared dates depend on it: mend it, or take it away to draw new ones.",
+        f"{path} cannot be used ({wrong}); shared dates depend on it: mend it, or remove it for new ones.",
         path=path,
     )

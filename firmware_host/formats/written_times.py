@@ -45,7 +45,7 @@ def offset_text(minutes: int) -> str:
 
 
 def clock_changes(start_ns: int, end_ns: int, time_zone: str) -> list[tuple[int, int]]:
-    """Return when between two UTC times a zone's clocks are changed (ns), and their offset from then on (min)."""
+    """Return when clocks are changed between two UTC times (ns), and the offset from then on (min)."""
     quarters = [start_ns, *range((start_ns // QUARTER_NS + 1) * QUARTER_NS, end_ns, QUARTER_NS)]
     offsets = [offset_min(at_ns, time_zone) for at_ns in quarters]
     return [
