@@ -105,7 +105,7 @@ def store_run(folder: Path, events: Table, coverage: Table, **changes: Any) -> N
 
 @dataclass
 class Back:
-    """What a file says: UTC seconds of onsets by site, of gaps, of marks, and samples in g with their times."""
+    """What a file says: UTC seconds of onsets by site and of stretches, and samples in g with their times."""
 
     onsets: dict[str, list[float]] = field(default_factory=dict)
     local: list[str] = field(default_factory=list)
@@ -124,7 +124,9 @@ def utc(text: str) -> float:
 def read_csv(out: Path, night: str) -> Back:
     """Read the tables of one night with the csv module."""
     back = Back()
-    start_s = next(one for one in json.loads((out / "night.json").read_text())["nights"] if one["night"] == night)
+    start_s = next(
+        one for one in json.loads((out / "night.json").read_text())["nights"] if one["night"] == night
+    )
     with (out / "events.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             if row["night"] == night and row["counted"] == "1":
@@ -178,7 +180,9 @@ def read_edf(out: Path, night: str) -> Back:
                 back.onsets.setdefault(site, []).append(at_s)
                 back.local.append((start + timedelta(seconds=float(onset))).isoformat() + offset)
             elif str(text).startswith("no samples "):
-                back.stretches.setdefault((str(text).split()[2], "no_samples"), []).append((at_s, at_s + lasts))
+                back.stretches.setdefault((str(text).split()[2], "no_samples"), []).append(
+                    (at_s, at_s + lasts)
+                )
             else:
                 back.stretches.setdefault((site, kind), []).append((at_s, at_s + float(lasts)))
         for first in range(0, file.signals_in_file, 4):
@@ -201,7 +205,9 @@ def read_bids(out: Path, night: str) -> Back:
     """Read the session of one night as its tables say."""
     back = Back()
     side = next(
-        path for path in out.glob("sub-*/ses-*/motion/*_events.json") if json.loads(path.read_text())["Night"] == night
+        path
+        for path in out.glob("sub-*/ses-*/motion/*_events.json")
+        if json.loads(path.read_text())["Night"] == night
     )
     for scan in read_tsv(next(side.parents[1].glob("*_scans.tsv"))):
         start_s = datetime.fromisoformat(scan["acq_time"]).replace(tzinfo=UTC).timestamp()
@@ -210,7 +216,10 @@ def read_bids(out: Path, night: str) -> Back:
         assert [row["type"] for row in channels] == ["ACCEL"] * 3 + ["LATENCY"]
         assert {row["units"] for row in channels[:3]} == {"m/s^2"}
         numbers = np.loadtxt(path, delimiter="\t", ndmin=2)
-        back.samples[channels[0]["tracked_point"]] = start_s + numbers[:, 3], numbers[:, :3] / STANDARD_GRAVITY
+        back.samples[channels[0]["tracked_point"]] = (
+            start_s + numbers[:, 3],
+            numbers[:, :3] / STANDARD_GRAVITY,
+        )
     for row in read_tsv(side.with_suffix(".tsv")):
         at_s = start_s + float(row["onset"])
         if row["trial_type"] == "twitch":

@@ -90,7 +90,9 @@ def test_the_demonstration_reads_back_equal(demo: Night, form: str, tmp_path: Pa
         step = demo.meta.sensor(site).g_per_count
         assert acc_g.shape == expected_g.shape
         assert np.abs(acc_g - expected_g).max() <= step / 2
-        assert np.abs(times_s - expected_s).max() <= (1.0 / demo.meta.sensor(site).fs_hz if form == "edf" else 1e-5)
+        assert np.abs(times_s - expected_s).max() <= (
+            1.0 / demo.meta.sensor(site).fs_hz if form == "edf" else 1e-5
+        )
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -126,8 +128,8 @@ def test_a_suspend_and_a_dead_sensor_are_right_to_the_second(
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("start_ns", [AUTUMN_NS, SPRING_NS])
-def test_nights_over_a_clock_change_are_right_to_the_second(form: str, start_ns: int, tmp_path: Path) -> None:
-    """Events before and after a change of clocks stand at their UTC, and local times are those of the wall."""
+def test_clock_changes_are_right_to_the_second(form: str, start_ns: int, tmp_path: Path) -> None:
+    """Events on both sides of a change of clocks stand at their UTC, and at the time of the wall's clock."""
     path = counted_night(tmp_path / "a.night", start_ns=start_ns)
     export([path], tmp_path / "out", form, choices_of(form))
     back = READERS[form](tmp_path / "out", "a.night")
@@ -144,9 +146,10 @@ def test_nights_over_a_clock_change_are_right_to_the_second(form: str, start_ns:
         changes = [key for key in back.stretches if key[0].startswith("UTC") and "change" in key[1]]
         assert [site for site, _ in changes] == ["UTC+01:00" if start_ns == AUTUMN_NS else "UTC+02:00"]
         ((at_s, _),) = back.stretches[changes[0]]
-        assert datetime.fromtimestamp(at_s - 1, berlin).utcoffset() != datetime.fromtimestamp(
-            at_s, berlin
-        ).utcoffset()
+        assert (
+            datetime.fromtimestamp(at_s - 1, berlin).utcoffset()
+            != datetime.fromtimestamp(at_s, berlin).utcoffset()
+        )
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -257,4 +260,3 @@ def test_exports_start_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-

@@ -42,7 +42,7 @@ def as_json(content: dict[str, Any]) -> str:
 def readme(*, shared: bool) -> str:
     """Return the README of a dataset."""
     clock = (
-        "those of the clock on the wall in the evening; dates are shifted by a secret number of weeks"
+        "those of the clock on the wall in the evening; dates are shifted by weeks that are not told"
         if shared
         else "UTC in `*_scans.tsv`; the time zone of a night is in its `_events.json`"
     )

@@ -52,8 +52,10 @@ class Writer:
 
     def add(self, leaving: Leaving, progress: Progress) -> None:
         """Write a night's rows."""
-        for name, columns in tables.filled(leaving).items():
+        for name, columns in tables.filled(leaving):
             self._tables[name].writerows(_rows(tables.TABLES[name], columns, self._dialect))
+        for columns in tables.events_tables(leaving):
+            self._tables["events"].writerows(_rows(tables.EVENTS, columns, self._dialect))
         progress(1.0)
 
     def finish(self, described: list[dict[str, Any]]) -> None:

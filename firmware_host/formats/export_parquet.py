@@ -47,22 +47,13 @@ class Writer:
 
     def add(self, leaving: Leaving, progress: Progress) -> None:
         """Write a night's rows, and its samples if they are asked for."""
-        filled = {
-            name: self._pa.table(
-                [
-                    self._pa.array(_cast(column, columns[column.name]), self._type(column), from_pandas=True)
-                    for column in tables.TABLES[name]
-                ],
-                schema=self._schemas[name],
-            )
-            for name, columns in tables.filled(leaving).items()
-        }
+        filled = tables.filled(leaving)
         if leaving.choices.samples:
             self._write_samples(leaving, progress)
-        for name, table in filled.items():
-            self._waiting[name].append(table)
-            if sum(one.num_rows for one in self._waiting[name]) >= GROUP_ROWS:
-                self._flush(name)
+        for name, columns in filled:
+            self._take(name, columns)
+        for columns in tables.events_tables(leaving):
+            self._take("events", columns)
         progress(1.0)
 
     def finish(self, described: list[dict[str, Any]]) -> None:
@@ -79,6 +70,16 @@ class Writer:
     def close(self) -> None:
         """Close the tables."""
         self._files.close()
+
+    def _take(self, name: str, filled: tables.Columns) -> None:
+        """Take rows of a table; they are written when there are enough for a row group."""
+        arrays = [
+            self._pa.array(_cast(column, filled[column.name]), self._type(column), from_pandas=True)
+            for column in tables.TABLES[name]
+        ]
+        self._waiting[name].append(self._pa.table(arrays, schema=self._schemas[name]))
+        if sum(one.num_rows for one in self._waiting[name]) >= GROUP_ROWS:
+            self._flush(name)
 
     def _flush(self, name: str) -> None:
         if self._waiting[name]:

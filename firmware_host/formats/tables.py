@@ -5,7 +5,7 @@ Every exporter uses these, so that a CSV and any other format of the same night 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,12 @@ from firmware_host.formats.leaving import Leaving
 from firmware_host.formats.written_times import local_text, named, utc_text
 from firmware_host.recording.diary import DIARY_COLUMNS
 from firmware_host.twitch_map import COUNT_COLUMNS
-from firmware_host.twitches import COVERAGE_COLUMNS, EVENT_COLUMNS, Column, Flag, Kind, Label
+from firmware_host.twitches import COVERAGE_COLUMNS, EVENT_COLUMNS, Column, Flag, Kind, Label, Table
 
 Columns = dict[str, npt.NDArray[Any]]
 """A filled table: one array a column, in the order of its declaration. Numbers that are not known are NaN."""
 
+EVENT_ROWS = 1 << 15
 _ISO = "ISO 8601"
 _LEADING = (
     Column("participant", "U", "", "pseudonym of the person"),
@@ -80,19 +81,23 @@ TABLES: dict[str, tuple[Column, ...]] = {
 """Every table with its columns."""
 
 
-def filled(leaving: Leaving) -> dict[str, Columns]:
-    """Return all tables of a night, by name as in `TABLES`; where nothing was observed rates are NaN."""
-    return {
-        "events": events_table(leaving),
-        "counts": counts_table(leaving),
-        "coverage": coverage_table(leaving),
-        "diary": diary_table(leaving),
-    }
+def filled(leaving: Leaving) -> list[tuple[str, Columns]]:
+    """Return the tables of a night but for its events, by name as in `TABLES`."""
+    return [
+        ("counts", counts_table(leaving)),
+        ("coverage", coverage_table(leaving)),
+        ("diary", diary_table(leaving)),
+    ]
 
 
-def events_table(leaving: Leaving) -> Columns:
-    """Return a run's events, columns of `EVENTS`."""
+def events_tables(leaving: Leaving) -> Iterator[Columns]:
+    """Yield a run's events in order, columns of `EVENTS`, so many rows at a time."""
     events = leaving.events
+    for first in range(0, len(events), EVENT_ROWS):
+        yield _events_table(leaving, events[first : first + EVENT_ROWS])
+
+
+def _events_table(leaving: Leaving, events: Table) -> Columns:
     onset_ns = leaving.start_ns + np.rint(events["onset_s"] * 1e9).astype(np.int64)
     columns: Columns = {name: events[name] for name in events.dtype.names or ()}
     columns |= _leading(leaving, events["site"])
