@@ -68,7 +68,7 @@ class _NightFile:
         days = (leaving.end_ns - self.start_ns) / 86_400e9
         if days > LONGEST_DAYS:
             raise BadValueError(
-                f"It is {days:.0f} days long with its gaps, which EDF would fill: export it as parquet or bids."
+                f"It is {days:.0f} days long with gaps, which EDF would fill: export it as parquet or bids."
             )
         self.labels = short_labels([info.site for info in leaving.sensors])
         record_s = self._record_s()
