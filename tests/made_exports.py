@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 from made_nights import MONO_NS, meta, numbers
 
 from firmware_host.analysis import SiteSummary, Summary
@@ -27,6 +28,7 @@ from firmware_host.twitches import (
 
 SIGNAL_FORMATS = ("edf", "parquet", "bids")
 FS_HZ = 100
+BLOCK_S = 5
 SLEPT_S = 7200
 STANDARD_GRAVITY = 9.80665
 
@@ -34,31 +36,31 @@ STANDARD_GRAVITY = 9.80665
 def troubled_night(folder: Path, start_ns: int, **changes: Any) -> Path:
     """Write a night of 20 min, 2 h in which the computer slept, and 20 min more; one sensor died after 5 min.
 
-    Samples lie at whole hundredths of seconds after the start. Sensor 0 (left_calf) lacks 2 s at minute 10.
+    Samples lie at whole hundredths of seconds after the start. Sensor 0 (left_calf) lacks 5 s at minute 10.
     """
     fields = {"origin": "imported", "start_ns": start_ns} | changes
     with create_night(folder, meta(2, **fields)) as writer:
 
         def block(sensor: int, second: int, first: int, slept_s: int) -> None:
-            mono_ns = (second + 1) * 10**9 - 10**7
+            mono_ns = (second + BLOCK_S) * 10**9 - 10**7
             writer.append_samples(
-                sensor, numbers(sensor, first, FS_HZ), first,
+                sensor, numbers(sensor, first, BLOCK_S * FS_HZ), first,
                 arrival_mono_ns=MONO_NS + mono_ns,
                 arrival_utc_ns=start_ns + mono_ns + slept_s * 10**9,
             )  # fmt: skip
 
-        for second in range(1200):
-            if second not in {600, 601}:
+        for second in range(0, 1200, BLOCK_S):
+            if second != 600:
                 block(0, second, second * FS_HZ, 0)
             if second < 300:
                 block(1, second, second * FS_HZ, 0)
-            if second == 302:
+            if second == 305:
                 at_ns = second * 10**9
                 writer.append_event("lost", 1, start_ns + at_ns, MONO_NS + at_ns, reason="AA:BB:CC:DD:EE:FF")
         at_ns, slept_ns = 1200 * 10**9, SLEPT_S * 10**9
         writer.append_event("suspended", None, start_ns + at_ns + slept_ns, MONO_NS + at_ns, seconds=SLEPT_S)
         writer.append_event("connected", 0, start_ns + at_ns + slept_ns, MONO_NS + at_ns)
-        for second in range(1200, 2400):
+        for second in range(1200, 2400, BLOCK_S):
             block(0, second, (second - 1200) * FS_HZ, SLEPT_S)
         at_ns = 100 * 10**9
         writer.append_event("mark", None, start_ns + at_ns, MONO_NS + at_ns, text="MARKSECRET felt one")
@@ -142,8 +144,7 @@ def read_csv(out: Path, night: str) -> Back:
 
 def read_parquet(out: Path, night: str) -> Back:
     """Read the tables and samples of one night with pandas."""
-    import pandas as pd
-
+    pd = pytest.importorskip("pandas")
     back = Back()
     known = json.loads((out / "night.json").read_text())["nights"]
     start_s = next(one for one in known if one["night"] == night)["start_ns"] / 1e9
@@ -166,8 +167,7 @@ def read_parquet(out: Path, night: str) -> Back:
 
 def read_edf(out: Path, night: str) -> Back:
     """Read the file of one night with EDFlib."""
-    import pyedflib
-
+    pyedflib = pytest.importorskip("pyedflib")
     back = Back()
     with pyedflib.EdfReader(str(out / f"{night.removesuffix('.night')}.edf")) as file:
         start = file.getStartdatetime()

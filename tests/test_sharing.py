@@ -24,8 +24,6 @@ from firmware_host.recording import SensorInfo, amend_night, open_night
 from firmware_host.recording.diary import write_diary
 
 pytest.importorskip("pyarrow")
-pytest.importorskip("pandas")
-pytest.importorskip("pyedflib")
 
 FORMATS = formats.names("export")
 DAY_NS = 86_400 * 10**9
@@ -121,8 +119,7 @@ def test_shared_times_keep_clock_weekday_and_intervals(secret: Path, form: str, 
     name = f"{shifted:%Y-%m-%dT%H-%M-%S}.night"
     if form == "edf":
         (path,) = tmp_path.glob("*.edf")
-        import pyedflib
-
+        pyedflib = pytest.importorskip("pyedflib")
         with pyedflib.EdfReader(str(path)) as file:
             assert file.getStartdatetime() == shifted.replace(tzinfo=None)
             assert file.getHeader()["patientcode"] == "P7"
@@ -138,8 +135,7 @@ def test_shared_times_keep_clock_weekday_and_intervals(secret: Path, form: str, 
 
 def test_a_shared_diary_keeps_what_is_chosen_and_drops_what_is_written(secret: Path, tmp_path: Path) -> None:
     """Levels stay, free text goes, and accelerations are the same as unshared."""
-    import pandas as pd
-
+    pd = pytest.importorskip("pandas")
     export([secret], tmp_path / "s", "parquet", Choices(share=True, samples=True))
     export([secret], tmp_path / "o", "parquet", Choices(samples=True))
     (row,) = pd.read_parquet(tmp_path / "s" / "diary.parquet").to_dict("records")
