@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tracemalloc
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -268,3 +269,30 @@ def test_exports_start_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("form", SIGNAL_FORMATS)
+def test_signals_pass_through_in_pieces(changing: dict[int, Path], form: str, tmp_path: Path) -> None:
+    """The samples of a night are never in memory at once: the peak is far below what they take there."""
+    night = open_night(changing[AUTUMN_NS])
+    export([night], tmp_path / "warm", form, choices_of(form))
+    tracemalloc.start()
+    export([night], tmp_path / "out", form, choices_of(form))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    samples = 4 * 3600 * 50 * 3
+    assert peak < 0.6 * samples * 3 * 8
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_nothing_is_left_of_an_export_that_is_interrupted(
+    troubled: Night, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the middle of a night ends the export, and leaves neither file nor folder."""
+
+    def stopped(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export([troubled], tmp_path / "out", form, choices_of(form), progress=stopped)
+    assert not (tmp_path / "out").exists()

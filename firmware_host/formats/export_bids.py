@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -186,5 +187,5 @@ def _tracksys(site: str) -> str:
 
 
 def _unused(name: str, taken: set[str]) -> str:
-    names = (f"{name}x{number}" if number > 1 else name for number in range(1, 1 << 20))
+    names = itertools.chain([name], (f"{name}x{number}" for number in itertools.count(2)))
     return next(one for one in names if one not in taken)

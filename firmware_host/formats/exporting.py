@@ -5,6 +5,7 @@ A format is a module `export_<name>.py` with a class `Writer`; see `Writer` here
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -147,8 +148,11 @@ def night_document(described: list[dict[str, Any]], **more: object) -> str:
 
 def own_file(folder: Replacing, stem: str, ending: str) -> Path:
     """Return where a night's own file is to be written; a second one of the same name gets a number."""
-    names = (f"{stem}{number}{ending}" for number in ("", *(f"-{n}" for n in range(2, 1 << 20))))
-    return folder.file(next(name for name in names if folder.out / name not in folder.names()))
+    taken = folder.names()
+    names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+    return folder.file(
+        next(f"{name}{ending}" for name in names if folder.out / f"{name}{ending}" not in taken)
+    )
 
 
 class _MixedError(BadValueError):
