@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -22,9 +23,14 @@ def number_texts(step: float, kind: str) -> Callable[[Numbers], Texts]:
         return lambda values: _characters(
             [f"{value:.7g}" if value == value else "n/a" for value in (values * step).tolist()]
         )
-    digits = max(0, int(np.ceil(-np.log10(step)))) + 2
-    every = _characters([f"{count * step:.{digits}f}" for count in range(-(1 << 15), 1 << 15)])
+    every = _every_count(step)
     return lambda values: every[values.astype(np.int32) + (1 << 15)]
+
+
+@functools.lru_cache(maxsize=4)
+def _every_count(step: float) -> Texts:
+    digits = max(0, int(np.ceil(-np.log10(step)))) + 2
+    return _characters([f"{count * step:.{digits}f}" for count in range(-(1 << 15), 1 << 15)])
 
 
 def second_texts(micros: npt.NDArray[np.int64]) -> Texts:
