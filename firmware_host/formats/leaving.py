@@ -35,8 +35,8 @@ class Choices:
 
     run_id: str | None = None
     """A detection run; None: the newest complete one of each night."""
-    bin_s: float = 900.0
-    """Length of the time bins of counts, s."""
+    bin_s: float | None = 900.0
+    """Length of the time bins of counts, s; None: one bin of the whole night."""
     candidates: bool = False
     """Also the events that are neither counted nor labelled."""
     mixed: bool = False
