@@ -82,7 +82,7 @@ def brief_run(path: Path, run_id: str | None = None) -> Run:
     store = ResultsStore(path)
     info = store.run(run_id)
     columns = [column for column in EVENT_COLUMNS if column.name in COUNTED_BY]
-    read = store.read_events(info.run_id, columns, only_counted=True)
+    read = store.read_events(info.run_id, columns, only="counted")
     known = {column.name: read[column.name] for column in columns}
     events = table(EVENT_DTYPE, len(read), counted=True, **known)
     return Run(info, events, store.read_coverage(info.run_id, COVERAGE_COLUMNS), summary_of(info))
