@@ -253,7 +253,7 @@ def test_an_older_file_is_read_where_nothing_can_be_written(tmp_path: Path) -> N
 
 
 def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
-    """Events of schema 1, of several runs, are the same once they are packed; words for numbers are damage."""
+    """Events of schema 1 are the same once they are packed; words for numbers are damage."""
     for number, name in enumerate("abc"):
         write(tmp_path, info(name), events(300 * number, number))
     as_of_schema_1(tmp_path, *EVENT_COLUMNS)

@@ -118,7 +118,13 @@ def warm_up() -> None:
     import scipy.special  # noqa: F401
 
     figure(())
-    prepare("night")
+    for page in ("night", "correct"):
+        prepare(page)
+
+
+def warm_up_more() -> None:
+    """Import what the first waves of an event would have to wait for: half a second, when nobody waits."""
+    import firmware_host.detection.band  # noqa: F401
 
 
 def _opened(path: Path) -> Night:

@@ -19,7 +19,7 @@ import uvicorn
 
 from firmware_host.errors import BadValueError
 from firmware_host.review.guard import LOOPBACK
-from firmware_host.review.opened import warm_up
+from firmware_host.review.opened import warm_up, warm_up_more
 from firmware_host.review.server import application
 
 DEFAULT_PORT = 8765
@@ -106,9 +106,10 @@ class _Server(uvicorn.Server):
 def serve(listening: socket.socket, folder: Path, place: Place, token: str | None) -> None:
     """Answer on a socket until Ctrl-C or SIGTERM, which are its ordinary end."""
     logging.getLogger("uvicorn.error").addHandler(_faults())
-    idle = threading.Timer(IDLE_AFTER_S, warm_up)
-    idle.daemon = True
-    idle.start()
+    for after_s, work in ((IDLE_AFTER_S, warm_up), (3 * IDLE_AFTER_S, warm_up_more)):
+        idle = threading.Timer(after_s, work)
+        idle.daemon = True
+        idle.start()
     config = uvicorn.Config(
         application(folder, hosts=place.hosts, token=token),
         log_config=None,

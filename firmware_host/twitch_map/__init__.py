@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from firmware_host.twitch_map.counting import COUNT_COLUMNS, COUNT_DTYPE, State, twitch_map
+from firmware_host.twitch_map.counting import (
+    COUNT_COLUMNS,
+    COUNT_DTYPE,
+    State,
+    site_counts,
+    twitch_map,
+)
 from firmware_host.twitch_map.estimate import RateFile, RateModel
 from firmware_host.twitch_map.limits import HourLimit, SiteLimit
 from firmware_host.twitch_map.rates import MOST_LOST, rates, without_dead_time
@@ -20,6 +26,7 @@ __all__ = [
     "inside",
     "rates",
     "seconds_in",
+    "site_counts",
     "twitch_map",
     "without_dead_time",
 ]

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from firmware_host.analysis import Run, run_counts
+from firmware_host.analysis import Run
 from firmware_host.analysis.labelled import site_slices
 from firmware_host.analysis.labelling import wear_questions, write_label
 from firmware_host.analysis.piles import next_doubtful, operating_point
@@ -213,7 +213,7 @@ def doubtful(context: Context, night: str, query: DoubtfulQuery) -> Doubtful:
 def state_of(opened: JudgedNight, run: Run) -> LabelState:
     """Return what holds after all labels of a night."""
     now = run.labels
-    counts = run_counts(run)
+    counts = opened.counts(run)
     of_site, covered = site_slices(run.events), site_slices(run.coverage)
     sites = []
     for row in counts:
