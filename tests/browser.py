@@ -61,8 +61,8 @@ def served(request: pytest.FixtureRequest) -> Iterator[Serve]:
     browser = request.getfixturevalue("browser") if "browser" in request.fixturenames else None
     running: list[subprocess.Popen[str]] = []
 
-    def serve(folder: Path, *options: str) -> Served:
-        process, url = start_review(folder, *options)
+    def serve(folder: Path, *options: str, before: Callable[[], None] | None = None) -> Served:
+        process, url = start_review(folder, *options, before=before)
         running.append(process)
         return Served(url, process)
 

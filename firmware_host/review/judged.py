@@ -25,6 +25,7 @@ from firmware_host.recording.night import META_FILE
 from firmware_host.recording.reader import LOG_FILE
 from firmware_host.recording.results import RESULTS_FILE
 from firmware_host.review.kept import Kept, stamps
+from firmware_host.review.texts import t
 from firmware_host.twitches import Table
 
 KEPT = 3
@@ -61,7 +62,7 @@ class JudgedNight:
         for pile in self.piles:
             if pile.id == name:
                 return pile
-        raise NotFoundError(f"{self.path.name} has no pile {name!r} in its newest run: load the piles again.")
+        raise NotFoundError(t("correct.no_such_pile", night=self.path.name, pile=name))
 
     @property
     def run(self) -> Run:

@@ -29,7 +29,7 @@ from firmware_host.errors import (
     StorageError,
     TwitchmapError,
 )
-from firmware_host.review.endpoints import Binary, Context, Endpoint, find_endpoints
+from firmware_host.review.endpoints import Binary, Context, Endpoint, find_endpoints, prepare_types
 from firmware_host.review.guard import LOOPBACK, Guard
 from firmware_host.review.layout import STATIC, error_html, page_html
 from firmware_host.review.pages import Page, find_pages
@@ -77,6 +77,7 @@ def application(folder: Path, *, hosts: Collection[str] = LOOPBACK, token: str |
             for one in find_endpoints()
         ),
     ]
+    prepare_types()
     handlers: dict[Any, Any] = {
         HTTPException: _http_error,
         TwitchmapError: _known_error,

@@ -10,7 +10,7 @@ from firmware_host.twitch_map.counting import (
     twitch_map,
 )
 from firmware_host.twitch_map.estimate import RateFile, RateModel
-from firmware_host.twitch_map.limits import HourLimit, SiteLimit
+from firmware_host.twitch_map.limits import HourLimit, LimitKind, SiteLimit, limit_kind
 from firmware_host.twitch_map.rates import MOST_LOST, rates, without_dead_time
 from firmware_host.twitch_map.spans import inside, seconds_in
 
@@ -19,11 +19,13 @@ __all__ = [
     "COUNT_DTYPE",
     "MOST_LOST",
     "HourLimit",
+    "LimitKind",
     "RateFile",
     "RateModel",
     "SiteLimit",
     "State",
     "inside",
+    "limit_kind",
     "rates",
     "seconds_in",
     "site_counts",

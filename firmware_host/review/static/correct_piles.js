@@ -148,8 +148,9 @@ export class Piles {
   async oneByOne() {
     const one = this.pile;
     if (!one) return;
-    const { waves } = await this.wavesOf(one.id, 40);
-    this.desk.events.take(waves.map((wave) => ({ ...wave, site: one.site, pile: one.id })), pileName(this.desk, one));
+    const path = this.desk.path(`piles/${encodeURIComponent(one.id)}/events`);
+    const page = async (after, most) => (await get(path, { after, most, show: true })).events;
+    this.desk.events.take(Array(one.count), pileName(this.desk, one), page);
     await this.desk.show("events");
   }
 }
