@@ -106,6 +106,27 @@ def test_an_event_is_accepted_by_keyboard_alone(browser: Chrome, served: Serve, 
     until_counts(browser, more)
 
 
+def test_every_event_of_a_pile_can_be_looked_at(browser: Chrome, served: Serve, night: Path) -> None:
+    """`o` goes through a pile one by one; before the first comes the last, however many there are."""
+    opened(browser, served, night)
+    said = browser.find_elements(By.CSS_SELECTOR, ".pile .verdict-said")
+    largest = max(said, key=lambda one: int((one.get_attribute("textContent") or "").split(",")[0]))
+    browser.execute_script("arguments[0].closest('button').click()", largest)
+    press(browser, "o")
+    words = wait_for(browser, "#event-facts", "Event 1 of").text
+    total = int(words.split(" of ")[1].split()[0])
+    press(browser, Keys.ARROW_LEFT)
+    wait_for(browser, "#event-facts", f"Event {total} of {total}")
+    wait_for(browser, "#event-wave[aria-label]")
+    press(browser, "t")
+    wait_for(browser, "#event-facts", "Event 1 of")
+    press(browser, Keys.ARROW_LEFT)
+    assert "you said" in wait_for(browser, "#event-facts strong").text.lower()
+    press(browser, "z")
+    until = WebDriverWait(browser, 10, 0.05).until
+    until(lambda _: not browser.find_element(By.CSS_SELECTOR, "#event-facts strong").text)
+
+
 def test_a_stretch_is_left_out_and_a_twitch_added(browser: Chrome, served: Serve, night: Path) -> None:
     """Leaving a stretch out shortens the valid time and the count; a missed twitch is one more."""
     opened(browser, served, night, "?show=stretch")

@@ -9,11 +9,13 @@ import secrets
 import signal
 import socket
 import threading
+import time
 import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -25,6 +27,8 @@ from firmware_host.review.server import application
 DEFAULT_PORT = 8765
 END_S = 2
 """Requests under way get so long when the server ends."""
+HALF_S = 20.0
+"""A connection that has not asked anything whole for so long is cut: it holds a place that others need."""
 IDLE_AFTER_S = 1.0
 """The first page is there by then."""
 
@@ -97,6 +101,24 @@ def run_review(
 
 class _Server(uvicorn.Server):
     """Ends in order at Ctrl-C and SIGTERM, which are no error here; at a second Ctrl-C at once."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._waiting: dict[Any, tuple[object, float]] = {}
+
+    async def on_tick(self, counter: int) -> bool:
+        """Cut connections that only begin to ask; uvicorn itself cuts those that ask nothing more."""
+        if counter % 10 == 0:
+            now_s, waiting = time.monotonic(), {}
+            for one in list(self.server_state.connections):
+                answered = getattr(one, "cycle", None)  # its newest request, once its head is whole
+                if answered is None or answered.response_complete:
+                    known, since_s = self._waiting.get(one, (None, now_s))
+                    waiting[one] = (answered, since_s if known is answered else now_s)
+                    if now_s - waiting[one][1] > HALF_S:
+                        one.transport.close()
+            self._waiting = waiting
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self.force_exit = self.should_exit and sig == signal.SIGINT
