@@ -25,7 +25,7 @@ from firmware_host.twitch_map import HourLimit, SiteLimit
 
 HOME = "http://127.0.0.1:8765"
 NOT_REACHED = msgspec.structs.replace(
-    found_nights.LIMIT, limit_mg=None, largest_mg=5.0, hours=(HourLimit(0.0, 0.1, None),)
+    found_nights.LIMIT, limit_mg=None, lapses=0.2, hours=(HourLimit(0.0, 0.1, None),)
 )
 NAME = "2026-10-24T23-30-00_known.night"
 
@@ -109,10 +109,7 @@ def test_unseen_time_is_never_zero(client: TestClient) -> None:
     [
         (found_nights.LIMIT, "found"),
         (None, "unknown"),
-        (
-            msgspec.structs.replace(found_nights.LIMIT, limit_mg=None, hours=(HourLimit(0.0, 0.1, None),)),
-            "not_reached",
-        ),
+        (NOT_REACHED, "not_reached"),
     ],
     ids=["found", "unknown", "not_reached"],
 )
