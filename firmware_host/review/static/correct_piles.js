@@ -70,6 +70,7 @@ export class Piles {
       const verdict = pileVerdict(pile);
       button.dataset.verdict = verdict;
       button.setAttribute("aria-pressed", String(k === this.at));
+      button.tabIndex = k === this.at ? 0 : -1; // one stop: fifty would stand between a switch and the verdicts
       button.querySelector(".verdict-said").textContent = t(`correct.verdict_${verdict}`, { n: number(pile.count), judged: number(pile.twitch + pile.not_twitch) });
     });
     const open = this.list.filter((one) => pileVerdict(one) === "open").length;
@@ -96,6 +97,8 @@ export class Piles {
 
   choose(k) {
     this.at = k;
+    const list = document.getElementById("pile-list");
+    if (list.contains(document.activeElement)) list.querySelectorAll("button")[k].focus();
     return this.showOne();
   }
 
