@@ -79,6 +79,14 @@ def rate_words(row: np.void) -> str:
     return f"{rate:,.{digits}f} per valid hour ({span})"
 
 
+def short_rate(row: np.void) -> str:
+    """Return a site's number where there is next to no room: "38/h", "none", "?" where nothing is known."""
+    if row["valid_s"] <= 0:
+        return "?"
+    rate = float(row["rate_per_h"])
+    return "none" if row["twitches"] == 0 else f"{rate:,.{0 if rate >= 10 else 1}f}/h"
+
+
 def valid_words(row: np.void, data: MapData) -> str:
     """Return how much of the night was observed: "6 h 12 min valid of 8 h"."""
     cover = data.coverage[(data.coverage["site"] == row["site"]) & (data.coverage["kind"] == Kind.VALID)]
