@@ -50,8 +50,8 @@ def night_map(data: MapData, layout: Layout = SCREEN) -> Scene:
     strips_end = top + rows * (around + bar)
     legend_y, height = top + body + 42, max(top + body + 176, strips_end + 74)
     if not layout.titled:
-        legend_y = max(top + body + 22, strips_end + 34)
-        height = legend_y + 32
+        legend_y = max(top + body + 16, strips_end + 30)
+        height = legend_y + 28
     items = [
         *(_head(data, layout) if layout.titled else ()),
         *_body(data, scale, layout),
