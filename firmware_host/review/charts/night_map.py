@@ -51,7 +51,7 @@ def night_map(data: MapData, layout: Layout = SCREEN) -> Scene:
     legend_y, height = top + body + 42, max(top + body + 176, strips_end + 74)
     if not layout.titled:
         legend_y = max(top + body + 16, strips_end + 30)
-        height = legend_y + 28
+        height = legend_y + 27
     items = [
         *(_head(data, layout) if layout.titled else ()),
         *_body(data, scale, layout),
@@ -288,7 +288,8 @@ def _strip(frame: _Frame, row: np.void, number: int, y: float) -> Items:
     items += _grid(frame, top, base)
     if row["valid_s"] > 0:
         items.append(Words(x - 6, top + 9 * text, f"{scale.top:,g}", 10 * text, SOFT, anchor="end"))
-        items.append(Words(x - 6, base, "0", 10 * text, SOFT, anchor="end"))
+        if frame.bar >= 18:
+            items.append(Words(x - 6, base, "0", 10 * text, SOFT, anchor="end"))
     for each in bins:
         items += _bin(frame, scale, each, top, base)
     items.append(line(x, base, right, base, stroke=EDGE, width=0.8))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import firmware_host
-from firmware_host.analysis import Run, night_counts
+from firmware_host.analysis import Run, run_counts
 from firmware_host.formats.replacing import Replacing
 from firmware_host.recording import Night
 from firmware_host.review.charts.map_data import MapData
@@ -44,12 +44,12 @@ class Report:
             check_one_judge([self._nights[-1][0], one])
         data = MapData(
             title=report.title,
-            start_ns=night.start_ns,
-            end_ns=night.end_ns,
+            start_ns=report.start_ns,
+            end_ns=report.start_ns + round(report.duration_s * 1e9),
             time_zone=night.meta.time_zone,
             origin=night.meta.origin,
-            bins=night_counts(night, run, BIN_S),
-            totals=night_counts(night, run),
+            bins=run_counts(run, BIN_S),
+            totals=run_counts(run),
             coverage=run.coverage,
         )
         self._nights.append((one, sheet(report, data, len(self._nights) + 1)))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from firmware_host import body
-from firmware_host.analysis import Run, night_counts
+from firmware_host.analysis import Run, run_counts
 from firmware_host.analysis.labelled import site_slices
 from firmware_host.errors import TwitchmapError
 from firmware_host.recording import Night, local_time
@@ -81,7 +81,7 @@ class NightReport(msgspec.Struct, frozen=True):
 
 
 def night_report(night: Night, run: Run, program: str) -> NightReport:
-    """Return what a report says of a night.
+    """Return what a report says of a night: as it was when the run was made.
 
     Parameters
     ----------
@@ -97,21 +97,23 @@ def night_report(night: Night, run: Run, program: str) -> NightReport:
     sites = _sites(night, run)
     diary, problem = _diary(night)
     known = zone(meta.time_zone)
+    start_ns = summary.start_ns
+    end_ns = start_ns + round(summary.duration_s * 1e9)
     return NightReport(
         night=night.path.name,
-        title=night_title(meta, night.start_ns),
-        evening=evening_of(night.start_ns, meta.time_zone).isoformat() if meta.start_known else "",
+        title=night_title(meta, start_ns),
+        evening=evening_of(start_ns, meta.time_zone).isoformat() if meta.start_known else "",
         participant=meta.participant,
         origin=meta.origin,
         made_up=meta.origin in MADE_UP,
-        start_ns=night.start_ns,
-        start_utc=local_time(night.start_ns, "UTC").isoformat(),
-        start_local=local_time(night.start_ns, meta.time_zone).isoformat(),
-        end_local=local_time(night.end_ns, meta.time_zone).isoformat(),
-        duration_s=night.duration_s,
+        start_ns=start_ns,
+        start_utc=local_time(start_ns, "UTC").isoformat(),
+        start_local=local_time(start_ns, meta.time_zone).isoformat(),
+        end_local=local_time(end_ns, meta.time_zone).isoformat(),
+        duration_s=summary.duration_s,
         time_zone=meta.time_zone,
         start_known=meta.start_known,
-        clock_changes=tuple(one.label for one in clock_changes(night.start_ns, night.end_ns, known)),
+        clock_changes=tuple(one.label for one in clock_changes(start_ns, end_ns, known)),
         being_written=night.being_written,
         grown=abs(night.duration_s - summary.duration_s) > CHANGED_S,
         note=meta.note,
@@ -141,7 +143,7 @@ def _diary(night: Night) -> tuple[dict[str, str], str]:
 
 
 def _sites(night: Night, run: Run) -> tuple[SiteReport, ...]:
-    totals = {str(row["site"]): row for row in night_counts(night, run)}
+    totals = {str(row["site"]): row for row in run_counts(run)}
     counted = run.counted
     of_site, covered = site_slices(counted), site_slices(run.coverage)
     none = slice(0, 0)

@@ -145,7 +145,8 @@ def nights_report(nights: Sequence[Compared]) -> NightsReport:
         left_out += [LeftOutNight(one.night, body.site(site).label, one.why) for one in told.left_out]
         if len(told.nights) >= FEWEST_NIGHTS and told.limit_mg is not None:
             trends.append(_trend(site, told.limit_mg, here, told.nights))
-            warnings += [one for one in told.warnings if one not in warnings]
+            named = [one.replace(f"{site}:", f"{body.site(site).label}:", 1) for one in told.warnings]
+            warnings += [one for one in named if one not in warnings]
     if slept and not several and not trends:
         reasons.append("few")
     return NightsReport(

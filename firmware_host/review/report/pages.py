@@ -62,6 +62,7 @@ def report_html(
             "together": together,
             "limits": {one.site: one.limit_mg for one in together.trends} if together else {},
             "charts": [Markup(_chart(one)) for one in together.trends] if together else [],  # noqa: S704
+            "written": any(words.diary_levels(night.diary) for night in nights),
             "kept_back": kept_back,
             "w": words,
         },

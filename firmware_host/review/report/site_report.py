@@ -90,7 +90,7 @@ def site_report(
     valid = coverage[coverage["kind"] == Kind.VALID]
     seen = events[inside(events["peak_s"], valid)]
     seen = seen[np.argsort(seen["peak_s"], kind="stable")]
-    busy, whole = busy_minutes(seen["peak_s"], valid, night.start_ns, night.duration_s)
+    busy, whole = busy_minutes(seen["peak_s"], valid, run.summary.start_ns, run.summary.duration_s)
     wait, size = waits(seen["peak_s"], valid), sizes(seen["peak_to_peak_mg"])
     limit_mg = float(total["detection_limit_mg"])
     numbers = ("expected_false", "rate_raw_per_h", "rate_per_h", "rate_low", "rate_high", "valid_s")

@@ -14,6 +14,7 @@ from firmware_host.review.report.spot_checks import Checked
 from firmware_host.review.report.spread import Place
 from firmware_host.review.texts import t
 
+_LEVELS = {field.name: field.levels for field in FIELDS}
 UNSEEN = ("not_worn", "not_observed")
 
 
@@ -25,7 +26,8 @@ def number(value: float) -> str:
 def rates(rate: float, low: float, high: float) -> tuple[str, str]:
     """Return a rate and its interval, as they stand beside the strips."""
     digits = rate_digits(rate, high)
-    return f"{rate:,.{digits}f}", t("report.interval", low=f"{low:,.{digits}f}", high=f"{high:,.{digits}f}")
+    least = f"{low:,.{digits}f}" if low else "0"
+    return f"{rate:,.{digits}f}", t("report.interval", low=least, high=f"{high:,.{digits}f}")
 
 
 def clock(seconds: float) -> str:
@@ -160,14 +162,18 @@ def noise(one: SiteReport) -> str:
     return "" if mg is None else f"{1000 * mg:.0f}"
 
 
-def diary(fields: dict[str, str], *, only_levels: bool = False) -> list[str]:
-    """Return what the diary says: "Caffeine that day: some"; free text is left out if asked."""
-    chosen = {field.name: field.levels for field in FIELDS}
-    return [
-        f"{t(f'diary.field_{name}').rstrip('?')}: {t(f'diary.level_{said}') if chosen[name] else said}"
-        for name, said in fields.items()
-        if chosen[name] or not only_levels
-    ]
+def diary(fields: dict[str, str]) -> list[str]:
+    """Return what the diary says: "Caffeine that day: some"."""
+    return [f"{t(f'diary.field_{name}').rstrip('?')}: {_answer(name, said)}" for name, said in fields.items()]
+
+
+def diary_levels(fields: dict[str, str]) -> str:
+    """Return the diary's answers in brief, without what was written freely: "caffeine some, sleep well"."""
+    return ", ".join(f"{name} {_answer(name, said)}" for name, said in fields.items() if _LEVELS[name])
+
+
+def _answer(name: str, said: str) -> str:
+    return t(f"diary.level_{said}") if _LEVELS[name] else said
 
 
 def said(night: NightReport) -> list[str]:
@@ -223,7 +229,7 @@ def cannot(night: NightReport) -> list[str]:
     shares = [100 * one.valid_s / night.duration_s for one in night.sites if night.duration_s] or [0.0]
     low, high = round(min(shares)), round(max(shares))
     share = f"{low} %" if low == high else f"{low} to {high} %"
-    found.append(t("night.cannot_valid", share=share))
+    found += [t("night.cannot_valid", share=share)] if low < 100 else []
     found.append(t("night.cannot_unmeasured", n=night.missing.places, all=night.missing.all_places))
     unknown = [one.label for one in night.sites if one.limit != "known" and one.valid_s > 0]
     found += [t("night.cannot_limit_unknown", sites=", ".join(unknown))] if unknown else []
@@ -261,10 +267,7 @@ def beside(night: NightReport, site: str, nights: NightsReport) -> str:
     if own.state in UNSEEN:
         return rate(own)
     if shared is None:
-        known = (
-            t("report.own_limit", mg=limit(own)) if own.limit == "known" else t(f"report.limit_{own.limit}")
-        )
-        return f"{rate(own)} ({interval(own)}) {known}"
+        return f"{rate(own)} ({interval(own)}) {t(f'report.own_limit_{own.limit}', mg=limit(own))}"
     above = next((one for one in shared.nights if one.night == night.night), None)
     if above is None:
         return t("report.not_in_trend")
