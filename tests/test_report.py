@@ -107,7 +107,7 @@ def test_the_numbers_are_those_of_the_night(run: Run, night: Path) -> None:
 def test_none_not_observed_and_not_worn_are_three_things(run: Run, night: Path) -> None:
     """No twitch in valid time is "none seen" with an upper limit; without valid time there is no number."""
     forearm = page(run, night).row("sites", "left_forearm")
-    assert re.fullmatch(r"none seen \(0 to [\d.]+\)", forearm[2])
+    assert re.fullmatch(r"none seen \(0–[\d.]+\)", forearm[2])
     assert "little valid time" in forearm[8]
     start_ns = counted_nights.AUTUMN_NS
     add_label(

@@ -67,8 +67,8 @@ def test_five_nights_make_a_trend(run: Run, tmp_path: Path) -> None:
     arm, calf = (trends[site]["nights"][0] for site in ("right_upper_arm", "left_calf"))
     shown = cells(section, paths[0].name)
     assert shown[0] == "22 Nov 2026"
-    assert shown[1] == f"{arm['rate_per_h']:.1f} ({arm['rate_low']:.1f} to {arm['rate_high']:.1f})"
-    assert shown[2] == f"{calf['rate_per_h']:.0f} ({calf['rate_low']:.0f} to {calf['rate_high']:.0f})"
+    assert shown[1] == f"{arm['rate_per_h']:.1f} ({arm['rate_low']:.1f}–{arm['rate_high']:.1f})"
+    assert shown[2] == f"{calf['rate_per_h']:.0f} ({calf['rate_low']:.0f}–{calf['rate_high']:.0f})"
     assert "above 6.0 mg" in section.find("thead")[0].text
     assert len(pages_of((tmp_path / "r.html").read_text())) == 5
 
@@ -81,7 +81,7 @@ def test_four_nights_stand_side_by_side_only(run: Run, tmp_path: Path) -> None:
     assert document["together"]["no_trend"] == ["few"]
     assert not section.find("svg")
     shown = cells(section, document["nights"][0]["night"])[1]
-    assert re.fullmatch(r"[\d.]+ \([\d.]+ to [\d.]+\) \[5.9 mg\]", shown)
+    assert re.fullmatch(r"[\d.]+ \([\d.]+–[\d.]+\) \[5.9 mg\]", shown)
     assert "side by side and do not compare" in section.text
 
 
@@ -99,7 +99,8 @@ def test_simulated_nights_stay_out_of_trends(run: Run, tmp_path: Path) -> None:
     section, document = told(run, tmp_path, out=tmp_path / "r.html")
     drawn = [one["night"] for one in document["together"]["trends"][0]["nights"]]
     assert len(drawn) == 5
-    assert cells(section, names[1])[1] == "not compared"
+    assert cells(section, names[1])[1].endswith("[5.9 mg]")
+    assert "mg" not in cells(section, names[0])[1]
 
 
 def test_made_up_nights_alone_have_no_trend(run: Run, tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_nights_without_a_limit_are_left_out_by_name(run: Run, tmp_path: Path) -
     path = found_nights.made_night(tmp_path, 5, COUNTS, limit=None)
     section, document = told(run, tmp_path, out=tmp_path / "r.html")
     assert len(document["together"]["trends"][0]["nights"]) == 5
-    assert cells(section, path.name)[1] == "not compared"
+    assert cells(section, path.name)[1].endswith("[limit not measured]")
     assert f"{path.name} (its detection limit was not measured" in section.text
 
 

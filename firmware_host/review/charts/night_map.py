@@ -50,7 +50,7 @@ def night_map(data: MapData, layout: Layout = SCREEN) -> Scene:
     strips_end = top + rows * (around + bar)
     legend_y, height = top + body + 42, max(top + body + 176, strips_end + 74)
     if not layout.titled:
-        legend_y = max(top + body + 16, strips_end + 30)
+        legend_y = max(top + body + 22, strips_end + 30)
         height = legend_y + 27
     items = [
         *(_head(data, layout) if layout.titled else ()),
@@ -248,14 +248,19 @@ def _strips(data: MapData, body_scale: Scale, bar: float, layout: Layout) -> Ite
 
 
 def _axis(frame: _Frame, bottom: float) -> Items:
-    data, text = frame.data, frame.layout.text
+    data, layout, text = frame.data, frame.layout, frame.layout.text
     items: Items = [
-        Words(frame.x(tick.ns), bottom + 18 * text, tick.label, 11 * text, SOFT, anchor="middle")
+        Words(min(frame.x(tick.ns), layout.width - 14), bottom + 18 * text, tick.label, 11 * text, SOFT,
+              anchor="middle")
         for tick in frame.ticks()
-    ]
+    ]  # fmt: skip
     below = bottom + 34 * text
-    for change in clock_changes(data.start_ns, data.end_ns, data.zone):
-        items.append(Words(frame.x(change.ns), below, change.label, 11 * text, SOFT, anchor="middle"))
+    changes = clock_changes(data.start_ns, data.end_ns, data.zone)
+    for change in changes:
+        x = min(max(frame.x(change.ns), layout.strip_x + 40), layout.width - 66 * text)
+        items.append(Words(x, below, change.label, 11 * text, SOFT, anchor="middle"))
+    if changes and not layout.titled:  # there is no room for both, and the page says the zone
+        return items
     words = f"local time ({data.time_zone})"
     return [*items, Words(frame.right, below, words, 11 * text, SOFT, anchor="end")]
 

@@ -26,8 +26,8 @@ def number(value: float) -> str:
 def rates(rate: float, low: float, high: float) -> tuple[str, str]:
     """Return a rate and its interval, as they stand beside the strips."""
     digits = rate_digits(rate, high)
-    least = f"{low:,.{digits}f}" if low else "0"
-    return f"{rate:,.{digits}f}", t("report.interval", low=least, high=f"{high:,.{digits}f}")
+    told = [f"{one:,.{digits}f}" if one else "0" for one in (rate, low, high)]
+    return told[0], t("report.interval", low=told[1], high=told[2])
 
 
 def clock(seconds: float) -> str:
@@ -234,8 +234,15 @@ def cannot(night: NightReport) -> list[str]:
     unknown = [one.label for one in night.sites if one.limit != "known" and one.valid_s > 0]
     found += [t("night.cannot_limit_unknown", sites=", ".join(unknown))] if unknown else []
     found += [t("night.cannot_limit")] if any(one.limit == "known" for one in night.sites) else []
-    found += [*night.warnings, t("report.cannot_deep"), t("night.cannot_model"), t("report.cannot_cause")]
+    found += [*_warnings(night), t("report.cannot_deep"), t("night.cannot_model"), t("report.cannot_cause")]
     return [*found, t("report.cannot_others"), t("report.cannot_fewer"), t("night.cannot_judge")]
+
+
+def _warnings(night: NightReport) -> list[str]:
+    """Return what the detector said of sites, by the names that people read."""
+    labels = {one.site: one.label for one in night.sites}
+    parts = [text.partition(":") for text in night.warnings]
+    return [f"{labels.get(site, site)}{colon}{rest}" for site, colon, rest in parts]
 
 
 def left_out(nights: NightsReport) -> list[str]:
@@ -263,13 +270,13 @@ def beside(night: NightReport, site: str, nights: NightsReport) -> str:
     own = next((one for one in night.sites if one.site == site), None)
     if own is None:
         return t("report.not_in_night")
-    shared = next((one for one in nights.trends if one.site == site), None)
     if own.state in UNSEEN:
         return rate(own)
-    if shared is None:
-        return f"{rate(own)} ({interval(own)}) {t(f'report.own_limit_{own.limit}', mg=limit(own))}"
-    above = next((one for one in shared.nights if one.night == night.night), None)
+    nights_of = next((one.nights for one in nights.trends if one.site == site), ())
+    above = next((one for one in nights_of if one.night == night.night), None)
+    shown = own if above is None else above
+    told, span = rates(shown.rate_per_h, shown.rate_low, shown.rate_high)
+    words = t("report.beside", rate=told, interval=span)
     if above is None:
-        return t("report.not_in_trend")
-    words = "{} ({})".format(*rates(above.rate_per_h, above.rate_low, above.rate_high))
+        return f"{words} {t(f'report.own_limit_{own.limit}', mg=limit(own))}"
     return f"{words}, {t('report.changed')}" if above.changed else words
