@@ -52,7 +52,7 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 $(VENV)/.tests: $(VENV)/.installed
-	$(PIP) install --quiet --editable '.[parquet,plots,virtual]' --group test
+	$(PIP) install --quiet --editable '.[parquet,pdf,plots,virtual]' --group test
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.tests

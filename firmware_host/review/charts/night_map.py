@@ -51,7 +51,7 @@ def night_map(data: MapData, layout: Layout = SCREEN) -> Scene:
     legend_y, height = top + body + 42, max(top + body + 176, strips_end + 74)
     if not layout.titled:
         legend_y = max(top + body + 22, strips_end + 30)
-        height = legend_y + 27
+        height = legend_y + 30
     items = [
         *(_head(data, layout) if layout.titled else ()),
         *_body(data, scale, layout),

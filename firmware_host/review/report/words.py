@@ -265,18 +265,21 @@ def kinds(night: NightReport) -> list[str]:
     return [kind for kind in every if kind in usual or any(one.seconds[kind] >= 0.5 for one in night.sites)]
 
 
-def beside(night: NightReport, site: str, nights: NightsReport) -> str:
-    """Return a site's night as it stands beside others: above the limit that they share, or its own."""
+def beside(night: NightReport, site: str, nights: NightsReport) -> tuple[str, str]:
+    """Return a site's night as it stands beside others, above the limit that they share or its own.
+
+    And what has to be known of it: its own limit, or that something else than twitching changed.
+    """
     own = next((one for one in night.sites if one.site == site), None)
     if own is None:
-        return t("report.not_in_night")
+        return t("report.not_in_night"), ""
     if own.state in UNSEEN:
-        return rate(own)
+        return rate(own), ""
     nights_of = next((one.nights for one in nights.trends if one.site == site), ())
     above = next((one for one in nights_of if one.night == night.night), None)
     shown = own if above is None else above
     told, span = rates(shown.rate_per_h, shown.rate_low, shown.rate_high)
     words = t("report.beside", rate=told, interval=span)
     if above is None:
-        return f"{words} {t(f'report.own_limit_{own.limit}', mg=limit(own))}"
-    return f"{words}, {t('report.changed')}" if above.changed else words
+        return words, t(f"report.own_limit_{own.limit}", mg=limit(own))
+    return words, t("report.changed") if above.changed else ""
