@@ -137,8 +137,12 @@ def norm_squared(vectors: Float32) -> Float32:
 
 
 def cell_means(values: Float32, cell: int) -> Float32:
-    """Return the means over cells of (..., samples)."""
-    return np.asarray(values.reshape(*values.shape[:-1], -1, cell) @ np.full(cell, 1.0 / cell, np.float32))
+    """Return the means over cells of (..., samples).
+
+    By einsum: of finite values, the product of BLAS has raised the warning "invalid value encountered".
+    """
+    cells = values.reshape(*values.shape[:-1], -1, cell)
+    return np.asarray(np.einsum("...ij,j->...i", cells, np.full(cell, 1.0 / cell, np.float32)))
 
 
 def pick(
