@@ -116,6 +116,7 @@ def test_wrong_usage_is_2(run: Run, arguments: list[str]) -> None:
         (["detect", "{night}", "--model", "crystal_ball"], "crystal_ball"),
         (["map", "{night}", "--run", "zzz"], "zzz"),
         (["export", "{night}", "--out", "{file}"], "written"),
+        (["report", "{night}", "--out", "{file}/r.html"], "written"),
         (["import", "{empty}/x.night", "left_elbo=a.csv"], "left_elbo"),
         (["import", "{empty}/x.night", "left_calf=a.csv"], "a.csv"),
         (["import", "{empty}/x.night", "left_calf={file}", "--timezone", "Mars/Olympus"], "Mars/Olympus"),
@@ -150,7 +151,7 @@ def test_every_command_prints_one_json_document(run: Run, nights: Path) -> None:
     calls = {
         "detect": [night], "map": [night], "export": [night, "--out", nights / "out"],
         "nights": ["--dir", nights], "diary": [night, "caffeine=much"],
-        "info": [night], "verify": [night], "amend": [night, "--note", "x"],
+        "info": [night], "verify": [night], "report": [night, "--out", nights / "r.html"], "amend": [night, "--note", "x"],
         "score": [night, "--truth", nights / "truth.csv"],
         "evaluate": ["--model", "plain", "--only", "real", "--jobs", "1"],
         "simulate": [nights / "c.night", "--hours", "0.05"],
