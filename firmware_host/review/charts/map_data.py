@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -13,6 +14,10 @@ from firmware_host.recording.night import NightMeta, evening_of, zone
 from firmware_host.review.charts.time_axis import local
 from firmware_host.twitch_map import State
 from firmware_host.twitches import Kind, Table
+
+if TYPE_CHECKING:
+    from firmware_host.analysis import Run
+    from firmware_host.recording import Night
 
 NOTE = (
     "Counts of movements that look like twitches, not a diagnosis. The number alone is neither good nor bad."
@@ -56,6 +61,22 @@ class MapData:
     def mark(self) -> str:
         """What must be said of a night that no person slept; empty for a real one."""
         return _ORIGINS.get(self.origin, "")
+
+
+def map_of(night: Night, run: Run, bin_s: float | None) -> MapData:
+    """Return the counts of a run in time bins, ready to be drawn; None makes one bin of the whole night."""
+    from firmware_host.analysis import night_counts
+
+    return MapData(
+        title=night_title(night.meta, night.start_ns),
+        start_ns=night.start_ns,
+        end_ns=night.end_ns,
+        time_zone=night.meta.time_zone,
+        origin=night.meta.origin,
+        bins=night_counts(night, run, bin_s),
+        totals=night_counts(night, run),
+        coverage=run.coverage,
+    )
 
 
 def night_title(meta: NightMeta, start_ns: int) -> str:
