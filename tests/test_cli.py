@@ -151,7 +151,8 @@ def test_every_command_prints_one_json_document(run: Run, nights: Path) -> None:
     calls = {
         "detect": [night], "map": [night], "export": [night, "--out", nights / "out"],
         "nights": ["--dir", nights], "diary": [night, "caffeine=much"],
-        "info": [night], "verify": [night], "report": [night, "--out", nights / "r.html"], "amend": [night, "--note", "x"],
+        "info": [night], "verify": [night], "amend": [night, "--note", "x"],
+        "report": [night, "--out", nights / "r.html"],
         "score": [night, "--truth", nights / "truth.csv"],
         "evaluate": ["--model", "plain", "--only", "real", "--jobs", "1"],
         "simulate": [nights / "c.night", "--hours", "0.05"],
