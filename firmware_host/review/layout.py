@@ -36,7 +36,7 @@ def _html(template: str, values: Mapping[str, Any]) -> str:
         (page for page in find_pages() if page.order is not None), key=lambda page: (page.order, page.name)
     )
     modules = modules_of(name) if files["js"] else ()
-    return _environment().get_template(template).render(menu=menu, files=files, modules=modules, **values)
+    return filled(template, {"menu": menu, "files": files, "modules": modules} | dict(values))
 
 
 @cache
@@ -50,6 +50,11 @@ def modules_of(name: str) -> tuple[str, ...]:
         known += found
         new += found
     return tuple(known[1:])
+
+
+def filled(template: str, values: Mapping[str, Any]) -> str:
+    """Return a template with its values, all of them as text but what is `Markup`."""
+    return _environment().get_template(template).render(values)
 
 
 def prepare(name: str) -> None:
