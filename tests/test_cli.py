@@ -493,7 +493,8 @@ def test_every_exporter_has_the_same_way_in() -> None:
     """What the export command can call, every exporter has."""
     assert formats.names("export")
     for name in formats.names("export"):
-        assert callable(formats.load("export", name).export)
+        writer = formats.load("export", name).Writer
+        assert all(callable(getattr(writer, method)) for method in ("add", "finish", "close"))
 
 
 def edit(night: Path, old: str, new: str) -> None:
