@@ -67,5 +67,6 @@ def command(
             raise NotShownError(" ".join(hidden))
         for sentence in hidden:
             note(sentence)
+        tell(len(paths) / (len(paths) + 1), "writing the report")
         document = made.write(out, paper=paper, kept_back=len(hidden))
     show({"file": out, **document}, f"Written: {out}", as_json=as_json)
