@@ -50,6 +50,7 @@ CLEAR_S = 0.3
 """So far from what counts already, and from the end of valid time."""
 NEAR_S = 1.0
 """Candidates so near an added twitch are those of the excerpt, all others those of the night."""
+WANTED_MORE_S = 0.2
 MATCH_S = 0.15
 UNITS = 8
 """Made-up motor units that the added twitches are of: such repeat their shape and direction (science 7.1)."""
@@ -213,7 +214,12 @@ class _Site:
         info = self._info
         step_g = info.g_per_count if info.sample_type == "int16" else None
         lowest = min(self._model.search_score, CANDIDATE_SCORE)
-        detector = SiteDetector(fs_hz, lowest, range_g=info.range_g, step_g=step_g, at_once=AT_ONCE)
+        # A burst's own peak lies some milliseconds from the statistic's maximum, which is asked for here.
+        reach, here = (NEAR_S + WANTED_MORE_S) * stretch.fs_hz, peaks - part.begin
+        detector = SiteDetector(
+            fs_hz, lowest, range_g=info.range_g, step_g=step_g, at_once=AT_ONCE,
+            wanted=lambda index: _near(index, here, reach) >= 0,
+        )  # fmt: skip
         for first, acc_g in samples_with(part, more_mg, info.range_g, step_g):
             detector.push(first, acc_g)
         searched = detector.close(part.end - part.begin)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.detection.signals import Bool, Float32
-from firmware_host.detection.waves import WAVE_FROM, WAVE_SHAPE, WAVE_STOP
+from firmware_host.detection.waves import WAVE_FROM, WAVE_HZ, WAVE_SHAPE, WAVE_STOP
 
 Int32 = npt.NDArray[np.int32]
 Indices = npt.NDArray[np.int64]
@@ -320,7 +320,7 @@ def _beside(
     middle = _cut(templates, np.zeros(len(templates), np.int64))
     form = templates / np.maximum(np.linalg.norm(middle, axis=1), 1e-9)[:, None, None]
     # The template's own middle lies `lag` samples after the other candidate's.
-    late = np.rint((peak_s[own] - peak_s[other]) * 100.0).astype(np.int64) + lag[other]
+    late = np.rint((peak_s[own] - peak_s[other]) * WAVE_HZ).astype(np.int64) + lag[other]
     expected = _cut(form[unit[other]], late) * gain[other, None]
     seen = _cut(waves[own], np.zeros(len(own), np.int64))
     left = np.square(seen - expected).sum(axis=1)
