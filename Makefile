@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: demo test soak lint format bench picture screenshots clean
+.PHONY: demo test soak lint format bench picture screenshots pages docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed  ## simulate a night, find its twitches, draw the map
@@ -38,6 +38,13 @@ picture: $(VENV)/.installed  ## docs/map.svg, from the simulated night of the de
 	rm -rf build/picture && $(BIN)/twitchmap demo --out build/picture --no-open
 	cp build/picture/map.svg docs/map.svg
 
+pages: $(VENV)/.tests  ## the parts of docs/ that say what the program says, and its figures
+	$(BIN)/python docs/made.py
+
+docs: $(VENV)/.docs  ## the web site in build/docs; nothing is fetched, and any warning is an error
+	rm -rf build/docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --doctree-dir build/doctrees --conf-dir docs . build/docs
+
 clean:
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
@@ -53,9 +60,13 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 $(VENV)/.tests: $(VENV)/.installed
-	$(PIP) install --quiet --editable '.[parquet,plots,virtual]' --group test
+	$(PIP) install --quiet --editable '.[pandas,parquet,pdf,plots,virtual]' --group test
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.tests
 	$(PIP) install --quiet --group lint
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(PIP) install --quiet --group docs
 	@touch $@

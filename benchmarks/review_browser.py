@@ -1,8 +1,9 @@
 """How long the pages take, measured in a real headless Chromium: `python benchmarks/review_browser.py`.
 
-A night of 8 h, 8 sensors at 200 Hz and 100,000 events is made once (about a minute) and kept in --night.
-Measured are the first picture of that night from the request on, and for many zooms and moves of four sites'
-traces the time from the key to the painted picture that holds all data, and the server's share of it.
+Nights of 8 h, 8 sensors at 200 Hz, of 100,000 and 300,000 events are made once (a minute or two) and kept
+in --night. Measured are the first picture of the smaller one from the request on, the first pile of the
+larger one, and for many zooms and moves of four sites' traces the time from the key to the painted picture
+that holds all data, and the server's share of it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +58,8 @@ document.addEventListener("signal-drawn", drawn);
 view.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
 """
 _FIRST = """
-const done = arguments[0];
-const entry = performance.getEntriesByName("map-painted")[0];
-done(entry ? entry.startTime : null);
+const entry = performance.getEntriesByName(arguments[0])[0];
+return entry ? entry.startTime : null;
 """
 
 
@@ -153,32 +154,38 @@ def chromium() -> webdriver.Chrome:
     return browser
 
 
-def first_pictures(folder: Path, browser: webdriver.Chrome, repeats: int) -> tuple[list[float], list[float]]:
-    """Return ms from the request of the night's page to its painted map, each of a server just started.
+def first_pictures(
+    folder: Path, browser: webdriver.Chrome, repeats: int, page: str = "night", mark: str = "map-painted"
+) -> None:
+    """Print ms from the request of a night's page to its first picture, each of a server just started.
 
-    And ms of CPU that the server took from the request until all of the page was there.
+    And ms of CPU that the server and the browser took from the request until then.
     """
     found, spent = [], []
     for _ in range(repeats):
         process, url = start_review(folder)
         try:
-            browser.get(url)  # the server and the browser are awake, the night is not open
-            time.sleep(3)
-            before = _cpu_ms(process.pid)
-            browser.get(f"{url}night/{NAME}")
+            browser.get(f"{url}about")  # the server and the browser are awake, the night is not open
+            time.sleep(4)
+            mine = psutil.Process(process.pid), psutil.Process(browser.service.process.pid)
+            before = [_cpu_ms(one) for one in mine]
+            browser.get(f"{url}{page}/{NAME}")
             deadline = time.monotonic() + 20
-            while (painted := browser.execute_async_script(_FIRST)) is None and time.monotonic() < deadline:
+            while (painted := browser.execute_script(_FIRST, mark)) is None and time.monotonic() < deadline:
                 time.sleep(0.02)
+            spent.append([_cpu_ms(one) - was for one, was in zip(mine, before, strict=True)])
             found.append(float(painted))
-            spent.append(_cpu_ms(process.pid) - before)
         finally:
             end_review(process)
-    return found, spent
+    print(f"{mark} of a night: {spread(found)}")
+    for who, cpu_ms in zip(("server", "browser"), zip(*spent, strict=True), strict=True):
+        print(f"  CPU of the {who} until then: {spread(cpu_ms)}")
 
 
-def _cpu_ms(pid: int) -> float:
-    times = psutil.Process(pid).cpu_times()
-    return 1000 * float(times.user + times.system)
+def _cpu_ms(process: psutil.Process) -> float:
+    """Return the CPU of a process and of all that it started."""
+    times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+    return 1000 * float(sum(one.user + one.system for one in times))
 
 
 def inputs(folder: Path, browser: webdriver.Chrome) -> tuple[list[float], list[float]]:
@@ -228,7 +235,7 @@ def _wait(browser: webdriver.Chrome, script: str, timeout_s: float = 120) -> Non
         time.sleep(0.1)
 
 
-def spread(values: list[float]) -> str:
+def spread(values: Sequence[float]) -> str:
     """Return smallest, median, 95th percentile and largest of some ms."""
     return (
         f"least {min(values):.0f} ms, median {statistics.median(values):.0f} ms, "
@@ -242,20 +249,21 @@ def main() -> None:
     parser.add_argument("--night", type=Path, help="Folder that keeps the large night for the next time.")
     parser.add_argument("--hours", type=float, default=8.0)
     parser.add_argument("--events", type=int, default=104_000)
+    parser.add_argument("--piled-events", type=int, default=304_000)
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.night or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / NAME).exists():
-            print(f"Making {arguments.hours:g} h, {len(SITES)} sensors, {arguments.events} events ...")
-            make_night(folder / NAME, arguments.hours, arguments.events)
+        for name, events in (("map", arguments.events), ("piles", arguments.piled_events)):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            if not (folder / name / NAME).exists():
+                print(f"Making {arguments.hours:g} h, {len(SITES)} sensors, {events} events ...")
+                make_night(folder / name / NAME, arguments.hours, events)
         browser = chromium()
         try:
-            taken, spent = first_pictures(folder, browser, arguments.repeats)
-            print(f"first picture of a night: {spread(taken)}")
-            print(f"CPU of the server until then: {spread(spent)}")
-            took, served = inputs(folder, browser)
+            first_pictures(folder / "map", browser, arguments.repeats)
+            first_pictures(folder / "piles", browser, arguments.repeats, "correct", "pile-painted")
+            took, served = inputs(folder / "map", browser)
             print(f"input to painted, 4 sites with 3 axes and band: {spread(took)}")
             print(f"of which the server, a request: {spread(served)}")
         finally:

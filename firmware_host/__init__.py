@@ -4,9 +4,9 @@ The names below are the public interface; each is imported when it is first used
 ``import firmware_host`` costs nothing.
 
 >>> import firmware_host as tm
->>> night = tm.open("recordings/2026-11-22T22-31-05_left-leg.night")  # doctest: +SKIP
->>> run = tm.detect(night)  # doctest: +SKIP
->>> tm.counts(night, run, bin_s=900)  # doctest: +SKIP
+>>> night = tm.open("last")  # doctest: +SKIP
+>>> twitches = tm.detect(night)  # doctest: +SKIP
+>>> tm.twitch_map(twitches)  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -15,33 +15,67 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from firmware_host.analysis import Run, load_run
-    from firmware_host.analysis import detect_night as detect
     from firmware_host.analysis import night_counts as counts
     from firmware_host.errors import TwitchmapError
-    from firmware_host.recording import Night, create_night
-    from firmware_host.recording import open_night as open  # noqa: A004
+    from firmware_host.notebook import (
+        SiteSamples,
+        Twitches,
+        TwitchMap,
+        detect,
+        import_night,
+        load_run,
+        nights,
+        open,  # noqa: A004
+        samples,
+        score,
+        simulate,
+        twitch_map,
+    )
+    from firmware_host.recording import Night
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Night": "recording:Night",
-    "Run": "analysis:Run",
-    "TwitchmapError": "errors:TwitchmapError",
+    "Night": "recording",
+    "SiteSamples": "notebook",
+    "TwitchMap": "notebook",
+    "Twitches": "notebook",
+    "TwitchmapError": "errors",
     "counts": "analysis:night_counts",
-    "create_night": "recording:create_night",
-    "detect": "analysis:detect_night",
-    "load_run": "analysis:load_run",
-    "open": "recording:open_night",
+    "detect": "notebook",
+    "import_night": "notebook",
+    "load_run": "notebook",
+    "nights": "notebook",
+    "open": "notebook",
+    "samples": "notebook",
+    "score": "notebook",
+    "simulate": "notebook",
+    "twitch_map": "notebook",
 }
-__all__ = ["Night", "Run", "TwitchmapError", "counts", "create_night", "detect", "load_run", "open"]
+__all__ = [
+    "Night",
+    "SiteSamples",
+    "TwitchMap",
+    "Twitches",
+    "TwitchmapError",
+    "counts",
+    "detect",
+    "import_night",
+    "load_run",
+    "nights",
+    "open",
+    "samples",
+    "score",
+    "simulate",
+    "twitch_map",
+]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
     if name not in _PUBLIC:
         raise AttributeError(f"firmware_host has no {name!r}; it has {', '.join(__all__)}")
-    module, attribute = _PUBLIC[name].split(":")
-    return getattr(import_module(f"firmware_host.{module}"), attribute)
+    module, _, attribute = _PUBLIC[name].partition(":")
+    return getattr(import_module(f"firmware_host.{module}"), attribute or name)
 
 
 def __dir__() -> list[str]:

@@ -53,16 +53,22 @@ Serve = Callable[..., Served]
 
 
 @pytest.fixture
-def served() -> Iterator[Serve]:
-    """Give `served(folder, *options)`, which starts `twitchmap review`; the processes end with the test."""
+def served(request: pytest.FixtureRequest) -> Iterator[Serve]:
+    """Give `served(folder, *options)`, which starts `twitchmap review`; the processes end with the test.
+
+    A browser leaves their pages first: one that asks now and then would find nobody, and the test fail.
+    """
+    browser = request.getfixturevalue("browser") if "browser" in request.fixturenames else None
     running: list[subprocess.Popen[str]] = []
 
-    def serve(folder: Path, *options: str) -> Served:
-        process, url = start_review(folder, *options)
+    def serve(folder: Path, *options: str, before: Callable[[], None] | None = None) -> Served:
+        process, url = start_review(folder, *options, before=before)
         running.append(process)
         return Served(url, process)
 
     yield serve
+    if browser is not None:
+        browser.get("about:blank")
     end_review(*running)
 
 

@@ -8,19 +8,25 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
 
-def start_review(folder: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
-    """Start the server over a folder; return its process and its address, with a token if it asks for one."""
+def start_review(
+    folder: Path, *options: str, before: Callable[[], None] | None = None
+) -> tuple[subprocess.Popen[str], str]:
+    """Start the server over a folder; return its process and its address, with a token if it asks for one.
+
+    `before` is called in the new process before it becomes the server.
+    """
     command = [sys.executable, "-m", "firmware_host", "review", str(folder), "--no-browser", "--port", "0"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
-        [*command, *options], stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
-    )
+        [*command, *options], stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True,
+        preexec_fn=before,
+    )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
         if found := re.search(r"http://[^\s\"]+", line):

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_results_store import as_of_schema_1
 
 import firmware_host as tm
 from firmware_host import analysis
 from firmware_host.errors import BadFileError, BadValueError, NotFoundError
 from firmware_host.recording import NightMeta, ResultsStore, SensorInfo, amend_night, create_night
 from firmware_host.simulation import demonstration, simulate_night
-from firmware_host.twitches import Flag, Kind, valid_s
+from firmware_host.twitches import EVENT_COLUMNS, Column, Flag, Kind, valid_s
 
 
 @pytest.fixture(scope="module")
@@ -199,11 +200,9 @@ def test_a_sensor_that_sent_nothing_is_a_gap_all_night(tmp_path: Path) -> None:
 def test_runs_of_an_older_twitchmap_are_still_read(night: Path) -> None:
     """Results of schema 1, without the newer columns, open, take new runs, and keep the old ones."""
     old = tm.detect(night, model="plain")
+    as_of_schema_1(night, *EVENT_COLUMNS, Column("score", "f8", "", ""))
     with closing(sqlite3.connect(night / "results.sqlite")) as connection:
-        connection.execute("DROP TABLE packed")
-        connection.execute("ALTER TABLE events ADD COLUMN score REAL")
         connection.execute("UPDATE events SET score = 7.5")
-        connection.execute("PRAGMA user_version = 1")
         connection.commit()
     assert tm.load_run(tm.open(night), old.info.run_id).events.tobytes() == old.events.tobytes()
     new = tm.detect(night, model="plain")
@@ -292,7 +291,8 @@ def test_the_public_names_are_there() -> None:
         "UPDATE runs SET settings = 'none'",
         "UPDATE runs SET summary = 'none'",
         "UPDATE coverage SET kind = 99",
-        "UPDATE events SET onset_s = peak_s + 1",
+        "UPDATE packed SET data = (SELECT data FROM packed WHERE name = 'site') WHERE name = 'peak_s'",
+        "UPDATE packed SET data = zeroblob(length(data)) WHERE name = 'peak_s'",
     ],
 )
 def test_a_run_that_cannot_be_is_refused(night: Path, change: str) -> None:

@@ -33,7 +33,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "analysis", "capture", "detection", "formats", "learning", "recording", "review", "sensors",
         "simulation", "study", "twitch_map",
     },
-    "__init__": {"recording", "analysis", "twitch_map", "formats", "learning", "simulation"},
+    "notebook": {"recording", "analysis", "twitch_map", "formats", "learning", "simulation", "review"},
+    "__init__": {"notebook", "recording", "analysis", "twitch_map", "formats", "learning", "simulation"},
     "__main__": {"cli"},
 }  # fmt: skip
 NO_FILES_OR_RADIO = {"os", "io", "pathlib", "socket", "asyncio", "sqlite3", "shutil", "tempfile", "bleak"}

@@ -53,6 +53,18 @@ def events(n: int, seed: int = 0) -> Table:
     return made
 
 
+def as_of_schema_1(folder: Path, *columns: Column) -> None:
+    """Make a file of results what it was before events were packed: a row of SQL each."""
+    store = ResultsStore(folder)
+    tables = {run.run_id: store.read_events(run.run_id, columns) for run in store.runs()}
+    with closing(sqlite3.connect(store.path)) as connection:
+        connection.execute("DROP TABLE packed")
+        for number, rows in enumerate(tables.values(), 1):
+            results._insert(connection, "events", columns, rows, number)
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+
+
 def coverage() -> Table:
     """Return coverage of three kinds."""
     return table(
@@ -167,7 +179,7 @@ def test_reading_while_a_run_is_written(tmp_path: Path) -> None:
     write(tmp_path, info("first"), events(10))
     with closing(sqlite3.connect(tmp_path / "results.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        other.execute("DELETE FROM events")
+        other.execute("DELETE FROM packed")
         assert len(ResultsStore(tmp_path).read_events("first", EVENT_COLUMNS)) == 10
         other.execute("ROLLBACK")
 
@@ -217,10 +229,10 @@ def test_migrations_run_once_each_in_order(tmp_path: Path, monkeypatch: pytest.M
     def step(number: int) -> results.Callable[[sqlite3.Connection], None]:
         return lambda connection: steps.append(number)
 
-    monkeypatch.setattr(results, "MIGRATIONS", (*results.MIGRATIONS, step(2), step(3)))
+    monkeypatch.setattr(results, "MIGRATIONS", (*results.MIGRATIONS, step(3), step(4)))
     for _ in range(2):
         assert ResultsStore(tmp_path).run().run_id == "one"
-    assert steps == [2, 3]
+    assert steps == [3, 4]
 
 
 def test_an_older_file_is_read_where_nothing_can_be_written(tmp_path: Path) -> None:
@@ -228,10 +240,7 @@ def test_an_older_file_is_read_where_nothing_can_be_written(tmp_path: Path) -> N
     resource = pytest.importorskip("resource")
     write(tmp_path, info("one"), events(5))
     path = tmp_path / "results.sqlite"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("DROP TABLE packed")
-        connection.execute("PRAGMA user_version = 1")
-        connection.commit()
+    as_of_schema_1(tmp_path, *EVENT_COLUMNS)
     before = path.read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
@@ -239,8 +248,35 @@ def test_an_older_file_is_read_where_nothing_can_be_written(tmp_path: Path) -> N
         read = ResultsStore(tmp_path).read_events("one", EVENT_COLUMNS)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert read["event_id"].tolist() == [0, 1, 2, 3, 4]
+    assert read.tobytes() == events(5).tobytes()
     assert path.read_bytes() == before
+
+
+def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Events of schema 1 are the same once they are packed; words for numbers are damage."""
+    for number, name in enumerate("abc"):
+        write(tmp_path, info(name), events(300 * number, number))
+    as_of_schema_1(tmp_path, *EVENT_COLUMNS)
+    store = ResultsStore(tmp_path)
+    for _ in range(2):
+        for number, name in enumerate("abc"):
+            read = store.read_events(name, EVENT_COLUMNS)
+            assert read.tobytes() == events(300 * number, number).tobytes()
+    as_of_schema_1(tmp_path, *EVENT_COLUMNS)
+    with closing(sqlite3.connect(store.path)) as connection:
+        connection.execute("UPDATE events SET peak_s = 'two' WHERE event_id = 2")
+        connection.commit()
+    with pytest.raises(BadFileError, match="delete it and detect again"):
+        store.runs()
+
+
+def test_only_some_events_are_read(tmp_path: Path) -> None:
+    """Those that count are the rows that are true in `counted`, in their order."""
+    rows = events(200)
+    write(tmp_path, info("one"), rows)
+    some = ResultsStore(tmp_path).read_events("one", EVENT_COLUMNS[:4], only="counted")
+    assert some["event_id"].tolist() == rows["event_id"][rows["counted"]].tolist()
+    assert some["site"].tolist() == rows["site"][rows["counted"]].tolist()
 
 
 def test_a_disk_that_refuses(tmp_path: Path) -> None:
@@ -262,8 +298,10 @@ def test_results_are_private_and_need_nothing_beside_them(tmp_path: Path) -> Non
     [
         "DROP TABLE runs",
         "UPDATE runs SET passes = 'two'",
-        "UPDATE events SET peak_s = 'two'",
-        "UPDATE events SET unit = 1e300",
+        "UPDATE packed SET kind = 'numbers' WHERE name = 'peak_s'",
+        "UPDATE packed SET data = x'00' WHERE name = 'unit'",
+        "UPDATE packed SET kind = 'text' WHERE name = 'unit'",
+        "UPDATE packed SET data = x'5b5d0a070007000700' WHERE name = 'site'",
     ],
 )
 def test_values_that_cannot_be_are_damage(tmp_path: Path, change: str) -> None:
@@ -286,7 +324,7 @@ def test_packed_numbers_that_cannot_be_are_damage(tmp_path: Path, data: str) -> 
         store.write_run(info(name), more, np.zeros(count, dtype_of(more)), COVERAGE_COLUMNS, coverage())
         assert len(store.read_events(name, more)) == count
     with closing(sqlite3.connect(store.path)) as connection:
-        connection.execute(f"UPDATE packed SET data = {data}")
+        connection.execute(f"UPDATE packed SET data = {data} WHERE name = 'skew'")
         connection.commit()
     with pytest.raises(BadFileError, match="delete it and detect again"):
         store.read_events("three", more)

@@ -106,6 +106,49 @@ def test_an_event_is_accepted_by_keyboard_alone(browser: Chrome, served: Serve, 
     until_counts(browser, more)
 
 
+def test_a_switch_reaches_the_verdicts(browser: Chrome, served: Serve, night: Path) -> None:
+    """With Tab and Enter alone, in few steps, every pile can be judged, and what was said be taken back."""
+    opened(browser, served, night)
+    piles = len(browser.find_elements(By.CLASS_NAME, "pile"))
+    active = browser.switch_to
+    steps = 0
+    while active.active_element.get_attribute("id") != "no":
+        press(browser, Keys.TAB)
+        steps += 1
+    assert steps < 30
+    for number in range(1, piles + 1):
+        press(browser, Keys.ENTER)
+        wait_for(browser, "#piles-title", f" {piles - number} still open")
+        assert active.active_element.get_attribute("id") == "no"
+    assert len(read_labels(night).active) == piles
+    while active.active_element.get_attribute("id") != "undo":
+        press(browser, Keys.TAB)
+    press(browser, Keys.ENTER)
+    wait_for(browser, "#piles-title", " 1 still open")
+    assert len(read_labels(night).active) == piles - 1
+
+
+def test_every_event_of_a_pile_can_be_looked_at(browser: Chrome, served: Serve, night: Path) -> None:
+    """`o` goes through a pile one by one; before the first comes the last, however many there are."""
+    opened(browser, served, night)
+    sizes = browser.find_elements(By.CSS_SELECTOR, ".pile .verdict-said")
+    largest = max(sizes, key=lambda one: int((one.get_attribute("textContent") or "").split(",")[0]))
+    browser.execute_script("arguments[0].closest('button').click()", largest)
+    press(browser, "o")
+    words = wait_for(browser, "#event-facts", "Event 1 of").text
+    total = int(words.split(" of ")[1].split()[0])
+    press(browser, Keys.ARROW_LEFT)
+    wait_for(browser, "#event-facts", f"Event {total} of {total}")
+    wait_for(browser, "#event-wave[aria-label]")
+    press(browser, "t")
+    wait_for(browser, "#event-facts", "Event 1 of")
+    press(browser, Keys.ARROW_LEFT)
+    assert "you said" in wait_for(browser, "#event-facts strong").text.lower()
+    press(browser, "z")
+    said = "return document.querySelector('#event-facts strong').textContent"
+    WebDriverWait(browser, 10, 0.05).until(lambda _: not browser.execute_script(said))
+
+
 def test_a_stretch_is_left_out_and_a_twitch_added(browser: Chrome, served: Serve, night: Path) -> None:
     """Leaving a stretch out shortens the valid time and the count; a missed twitch is one more."""
     opened(browser, served, night, "?show=stretch")

@@ -16,7 +16,7 @@ from typing import Any
 import made_nights
 import msgspec
 import pytest
-from browser import Serve, Served
+from browser import Serve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
@@ -263,12 +263,12 @@ def test_a_promise_alone_takes_no_memory(served: Serve, folder: Path) -> None:
     server = served(folder)
     host = server.origin.removeprefix("http://")
     head = f"PUT /api/settings HTTP/1.1\r\nHost: {host}\r\nOrigin: {server.origin}\r\n"
-    with raw(server) as connection:
+    with raw(server.origin) as connection:
         connection.sendall(
             f"{head}Content-Type: application/json\r\nContent-Length: 1099511627776\r\n\r\n".encode()
         )
         assert b" 413 " in connection.recv(1000).split(b"\r\n")[0]
-    assert ask(server, "/api/nights")[0] == 200
+    assert ask(server.origin, "/api/nights")[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_a_promise_alone_takes_no_memory(served: Serve, folder: Path) -> None:
 def test_a_broken_connection_gets_nothing(served: Serve, folder: Path, request_: bytes) -> None:
     """Requests that are none are answered with an error or not at all, and the next one is served."""
     server = served(folder)
-    with raw(server) as connection:
+    with raw(server.origin) as connection:
         answer = b""
         with contextlib.suppress(ConnectionError):  # it was cut off: that is an answer too
             connection.sendall(request_)
@@ -298,7 +298,7 @@ def test_a_broken_connection_gets_nothing(served: Serve, folder: Path, request_:
                 answer += part
     assert not answer or answer.split(b" ")[1][:1] == b"4", answer[:200]
     assert NIGHT.encode() not in answer
-    assert ask(server, "/api/nights")[0] == 200
+    assert ask(server.origin, "/api/nights")[0] == 200
 
 
 def test_a_socket_is_closed(folder: Path) -> None:
@@ -331,15 +331,15 @@ def test_markup_in_names_and_notes_is_text(tmp_path: Path) -> None:
     assert "<img" not in client.get("/nights").text
 
 
-def raw(server: Served) -> socket.socket:
+def raw(origin: str) -> socket.socket:
     """Return a connection to a server."""
-    host, port = server.origin.removeprefix("http://").split(":")
+    host, port = origin.removeprefix("http://").split(":")
     return socket.create_connection((host, int(port)), timeout=10)
 
 
-def ask(server: Served, path: str) -> tuple[int, Any]:
+def ask(origin: str, path: str) -> tuple[int, Any]:
     """Return status and JSON of an ordinary request."""
-    connection = http.client.HTTPConnection(server.origin.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(origin.removeprefix("http://"), timeout=10)
     connection.request("GET", path)
     answer = connection.getresponse()
     content = answer.read()

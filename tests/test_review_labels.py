@@ -124,6 +124,19 @@ def test_a_pile_shows_its_members(client: Client) -> None:
     assert again[[one["id"] for one in listed].index(pile["id"])]["not_twitch"] == pile["count"]
 
 
+def test_all_events_of_a_pile_come_by_pages(client: Client) -> None:
+    """Page after page gives each event of a pile once, in order of time, with what was said of it."""
+    pile = max(client.get("piles")["piles"], key=lambda one: one["count"])
+    path = f"piles/{pile['id']}/events"
+    pages = [client.get(f"{path}?after={after}&most=7") for after in range(0, pile["count"] + 7, 7)]
+    events = [event for page in pages for event in page["events"]]
+    times = [event["peak_s"] for event in events]
+    assert len(times) == pile["count"] == pages[0]["total"] > 7
+    assert times == sorted(set(times))
+    client.send("labels", {"what": "twitch", "site": pile["site"], "peaks_s": [times[3]]})
+    assert [event["label"] for event in client.get(f"{path}?most=5")["events"]] == [0, 0, 0, 1, 0]
+
+
 def test_the_signal_around_a_moment(client: Client) -> None:
     """Three axes and the main direction on one grid."""
     wave = client.get(f"wave?site={CALF}&peak_s=100&before_s=0.5&after_s=1")

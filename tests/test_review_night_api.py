@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from pathlib import Path
 from typing import Any
 
+import found_nights
+import msgspec
 import numpy as np
 import pytest
 from counted_nights import AUTUMN_NS, HOURS, SITES, add_run, counted_night
 from starlette.testclient import TestClient
 
-from firmware_host.analysis import load_run, night_counts
+from firmware_host.analysis import load_run, night_counts, run_counts
+from firmware_host.cli.map import _named
 from firmware_host.recording import open_night
 from firmware_host.review.api.events import DRAWN
 from firmware_host.review.server import application
 from firmware_host.review.view_cache.file import VIEW_FILE
+from firmware_host.twitch_map import HourLimit, SiteLimit
 
 HOME = "http://127.0.0.1:8765"
+NOT_REACHED = msgspec.structs.replace(
+    found_nights.LIMIT, limit_mg=None, lapses=0.2, hours=(HourLimit(0.0, 0.1, None),)
+)
 NAME = "2026-10-24T23-30-00_known.night"
 
 
@@ -94,6 +102,34 @@ def test_unseen_time_is_never_zero(client: TestClient) -> None:
     assert forearm["twitches"] == [0]
     assert forearm["rate_high"][0] > 0
     assert forearm["detection_limit_mg"] == [None]
+
+
+@pytest.mark.parametrize(
+    ("limit", "kind"),
+    [
+        (found_nights.LIMIT, "found"),
+        (None, "unknown"),
+        (NOT_REACHED, "not_reached"),
+    ],
+    ids=["found", "unknown", "not_reached"],
+)
+def test_a_limit_that_is_not_reached_is_not_an_unknown_one(
+    tmp_path: Path, limit: SiteLimit | None, kind: str
+) -> None:
+    """Map, comparison, body and the command line tell apart why a site has no detection limit."""
+    night = found_nights.made_night(tmp_path, 0, {"left_calf": 40}, limit=limit)
+    client = TestClient(application(tmp_path), HOME)
+    [mapped] = client.get(f"/api/nights/{night.name}/map").json()["sites"]
+    [compared] = client.get(f"/api/compare?nights={night.name}").json()["nights"][0]["sites"]
+    [last] = client.get("/api/body").json()["sites"]
+    rows = _named(run_counts(load_run(open_night(night))))
+    [told] = json.loads(msgspec.json.encode(rows))
+    for one in (mapped["night"], last["counts"]):
+        assert one["limit_kind"] == [kind]
+        assert (one["detection_limit_mg"] == [None]) == (kind != "found")
+    for one in (compared, told):
+        assert one["limit_kind"] == kind
+        assert (one["detection_limit_mg"] is None) == (kind != "found")
 
 
 def test_scales_start_at_zero_and_hold_all(client: TestClient) -> None:

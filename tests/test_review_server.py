@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 from typing import Annotated
@@ -168,3 +170,43 @@ def test_the_command_prints_its_address_as_json(served: Serve, tmp_path: Path) -
     server = served(tmp_path, "--json")
     with urllib.request.urlopen(server.url + "api/nights", timeout=10) as answer:
         assert json.load(answer)["nights"] == []
+
+
+FIRST_SEEN_TOGETHER = """
+import sys, threading
+from pathlib import Path
+import msgspec
+from firmware_host.review.server import application
+
+application(Path(sys.argv[1]))
+kinds = [msgspec.Struct]
+for kind in kinds:
+    kinds += kind.__subclasses__()
+kinds = [kind for kind in kinds if kind.__module__.startswith("firmware_host.")]
+kinds = [kind for kind in kinds if not kind.__struct_config__.array_like]
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(8)
+
+def decode():
+    for kind in kinds:
+        together.wait()
+        try:
+            msgspec.convert(dict.fromkeys(kind.__struct_encode_fields__), kind)
+        except msgspec.MsgspecError:
+            pass
+
+threads = [threading.Thread(target=decode) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(kinds))
+"""
+
+
+def test_threads_that_first_decode_a_struct_together_live(tmp_path: Path) -> None:
+    """Eight threads that meet each struct for the first time at once do not end the server."""
+    command = [sys.executable, "-c", FIRST_SEEN_TOGETHER, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 100

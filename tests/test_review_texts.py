@@ -23,6 +23,13 @@ def test_every_text_that_is_asked_for_is_there(source: Path) -> None:
     assert set(asked) <= set(texts())
 
 
+@pytest.mark.parametrize("source", sorted(FOLDER.glob("texts/*/*.json")), ids=lambda path: path.stem)
+def test_no_text_is_there_twice(source: Path) -> None:
+    """A key has one text: a second one would take its place unseen."""
+    keys = [key for key, _ in json.loads(source.read_text(encoding="utf-8"), object_pairs_hook=list)]
+    assert len(keys) == len(set(keys))
+
+
 def test_every_page_has_its_title_and_its_place_in_the_menu() -> None:
     """What the layout asks for by the name of a page is there for each."""
     for page in find_pages():

@@ -143,7 +143,7 @@ def judged(large: list[float], false: list[float], truths: int, valid_h: float) 
 
 
 def test_operating_points_keep_their_limits() -> None:
-    """Balanced takes the best F1 that false alarms allow; specific and sensitive lie around it."""
+    """Balanced is the strictest next to the best F1 that false alarms allow; the others lie around it."""
     rng = np.random.default_rng(2)
     mixed = judged(rng.beta(5, 2, 400).tolist(), rng.beta(1, 5, 400).tolist(), 420, 10.0)
     silent = judged([], rng.beta(1, 4, 2000).tolist(), 0, 50.0)
@@ -152,7 +152,9 @@ def test_operating_points_keep_their_limits() -> None:
     quiet = calibrate.operating_points(mixed, silent, {"chip": judged([], [0.9, 0.95, 0.97], 0, 20.0)})
     for points in (free, kept, quiet):
         assert 1 > points["specific"] >= points["balanced"] >= points["sensitive"] > 0
-    assert mixed.f1(np.array([free["balanced"]]))[0] == pytest.approx(mixed.f1(calibrate.GRID).max())
+    least = mixed.f1(calibrate.GRID).max() - calibrate.NEAR_BEST
+    assert mixed.f1(np.array([free["balanced"]]))[0] >= least
+    assert mixed.f1(calibrate.GRID[free["balanced"] < calibrate.GRID]).max() < least
     assert silent.alarms_per_h(np.array([kept["balanced"]]))[0] <= calibrate.MOST_ALARMS_PER_H
     balanced, specific, sensitive = (
         sum(one.alarms_per_h(np.array([kept[name]]))[0] * one.valid_h for one in (mixed, silent))

@@ -31,7 +31,7 @@ from firmware_host.errors import BadFileError
 from firmware_host.recording import Night, ResultsStore, RunInfo, open_night
 from firmware_host.recording.labels import Labels, read_labels
 from firmware_host.recording.results import damaged
-from firmware_host.twitch_map import RateModel, SiteLimit, twitch_map
+from firmware_host.twitch_map import RateModel, SiteLimit, site_counts
 from firmware_host.twitches import (
     COVERAGE_COLUMNS,
     EVENT_COLUMNS,
@@ -385,9 +385,9 @@ def _counts(run: Run, sites: Sequence[str], start_ns: int, bin_s: float | None, 
     none, limits, rate_model = slice(0, 0), run.limits, run.rate_model
     return np.concatenate(
         [
-            twitch_map(
-                run.events[of_site.get(site, none)], run.coverage[covered.get(site, none)], [site], start_ns,
-                bin_s, end_s, limits=limits, rate_model=rate_model,
+            site_counts(
+                run.events[of_site.get(site, none)], run.coverage[covered.get(site, none)], site, start_ns,
+                bin_s, end_s, limit=limits.get(site), rate_model=rate_model,
             )
             for site in sites
         ]

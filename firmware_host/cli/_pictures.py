@@ -14,19 +14,9 @@ if TYPE_CHECKING:
 
 def map_data(night: Night, run: Run, bin_s: float) -> MapData:
     """Return the counts of a run as the charts take them."""
-    from firmware_host.analysis import night_counts
-    from firmware_host.review.charts.map_data import MapData, night_title
+    from firmware_host.review.charts.map_data import map_of
 
-    return MapData(
-        title=night_title(night.meta, night.start_ns),
-        start_ns=night.start_ns,
-        end_ns=night.end_ns,
-        time_zone=night.meta.time_zone,
-        origin=night.meta.origin,
-        bins=night_counts(night, run, bin_s),
-        totals=night_counts(night, run),
-        coverage=run.coverage,
-    )
+    return map_of(night, run, bin_s)
 
 
 def as_text(data: MapData) -> str:

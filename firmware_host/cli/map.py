@@ -12,7 +12,7 @@ from firmware_host.cli._showing import kept_back, show_option
 from firmware_host.cli._terminal import json_option, note, rows, show
 from firmware_host.cli._values import seconds
 from firmware_host.errors import NotShownError
-from firmware_host.twitch_map import State
+from firmware_host.twitch_map import State, limit_kind
 
 if TYPE_CHECKING:
     from firmware_host.twitches import Table
@@ -67,5 +67,8 @@ def command(
 
 
 def _named(counts: Table) -> list[dict[str, Any]]:
-    """Return counts as one dict a row, their state in words: observed, not_observed, not_worn ..."""
-    return [row | {"state": State(row["state"]).name.lower()} for row in rows(counts)]
+    """Return counts as one dict a row, their state and what their limit is in words."""
+    return [
+        row | {"state": State(row["state"]).name.lower(), "limit_kind": limit_kind(row["detection_limit_mg"])}
+        for row in rows(counts)
+    ]

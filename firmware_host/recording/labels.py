@@ -15,7 +15,7 @@ from typing import Annotated, Literal, get_args
 
 import msgspec
 
-from firmware_host.errors import BadValueError
+from firmware_host.errors import BadValueError, NightBusyError
 from firmware_host.recording.blocks import Damage
 from firmware_host.recording.journal import Journal, Lines
 from firmware_host.recording.night import LATEST_START_NS
@@ -183,14 +183,28 @@ def add_spot_check(night: Path, check: SpotCheck) -> Labels:
     return _add(night, lambda _: [check])
 
 
-def undo(night: Path, rater: str = "") -> Labels:
-    """Take the newest label back; nothing happens where there is none. Raises as `Journal.append`."""
-    return _add(night, lambda now: [_of(Undo, label, rater) for label in now.active[-1:]])
+def undo(night: Path, rater: str = "", of: str | None = None) -> Labels:
+    """Take the newest label back; nothing happens where there is none.
+
+    Raises
+    ------
+    NightBusyError
+        If that is not the label `of`: somebody else has said something since.
+    NotFoundError, StorageError
+        As `Journal.append`.
+    """
+    return _add(night, lambda now: [_of(Undo, label, rater) for label in _meant(now.active, of)])
 
 
-def redo(night: Path, rater: str = "") -> Labels:
-    """Give the label back that was taken back last; raises as `Journal.append`."""
-    return _add(night, lambda now: [_of(Redo, label, rater) for label in now.undone[-1:]])
+def redo(night: Path, rater: str = "", of: str | None = None) -> Labels:
+    """Give the label back that was taken back last; raises as `undo`."""
+    return _add(night, lambda now: [_of(Redo, label, rater) for label in _meant(now.undone, of)])
+
+
+def _meant(labels: Sequence[Label], of: str | None) -> Sequence[Label]:
+    if of is not None and [label.id for label in labels[-1:]] != [of]:
+        raise NightBusyError("Something else was said of this night since: nothing was changed.")
+    return labels[-1:]
 
 
 def _add(night: Path, make: Callable[[Labels], Sequence[Line]]) -> Labels:

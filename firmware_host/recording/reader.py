@@ -80,6 +80,11 @@ class Night:
     notes: tuple[tuple[int, int, dict[str, Any]], ...]
     """Header and event blocks: row of the index, kind, content."""
 
+    def __repr__(self) -> str:
+        sites = ", ".join(f"{info.site} ({info.fs_hz:g} Hz)" for info in self.meta.sensors)
+        damage = f", {len(self.damage)} places damaged" if self.damage else ""
+        return f"{self.path.name}: {self.meta.origin}, {sites}{damage}"
+
     @property
     def sites(self) -> tuple[str, ...]:
         """Where the sensors sat, in the order of the metadata."""

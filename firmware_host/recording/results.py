@@ -1,9 +1,8 @@
 """`results.sqlite`: the detection runs of a night. Derived: it can be deleted and made again at will.
 
 All SQL of the project is in this module. It knows no column of events or coverage by name: it is handed their
-declarations and makes its tables of them. What is measured of candidates beside (some sixty numbers each, of
-tens of thousands of candidates on a chest) is packed: as numbers of SQL it would take longer to write than
-to find.
+declarations and makes its tables of them. Events are packed, one row a run and column: as numbers of SQL
+tens of thousands of candidates take longer to write than to find, and a page waits for them for seconds.
 """
 
 from __future__ import annotations
@@ -20,13 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.errors import BadFileError, NewerFormatError, NightBusyError, NotFoundError, StorageError
-from firmware_host.twitches import EVENT_COLUMNS, Column, Table, dtype_of
+from firmware_host.recording.packing import packed, unpacked
+from firmware_host.twitches import Column, Table, dtype_of
 
 RESULTS_FILE = "results.sqlite"
 BUSY_S = 30.0
-PACKED = "f4"
-"""Columns of this type that not every event has are packed: one row a run and column, its little-endian
-numbers in the order of the events."""
 REFUSED = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 """What SQLite says of a disk that is full or takes no writing."""
 ROWS_AT_ONCE = 1 << 13
@@ -65,7 +62,24 @@ def _make_packed(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX packed_of_run ON packed (run)")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_make_runs, _make_packed)
+def _pack_events(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE packed ADD COLUMN kind NOT NULL DEFAULT '<f4'")
+    columns = {row[1]: row[2] for row in connection.execute("PRAGMA table_info(events)") if row[1] != "run"}
+    names = ", ".join(f'"{name}"' for name in columns)
+    for (run,) in connection.execute("SELECT run FROM runs").fetchall() if columns else ():
+        select = f"SELECT {names} FROM events WHERE run = ? ORDER BY rowid"  # noqa: S608 - names of the file
+        rows = connection.execute(select, (run,)).fetchall()
+        for index, (name, kind) in enumerate(columns.items()):
+            values = [row[index] for row in rows]
+            try:
+                column = np.array(values, {"REAL": "f8", "INTEGER": "i8"}.get(kind, "U"))
+            except (ValueError, TypeError, OverflowError) as error:
+                raise sqlite3.DatabaseError(f"{name}: {error}") from error
+            _pack(connection, run, name, column)
+    connection.execute("DROP TABLE IF EXISTS events")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_make_runs, _make_packed, _pack_events)
 """Step n brings a file of schema n to schema n + 1; the number is kept in user_version."""
 
 
@@ -114,10 +128,8 @@ class ResultsStore:
             names, marks = ", ".join(fields), ", ".join("?" * len(fields))
             insert = f"INSERT INTO runs ({names}) VALUES ({marks})"  # noqa: S608 - names of our own
             run = connection.execute(insert, tuple(fields.values())).lastrowid
-            packed = [c for c in event_columns if c.dtype == PACKED and c not in EVENT_COLUMNS]
-            plain = [column for column in event_columns if column not in packed]
-            _insert(connection, "events", plain, events, run)
-            _pack(connection, packed, events, run)
+            for column in event_columns:
+                _pack(connection, run, column.name, events[column.name])
             _insert(connection, "coverage", coverage_columns, coverage, run)
             for name, (columns, rows) in (more or {}).items():
                 _insert(connection, name, columns, rows, run)
@@ -163,9 +175,23 @@ class ResultsStore:
         known = ", ".join(run.run_id for run in runs) or "none"
         raise NotFoundError(f"{name} has no run {run_id!r}; its runs are: {known}.")
 
-    def read_events(self, run_id: str, columns: Sequence[Column], *, only_counted: bool = False) -> Table:
-        """Return a run's events, or those that count (then `EVENT_COLUMNS` only), in the order of writing."""
-        return self._read("events", run_id, columns, " AND counted" if only_counted else "")
+    def read_events(self, run_id: str, columns: Sequence[Column], *, only: str | None = None) -> Table:
+        """Return a run's events in the order of writing, or `only` those for which a column is true."""
+        wanted = [*(column.name for column in columns), *([only] if only else ())]
+        with self._opened() as connection:
+            found = _packed(connection, run_id, wanted) if connection else {}
+        try:
+            known = {name: unpacked(*one) for name, one in found.items()}
+            if len({len(values) for values in known.values()}) > 1:
+                raise ValueError("its columns are of different lengths")
+            some = known[only].astype(bool) if only in known else slice(None)
+            table = _empty(len(next(iter(known.values()), ())[some]), columns)
+            for column in columns:
+                if column.name in known:
+                    table[column.name] = known[column.name][some]
+        except (ValueError, TypeError, LookupError, OverflowError) as error:
+            raise damaged(self.path, error) from error
+        return table
 
     def read_coverage(self, run_id: str, columns: Sequence[Column]) -> Table:
         """Return a run's coverage, in the order in which it was written."""
@@ -175,27 +201,22 @@ class ResultsStore:
         """Return another table of a run; no rows where its program stored none."""
         return self._read(name, run_id, columns)
 
-    def _read(self, name: str, run_id: str, columns: Sequence[Column], more: str = "") -> Table:
+    def _read(self, name: str, run_id: str, columns: Sequence[Column]) -> Table:
         with self._opened() as connection:
             if connection is None:
                 return _table([], [], columns)
             known = _columns(connection, name)
-            packed = _packed(connection, run_id, columns) if name == "events" else {}
-            wanted = [column for column in columns if column.name in known and column.name not in packed]
+            wanted = [column for column in columns if column.name in known]
             rows: list[tuple[Any, ...]] = []
             if known:
                 names = ", ".join((f"{name}.run", *(f'"{column.name}"' for column in wanted)))
                 select = f"SELECT {names} FROM {name} JOIN runs USING (run)"  # noqa: S608 - names of our own
-                order = f" WHERE run_id = ?{more} ORDER BY {name}.rowid"
+                order = f" WHERE run_id = ? ORDER BY {name}.rowid"
                 rows = connection.execute(select + order, (run_id,)).fetchall()
         try:
-            table = _table(rows, wanted, columns)
-            for column in columns:
-                if column.name in packed:
-                    table[column.name] = _unpacked(packed[column.name], len(table))
+            return _table(rows, wanted, columns)
         except (ValueError, TypeError, OverflowError) as error:
             raise damaged(self.path, error) from error
-        return table
 
     @contextmanager
     def _opened(self, *, for_writing: bool = False) -> Iterator[Any]:
@@ -221,10 +242,7 @@ def damaged(path: Path, error: Exception) -> BadFileError:
 
 def _table(rows: Sequence[tuple[Any, ...]], read: Sequence[Column], columns: Sequence[Column]) -> Table:
     """Make a table of rows of a number and some of its columns; the others are what `_sql_type` says."""
-    table = np.zeros(len(rows), dtype_of(columns))
-    for column in columns:
-        if table.dtype[column.name].kind == "f":
-            table[column.name] = np.nan  # a column that the run's program did not know
+    table = _empty(len(rows), columns)
     for index, column in enumerate(read, 1):
         values = [row[index] for row in rows]  # far quicker than to turn all rows at once
         kind = table.dtype[column.name].kind
@@ -238,6 +256,15 @@ def _table(rows: Sequence[tuple[Any, ...]], read: Sequence[Column], columns: Seq
             table[column.name] = np.array(values, column.dtype)
         else:
             table[column.name] = np.array(values, np.float64) if kind == "f" else values
+    return table
+
+
+def _empty(n: int, columns: Sequence[Column]) -> Table:
+    """Make a table of what is read of columns that a run's program did not know: NaN, 0, or no text."""
+    table = np.zeros(n, dtype_of(columns))
+    for column in columns:
+        if table.dtype[column.name].kind == "f":
+            table[column.name] = np.nan
     return table
 
 
@@ -318,23 +345,21 @@ def _insert(
         connection.executemany(insert, zip(*(part[column.name].tolist() for column in columns), strict=True))
 
 
-def _pack(connection: sqlite3.Connection, columns: Sequence[Column], rows: Table, run: int | None) -> None:
-    packed = ((run, column.name, rows[column.name].astype("<f4").tobytes()) for column in columns)
-    connection.executemany("INSERT INTO packed (run, name, data) VALUES (?, ?, ?)", packed)
+def _pack(connection: sqlite3.Connection, run: int | None, name: str, values: npt.NDArray[Any]) -> None:
+    insert = "INSERT INTO packed (run, name, kind, data) VALUES (?, ?, ?, ?)"
+    connection.execute(insert, (run, name, *packed(values)))
 
 
-def _packed(connection: sqlite3.Connection, run_id: str, columns: Sequence[Column]) -> dict[str, bytes]:
-    """Return what is packed of some columns of a run."""
-    marks = ", ".join("?" * len(columns))
-    select = f"SELECT name, data FROM packed JOIN runs USING (run) WHERE run_id = ? AND name IN ({marks})"  # noqa: S608 - marks alone
-    return dict(connection.execute(select, (run_id, *(column.name for column in columns))).fetchall())
-
-
-def _unpacked(data: bytes, count: int) -> npt.NDArray[np.float32]:
-    values = np.frombuffer(data, "<f4")
-    if len(values) != count:
-        raise ValueError(f"{len(values)} numbers of {count} events")
-    return values
+def _packed(
+    connection: sqlite3.Connection, run_id: str, names: Sequence[str]
+) -> dict[str, tuple[str, bytes]]:
+    """Return kinds and data of what is packed of some columns of a run, and of one that every run has."""
+    marks = ", ".join("?" * len(names))
+    select = (
+        "SELECT name, kind, data FROM packed JOIN runs USING (run) WHERE run_id = ? "  # noqa: S608 - marks
+        f"AND (name IN ({marks}) OR packed.rowid = (SELECT min(rowid) FROM packed WHERE run = runs.run))"
+    )
+    return {name: (kind, data) for name, kind, data in connection.execute(select, (run_id, *names))}
 
 
 def _columns(connection: sqlite3.Connection, name: str) -> set[str]:

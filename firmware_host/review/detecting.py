@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from firmware_host.errors import NightBusyError, NotFoundError
+from firmware_host.review.texts import t
 
 END_S = 5.0
 """So long a process has to end when it is asked to."""
@@ -52,7 +53,7 @@ class Detecting:
         with self._lock:
             known = self._known.get(night.name)
             if known is not None and known.state in {"waiting", "running"}:
-                raise NightBusyError(f"The twitches of {night.name} are being looked for already.")
+                raise NightBusyError(t("nights.looked_for", night=night.name))
             detection = self._known[night.name] = Detection(night.name, operating_point)
             self._waiting.append(detection)
             if self._worker is None:
@@ -65,7 +66,7 @@ class Detecting:
         with self._lock:
             detection = self._known.get(night.name)
             if detection is None or detection.state not in {"waiting", "running"}:
-                raise NotFoundError(f"The twitches of {night.name} are not being looked for.")
+                raise NotFoundError(t("nights.not_looked_for", night=night.name))
             self._end(detection)
             return detection
 
@@ -106,7 +107,8 @@ class Detecting:
                 try:
                     process = self._started(detection)
                 except OSError as error:
-                    detection.state, detection.sentence = "failed", f"The system refuses: {error.strerror}."
+                    detection.state = "failed"
+                    detection.sentence = t("nights.refused", why=error.strerror)
                     continue
                 detection.state, detection.process = "running", process
             self._follow(detection, process)

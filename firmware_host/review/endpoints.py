@@ -30,6 +30,7 @@ from firmware_host.errors import BadValueError
 from firmware_host.recording import known_meta, night_named, start_and_date
 from firmware_host.recording.settings import Settings, Showing, check_shown, night_showing, read_settings
 from firmware_host.review.found import declared
+from firmware_host.review.texts import t
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 MARK = "_endpoint"
@@ -141,20 +142,20 @@ class Endpoint:
             If something that came in is not as declared.
         """
         given: dict[str, Any] = {
-            name: _converted(named[name], kind, f"{name} in the address")
+            name: _converted(named[name], kind, t("errors.in_address", name=name))
             for name, kind in self.parameters.items()
         }
         if self.query is not None:
-            given["query"] = _converted(_one_each(query, self.query), self.query, "the address")
+            given["query"] = _converted(_one_each(query, self.query), self.query, t("errors.address"))
         elif query:
-            raise BadValueError(f"{query[0][0]!r} is not asked for here: leave it out of the address.")
+            raise BadValueError(t("errors.not_asked_for", name=repr(query[0][0])))
         if self.body is not None:
             try:
                 given["body"] = msgspec.json.decode(body, type=self.body)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                raise BadValueError(f"What was sent is not as expected: {error}.") from error
+                raise BadValueError(t("errors.not_as_expected", why=error)) from error
         elif body:
-            raise BadValueError("Nothing is expected to be sent here.")
+            raise BadValueError(t("errors.nothing_expected"))
         return self.function(context, **given)
 
 
@@ -179,6 +180,19 @@ def find_endpoints() -> list[Endpoint]:
     from firmware_host.review import api
 
     return list(declared(api, Endpoint, MARK))
+
+
+def prepare_types() -> None:
+    """Have msgspec look at all structs that are known by now; to be called before there are threads.
+
+    It does so when a struct is first decoded. A second thread that comes while it does meets a struct half
+    made, and the process dies of a segmentation fault (msgspec 0.22.0, `StructInfo_Convert`).
+    """
+    kinds: list[type[msgspec.Struct]] = [msgspec.Struct]
+    for kind in kinds:  # which grows meanwhile
+        kinds += kind.__subclasses__()
+    for kind in kinds[1:]:
+        msgspec.json.Decoder(kind)
 
 
 def _endpoint_of(function: Callable[..., Any], method: Method, path: str, summary: str) -> Endpoint:
@@ -214,7 +228,7 @@ def _one_each(query: Sequence[tuple[str, str]], kind: type[msgspec.Struct]) -> d
         if name in lists:
             values.setdefault(name, []).append(value)
         elif name in values:
-            raise BadValueError(f"{name!r} is given twice in the address: give it once.")
+            raise BadValueError(t("errors.twice", name=repr(name)))
         else:
             values[name] = value
     return values
@@ -232,8 +246,8 @@ def _converted(value: Any, kind: Any, where: str) -> Any:  # noqa: ANN401
     try:
         converted = msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise BadValueError(f"What {where} says cannot be used: {error}.") from error
+        raise BadValueError(t("errors.unusable", where=where, why=error)) from error
     numbers = msgspec.structs.astuple(converted) if isinstance(converted, msgspec.Struct) else (converted,)
     if not all(math.isfinite(number) for number in numbers if isinstance(number, float)):
-        raise BadValueError(f"What {where} says cannot be used: a number must be finite.")
+        raise BadValueError(t("errors.unusable", where=where, why=t("errors.finite")))
     return converted

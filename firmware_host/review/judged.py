@@ -7,7 +7,7 @@ as it was found, and labels are laid over it anew when their file has changed.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from firmware_host.analysis import Run, load_run, reviewed
+from firmware_host.analysis import Run, load_run, reviewed, run_counts
 from firmware_host.analysis.piles import Pile, found_rows, make_piles
 from firmware_host.errors import NotFoundError
 from firmware_host.recording import Night, ResultsStore, known_meta, open_night
@@ -25,6 +25,7 @@ from firmware_host.recording.night import META_FILE
 from firmware_host.recording.reader import LOG_FILE
 from firmware_host.recording.results import RESULTS_FILE
 from firmware_host.review.kept import Kept, stamps
+from firmware_host.review.texts import t
 from firmware_host.twitches import Table
 
 KEPT = 3
@@ -40,6 +41,7 @@ class JudgedNight:
     _labelled: tuple[Any, Run] | None = None
     _samples: tuple[Any, Night] | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    _reading: threading.RLock = field(default_factory=threading.RLock)
 
     @cached_property
     def _night(self) -> Night:
@@ -60,7 +62,7 @@ class JudgedNight:
         for pile in self.piles:
             if pile.id == name:
                 return pile
-        raise NotFoundError(f"{self.path.name} has no pile {name!r} in its newest run: load the piles again.")
+        raise NotFoundError(t("correct.no_such_pile", night=self.path.name, pile=name))
 
     @property
     def run(self) -> Run:
@@ -68,7 +70,11 @@ class JudgedNight:
         stamp = stamps(self.path, LABELS_FILE)
         with self._lock:
             if self._labelled is None or self._labelled[0] != stamp:
-                self._labelled = (stamp, reviewed(self._night, self.raw, read_labels(self.path)))
+                labels = read_labels(self.path)
+                run = self.raw if self._labelled is None else self._labelled[1]
+                same = _ids(run.labels) == _ids(labels)
+                run = replace(run, labels=labels) if same else reviewed(self._night, self.raw, labels)
+                self._labelled = (stamp, run)
             return self._labelled[1]
 
     def take(self, labels: Labels) -> Run:
@@ -77,6 +83,15 @@ class JudgedNight:
         with self._lock:
             self._labelled = (None, run)  # somebody else may have added more: the file is asked next time
         return run
+
+    @cached_property
+    def _raw_counts(self) -> Table:
+        return run_counts(self.raw)
+
+    def counts(self, run: Run) -> Table:
+        """Return `run_counts` of the run as found, or as labelled."""
+        with self._lock:
+            return self._raw_counts if not run.labels.active else run_counts(run)
 
     @property
     def found(self) -> Table:
@@ -87,7 +102,7 @@ class JudgedNight:
     def samples(self) -> Night:
         """The night with its samples."""
         stamp = stamps(self.path, LOG_FILE, META_FILE)
-        with self._lock:
+        with self._reading:  # which takes time: what needs no samples does not wait for it
             if self._samples is None or self._samples[0] != stamp:
                 self._samples = (stamp, open_night(self.path))
             return self._samples[1]
@@ -96,6 +111,11 @@ class JudgedNight:
         """Return UTC times of seconds from the night's start."""
         after = np.rint(np.asarray(times_s, float) * 1e9).astype(np.int64)
         return np.asarray(self.raw.summary.start_ns + after)
+
+
+def _ids(labels: Labels) -> list[str]:
+    """Return what tells labels from others: what has been written of one never changes."""
+    return [label.id for label in labels.active]
 
 
 class Judged:

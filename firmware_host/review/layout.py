@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from firmware_host.review.texts import LANGUAGE, t
 
 STATIC = Path(__file__).parent / "static"
 _TEMPLATES = Path(__file__).parent / "templates"
+_IMPORT = re.compile(r'^(?:import|\}) (?:.* )?(?:from )?"\./(\w+)\.js"', re.MULTILINE)
 
 
 def page_html(page: Page, named: Mapping[str, str], values: Mapping[str, Any]) -> str:
@@ -33,12 +35,32 @@ def _html(template: str, values: Mapping[str, Any]) -> str:
     menu = sorted(
         (page for page in find_pages() if page.order is not None), key=lambda page: (page.order, page.name)
     )
-    return _environment().get_template(template).render(menu=menu, files=files, **values)
+    modules = modules_of(name) if files["js"] else ()
+    return filled(template, {"menu": menu, "files": files, "modules": modules} | dict(values))
+
+
+@cache
+def modules_of(name: str) -> tuple[str, ...]:
+    """Return what a page's script imports, directly or not: the browser is told of all at once."""
+    known, new = [name], [name]
+    while new:
+        script = STATIC / f"{new.pop()}.js"
+        text = script.read_text(encoding="utf-8") if script.is_file() else ""  # texts.js is made
+        found = [one for one in _IMPORT.findall(text) if one not in known]
+        known += found
+        new += found
+    return tuple(known[1:])
+
+
+def filled(template: str, values: Mapping[str, Any]) -> str:
+    """Return a template with its values, all of them as text but what is `Markup`."""
+    return _environment().get_template(template).render(values)
 
 
 def prepare(name: str) -> None:
-    """Read a page's template, so that its first request does not wait for that."""
+    """Read a page's template and imports, so that its first request does not wait for that."""
     _environment().get_template(f"{name}.html")
+    modules_of(name)
 
 
 @cache

@@ -21,11 +21,12 @@ def night_head(context: Context, night: str) -> Mapping[str, Any]:
 
 
 def read_ahead(context: Context, night: str) -> None:
-    """Begin to read the samples that the page will ask for."""
+    """Begin to make what the page will ask for, in the order in which it will; last the samples."""
     path = context.night(night)
 
     def read() -> None:
         with suppress(TwitchmapError, OSError):
-            _ = context.shared(Judged).night(path).samples
+            opened = context.shared(Judged).night(path)
+            _ = opened.counts(opened.run), opened.piles, opened.samples
 
     threading.Thread(target=read, daemon=True).start()

@@ -82,7 +82,7 @@ def brief_run(path: Path, run_id: str | None = None) -> Run:
     store = ResultsStore(path)
     info = store.run(run_id)
     columns = [column for column in EVENT_COLUMNS if column.name in COUNTED_BY]
-    read = store.read_events(info.run_id, columns, only_counted=True)
+    read = store.read_events(info.run_id, columns, only="counted")
     known = {column.name: read[column.name] for column in columns}
     events = table(EVENT_DTYPE, len(read), counted=True, **known)
     return Run(info, events, store.read_coverage(info.run_id, COVERAGE_COLUMNS), summary_of(info))
@@ -118,7 +118,13 @@ def warm_up() -> None:
     import scipy.special  # noqa: F401
 
     figure(())
-    prepare("night")
+    for page in ("night", "correct"):
+        prepare(page)
+
+
+def warm_up_more() -> None:
+    """Import what the first waves of an event would have to wait for: half a second, when nobody waits."""
+    import firmware_host.detection.band  # noqa: F401
 
 
 def _opened(path: Path) -> Night:

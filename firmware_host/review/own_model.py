@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from firmware_host.errors import NightBusyError
+from firmware_host.review.texts import t
 
 What = Literal["train", "recount"]
 END_S = 5.0
@@ -72,7 +73,7 @@ class OwnModel:
         with self._lock:
             now = self._look()
             if now is not None and now.running:
-                raise NightBusyError("Something is being computed already: wait until it is done.")
+                raise NightBusyError(t("learning.busy"))
             out, told = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - closed in _look
             command = [sys.executable, "-m", "firmware_host", *arguments, "--json", "--dir", str(self.folder)]
             process = subprocess.Popen(  # noqa: S603 - our own program, and paths that are there
@@ -97,6 +98,6 @@ class OwnModel:
         failed = process.returncode != 0
         self._running = None
         self._last = Task(
-            what, running=False, result=result, error=(lines or ["It ended at once."])[-1] if failed else None
+            what, running=False, result=result, error=(lines or [t("learning.ended")])[-1] if failed else None
         )
         return self._last

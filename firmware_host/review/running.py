@@ -9,22 +9,26 @@ import secrets
 import signal
 import socket
 import threading
+import time
 import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
 from firmware_host.errors import BadValueError
 from firmware_host.review.guard import LOOPBACK
-from firmware_host.review.opened import warm_up
+from firmware_host.review.opened import warm_up, warm_up_more
 from firmware_host.review.server import application
 
 DEFAULT_PORT = 8765
 END_S = 2
 """Requests under way get so long when the server ends."""
+HALF_S = 20.0
+"""A connection that has not asked anything whole for so long is cut: it holds a place that others need."""
 IDLE_AFTER_S = 1.0
 """The first page is there by then."""
 
@@ -98,6 +102,24 @@ def run_review(
 class _Server(uvicorn.Server):
     """Ends in order at Ctrl-C and SIGTERM, which are no error here; at a second Ctrl-C at once."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._waiting: dict[Any, tuple[object, float]] = {}
+
+    async def on_tick(self, counter: int) -> bool:
+        """Cut connections that only begin to ask; uvicorn itself cuts those that ask nothing more."""
+        if counter % 10 == 0:
+            now_s, waiting = time.monotonic(), {}
+            for one in list(self.server_state.connections):
+                answered = getattr(one, "cycle", None)  # its newest request, once its head is whole
+                if answered is None or answered.response_complete:
+                    known, since_s = self._waiting.get(one, (None, now_s))
+                    waiting[one] = (answered, since_s if known is answered else now_s)
+                    if now_s - waiting[one][1] > HALF_S:
+                        one.transport.close()
+            self._waiting = waiting
+        return await super().on_tick(counter)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
@@ -106,9 +128,10 @@ class _Server(uvicorn.Server):
 def serve(listening: socket.socket, folder: Path, place: Place, token: str | None) -> None:
     """Answer on a socket until Ctrl-C or SIGTERM, which are its ordinary end."""
     logging.getLogger("uvicorn.error").addHandler(_faults())
-    idle = threading.Timer(IDLE_AFTER_S, warm_up)
-    idle.daemon = True
-    idle.start()
+    for after_s, work in ((IDLE_AFTER_S, warm_up), (3 * IDLE_AFTER_S, warm_up_more)):
+        idle = threading.Timer(after_s, work)
+        idle.daemon = True
+        idle.start()
     config = uvicorn.Config(
         application(folder, hosts=place.hosts, token=token),
         log_config=None,

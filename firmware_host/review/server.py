@@ -6,6 +6,7 @@ that a fault here cannot cost a night.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from pathlib import Path
@@ -29,7 +30,7 @@ from firmware_host.errors import (
     StorageError,
     TwitchmapError,
 )
-from firmware_host.review.endpoints import Binary, Context, Endpoint, find_endpoints
+from firmware_host.review.endpoints import Binary, Context, Endpoint, find_endpoints, prepare_types
 from firmware_host.review.guard import LOOPBACK, Guard
 from firmware_host.review.layout import STATIC, error_html, page_html
 from firmware_host.review.pages import Page, find_pages
@@ -37,6 +38,8 @@ from firmware_host.review.texts import script, t
 
 BODY_BYTES = 1_000_000
 """The longest body that is read."""
+BODY_S = 20.0
+"""So long a body may take to come."""
 FIRST_PAGES = ("tonight", "nights")
 """The first of these that there is opens first; where nobody has chosen yet, the settings do."""
 _STATUS: dict[type[TwitchmapError], int] = {
@@ -77,6 +80,7 @@ def application(folder: Path, *, hosts: Collection[str] = LOOPBACK, token: str |
             for one in find_endpoints()
         ),
     ]
+    prepare_types()
     handlers: dict[Any, Any] = {
         HTTPException: _http_error,
         TwitchmapError: _known_error,
@@ -132,11 +136,15 @@ async def _body(request: Request) -> bytes:
     promised = request.headers.get("content-length", "0")
     if not promised.isdecimal() or len(promised) > 12 or int(promised) > BODY_BYTES:
         raise HTTPException(413, t("errors.too_much"))
-    async for part in request.stream():
-        length += len(part)
-        if length > BODY_BYTES:
-            raise HTTPException(413, t("errors.too_much"))
-        parts.append(part)
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for part in request.stream():
+                length += len(part)
+                if length > BODY_BYTES:
+                    raise HTTPException(413, t("errors.too_much"))
+                parts.append(part)
+    except TimeoutError:
+        raise HTTPException(408, t("errors.too_slow")) from None
     return b"".join(parts)
 
 

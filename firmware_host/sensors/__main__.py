@@ -1,8 +1,9 @@
-"""The table of all models on the page docs/sensors.md: `python -m firmware_host.sensors` prints it."""
+"""What docs/sensors.md says of all models: `python -m firmware_host.sensors` prints it."""
 
 from __future__ import annotations
 
 import sys
+import textwrap
 
 from firmware_host.sensors import models
 from firmware_host.sensors.protocol import Model
@@ -36,13 +37,22 @@ def cells(model: Model) -> dict[str, str]:
 
 
 def listing() -> str:
-    """Return the table of all models, and what their users must know, as Markdown."""
+    """Return the table of all models as Markdown."""
     known = list(models().values())
     heads = list(cells(known[0]))
     rows = [heads, ["---"] * len(heads), *(list(cells(model).values()) for model in known)]
-    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    limits = "".join(f"- **{model.label}**: {' '.join(model.limits)}\n" for model in known if model.limits)
-    return f"{table}\n{limits}"
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def sections() -> str:
+    """Return a section for each model: how to get it ready, and what its users must know."""
+    return "\n".join(_section(model) for model in models().values())
+
+
+def _section(model: Model) -> str:
+    ready = textwrap.fill(model.preparing, 116, break_long_words=False, break_on_hyphens=False)
+    limits = "".join(f"- {limit}\n" for limit in model.limits)
+    return f"### {model.label} (`{model.name}`)\n\n{ready}\n\n{limits}"
 
 
 def _known(value: float | None) -> str:
@@ -50,4 +60,4 @@ def _known(value: float | None) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(listing())
+    sys.stdout.write(f"{listing()}\n{sections()}")

@@ -352,6 +352,10 @@ MODELS = (
         sample_type="int16",
         range_g=16.0,
         samples_per_packet=SAMPLES,
+        preparing=(
+            "Nothing to install. Stop a recording to its own memory in its app first: twitchmap does not "
+            "end it. It measures at 1666 Hz and filters down to 200 Hz; its noise is not published."
+        ),
         limits=(
             "Neither noise nor battery life are published: look at what `check` measures.",
             "Its buffer bridges moments of bad reception; what it holds when the link is lost is given up.",

@@ -257,6 +257,11 @@ MODELS = (
         samples_per_packet=LINE // 3,  # a line takes three notifications
         noise_ug=90.0,  # LSM6DS3TR-C in high-performance mode
         battery_h=None,
+        preparing=(
+            "Firmware 2v05 or later, put on it with Espruino's web page. twitchmap sends it a small "
+            "program for the night and never saves it: take the cell out and it is as before. The program "
+            "sets the chip to its high-performance mode; without that it is two to three times noisier."
+        ),
         limits=(
             "Version 2 only: the first one has no motion chip.",
             "A program is uploaded each time and nothing is saved on it; what else runs on it is ended.",

@@ -310,6 +310,12 @@ def _is_r(advertisement: Advertisement) -> bool:
     return SERVICE in advertisement.services and not _is_s(advertisement)
 
 
+_PREPARING = (
+    "Nothing to install. All of them advertise as MetaWear; twitchmap asks the chip which it is. What "
+    "another program left running in it (a logger, a processor) is found at the start and reset away; the "
+    "board then connects once more. It asks for a fast connection, which macOS may not grant: then use 100 "
+    "Hz."
+)
 _LIMITS = (
     "It sends neither time nor counter: samples lost on the way cannot be told from late ones.",
     "Plan two or three of them for each Bluetooth adapter: at 200 Hz each sends 67 packets a second.",
@@ -333,6 +339,7 @@ def _model(name: str, label: str, chip: Chip, noise_ug: float) -> Model:
         samples_per_packet=3,
         noise_ug=noise_ug,
         battery_h=12.0,
+        preparing=_PREPARING,
         limits=_LIMITS,
     )
 

@@ -261,6 +261,14 @@ MODELS = (
         samples_per_packet=SAMPLES[208.0],
         noise_ug=180.0,  # LSM6DS3 family: 90 in high-performance mode, 180-250 in the others
         battery_h=None,
+        preparing=(
+            "For Movesense HR2, HR+, MD and Flash. It must run the *GATT SensorData* firmware or a newer "
+            "data-logger firmware that includes it. Install it with Movesense's own Showcase app on a "
+            "phone; take the build that fits your variant, the Flash variant has one of its own. It wakes "
+            "when its studs touch skin: wear it on a strap with electrodes. Its coin cell lasts the night; "
+            "`check` says for how long more. Use 208 Hz: at 52 Hz and below its chip runs in a noisier "
+            "mode."
+        ),
         limits=(
             "It needs firmware with GATT SensorData, which the Movesense Showcase app installs; the Flash "
             "type needs a build of its own.",

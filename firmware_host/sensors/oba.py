@@ -383,6 +383,12 @@ MODELS = (
         samples_per_packet=ObaPeripheral.batch,
         noise_ug=90.0,  # LSM6DS3TR-C of a XIAO nRF52840 Sense; other boards have other chips
         battery_h=None,
+        preparing=(
+            "A Seeed XIAO nRF52840 Sense (chip LSM6DS3TR-C) with a small lithium cell of 150 mAh or more "
+            "is the example; Nano 33 BLE Sense and Thingy:53 can be flashed too. The firmware must speak "
+            "the profile OBA/1 ([oba.md](oba.md) defines it exactly); set the chip to its high-performance "
+            "mode, ±4 g, 208 Hz. `check` reports rule by rule whether it does."
+        ),
         limits=("A board that you flash yourself with firmware for the profile OBA/1 (docs/oba.md).",),
     ),
 )

@@ -281,6 +281,13 @@ MODELS = (
         samples_per_packet=36,
         needs_pairing=True,
         places=("chest",),
+        preparing=(
+            "For the chest, on its own strap with the electrodes moistened: 45 s after it leaves the skin "
+            "it drops the connection. It sends whole mg; a frame of one at rest in Polar's own tests shows "
+            "0.6 to 0.9 mg rms, which is 60 to 90 µg/√Hz. End the recording with Ctrl-C or let it end by "
+            "itself: a stream that nobody ends keeps the H10 awake until its cell is flat. A z axis that "
+            "never changes is a known fault of some units."
+        ),
         limits=(
             "It works on its chest strap only: 45 s after leaving the skin it drops the connection.",
             "It sends whole mg, about as much as its noise.",
@@ -302,6 +309,13 @@ MODELS = (
         samples_per_packet=57,
         battery_h=18.0,
         needs_pairing=True,
+        preparing=(
+            "Update the firmware with the Polar Flow app, to 2.1 or newer. Switch it on in sensor mode "
+            "(the blue heart LED). Outside SDK mode it switches itself off after ten minutes without a "
+            "pulse, for example on a thigh; twitchmap enters SDK mode before each stream, checks that it "
+            "holds, and leaves it in the end. SDK mode ends when it is switched off, so leave it on. Its "
+            "optical lights are out in SDK mode. Strap it on any limb; pairing is needed on Windows."
+        ),
         limits=(_SDK, _PAIR),
     ),
     Model(
@@ -318,6 +332,10 @@ MODELS = (
         range_g=8.0,
         samples_per_packet=36,
         needs_pairing=True,
+        preparing=(
+            "50 Hz is all that it offers: about four fifths of a twitch's energy pass, half of a quick "
+            "one's. Use it if you have it; do not buy it for this."
+        ),
         limits=("At 50 Hz, all that it offers, quick twitches lose a part of their strength.", _PAIR),
     ),
 )

@@ -211,6 +211,8 @@ class Model:
     """Windows talks to it only once it is paired."""
     places: tuple[str, ...] = ()
     """Body places (`chest`) that it can be worn at; empty: anywhere."""
+    preparing: str = ""
+    """How to get it ready, for its section of docs/sensors.md; a few plain sentences."""
     limits: tuple[str, ...] = ()
     """What a user must know beforehand, a plain sentence each."""
 

@@ -169,6 +169,11 @@ MODELS = (
         samples_per_packet=1,
         noise_ug=300.0,  # MPU-6500/9250
         battery_h=None,
+        preparing=(
+            "It works out of the box and lasts for nights, but its chip is noisy, its steps are 1 mg, it "
+            "is old and heavy, and it sends every sample by itself, so that few fit on an adapter. For "
+            "large twitches only."
+        ),
         limits=(
             "Its chip is noisy: only large twitches can be found.",
             "It sends every sample by itself: at 200 Hz plan two of them for each Bluetooth adapter.",

@@ -299,6 +299,12 @@ MODELS = (
         samples_per_packet=8,
         noise_ug=None,  # the maker names a stability of 0.005 to 0.01 g, and no chip
         battery_h=8.0,
+        preparing=(
+            "Take a BLE 5 version: the BLE 4.0 units of 2018 end at 50 Hz and look the same. The range is "
+            "±16 g and cannot be set. The battery of some 130 mAh lasts about eight hours when new: start "
+            "with a full charge and expect that the last hour may be missing. Do not calibrate it while it "
+            "is worn. It needs no pairing."
+        ),
         limits=(
             "Its noise is not published: look at what `check` measures.",
             "It sends neither time nor counter: samples lost on the way cannot be told from late ones.",

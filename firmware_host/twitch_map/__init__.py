@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from firmware_host.twitch_map.counting import COUNT_COLUMNS, COUNT_DTYPE, State, twitch_map
+from firmware_host.twitch_map.counting import (
+    COUNT_COLUMNS,
+    COUNT_DTYPE,
+    State,
+    site_counts,
+    twitch_map,
+)
 from firmware_host.twitch_map.estimate import RateFile, RateModel
-from firmware_host.twitch_map.limits import HourLimit, SiteLimit
+from firmware_host.twitch_map.limits import HourLimit, LimitKind, SiteLimit, limit_kind
 from firmware_host.twitch_map.rates import MOST_LOST, rates, without_dead_time
 from firmware_host.twitch_map.spans import inside, seconds_in
 
@@ -13,13 +19,16 @@ __all__ = [
     "COUNT_DTYPE",
     "MOST_LOST",
     "HourLimit",
+    "LimitKind",
     "RateFile",
     "RateModel",
     "SiteLimit",
     "State",
     "inside",
+    "limit_kind",
     "rates",
     "seconds_in",
+    "site_counts",
     "twitch_map",
     "without_dead_time",
 ]

@@ -133,23 +133,41 @@ def twitch_map(
     BadValueError
         If the bins cannot be made.
     """
+    parts = [
+        site_counts(
+            events[events["site"] == name], coverage[coverage["site"] == name], name, start_ns, bin_s, end_s,
+            tau_s=tau_s, limit=(limits or {}).get(name), rate_model=rate_model,
+        )
+        for name in sites
+    ]  # fmt: skip
+    return np.concatenate(parts) if parts else np.zeros(0, COUNT_DTYPE)
+
+
+def site_counts(
+    events: Table,
+    coverage: Table,
+    site: str,
+    start_ns: int,
+    bin_s: float | None,
+    end_s: float,
+    *,
+    tau_s: float = MERGE_S,
+    limit: SiteLimit | None = None,
+    rate_model: RateModel | None = None,
+) -> Table:
+    """Count as `twitch_map`, of events and coverage that are all of one site: no name is compared."""
     edges_ns, nominal_s = _bins(start_ns, bin_s, end_s)
     edges_s = (edges_ns - start_ns) / 1e9
-    n = len(edges_s) - 1
-    counts = np.zeros(n * len(sites), COUNT_DTYPE)
-    for index, name in enumerate(sites):
-        rows = counts[index * n : (index + 1) * n]
-        rows["site"] = name
-        rows["bin_start_s"], rows["bin_start_ns"], rows["bin_s"] = edges_s[:-1], edges_ns[:-1], nominal_s
-        cover = coverage[coverage["site"] == name]
-        own = events[(events["site"] == name) & events["counted"]]
-        own = own[inside(own["peak_s"], cover[cover["kind"] == Kind.VALID])]
-        own = own[np.argsort(own["peak_s"], kind="stable")]
-        _fill_site(rows, edges_s, own["peak_s"], cover, end_s, tau_s)
-        limit = (limits or {}).get(name)
-        if limit is not None:
-            _fill_limits(rows, edges_s, own, limit, rate_model, tau_s)
-    return counts
+    rows = np.zeros(len(edges_s) - 1, COUNT_DTYPE)
+    rows["site"] = site
+    rows["bin_start_s"], rows["bin_start_ns"], rows["bin_s"] = edges_s[:-1], edges_ns[:-1], nominal_s
+    counts = events["counted"] & inside(events["peak_s"], coverage[coverage["kind"] == Kind.VALID])
+    own = np.flatnonzero(counts)
+    own = own[np.argsort(events["peak_s"][own], kind="stable")]
+    _fill_site(rows, edges_s, events["peak_s"][own], coverage, end_s, tau_s)
+    if limit is not None:
+        _fill_limits(rows, edges_s, events[own], limit, rate_model, tau_s)
+    return rows
 
 
 def _bins(start_ns: int, bin_s: float | None, end_s: float) -> tuple[npt.NDArray[np.int64], float]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -12,6 +14,12 @@ Floats = npt.NDArray[np.float64]
 SHARE = 0.9
 """The limit is found so often."""
 LEAST_MG = 0.2
+LimitKind = Literal["found", "not_reached", "unknown"]
+
+
+def limit_kind(limit_mg: float) -> LimitKind:
+    """Return what a limit in a table of counts is: `not_reached` where not even the largest tried one was."""
+    return "found" if math.isfinite(limit_mg) else "unknown" if math.isnan(limit_mg) else "not_reached"
 
 
 class HourLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

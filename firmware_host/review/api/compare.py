@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
@@ -16,7 +15,7 @@ from firmware_host.review.comparisons import Comparisons
 from firmware_host.review.endpoints import Context, endpoint
 from firmware_host.review.night_totals import NightTotals, Totals
 from firmware_host.review.texts import t
-from firmware_host.twitch_map import State
+from firmware_host.twitch_map import LimitKind, State, limit_kind
 
 Names = Annotated[tuple[Annotated[str, msgspec.Meta(max_length=200)], ...], msgspec.Meta(max_length=60)]
 Site = Annotated[str, msgspec.Meta(max_length=40)]
@@ -37,9 +36,9 @@ class ComparedSite(msgspec.Struct, frozen=True):
     rate_low: float
     rate_high: float
     detection_limit_mg: float
-    """Amplitude found 9 times in 10; null where `limit` is not "known"."""
-    limit: str
-    """known, not_reached (by no size that was tried) or not_measured."""
+    """Amplitude found 9 times in 10; null where `limit_kind` is not `found`."""
+    limit_kind: LimitKind
+    """found, not_reached (by no size that was tried) or unknown."""
     state: str
     """observed, wear_unconfirmed, not_observed or not_worn."""
 
@@ -202,14 +201,10 @@ def _site(row: np.void, night: NightTotals) -> ComparedSite:
         placement=info.placement if info else "",
         fs_hz=info.fs_hz if info else 0.0,
         twitches=int(row["twitches"]),
-        limit=_limit(float(row["detection_limit_mg"])),
+        limit_kind=limit_kind(float(row["detection_limit_mg"])),
         state=State(int(row["state"])).name.lower(),
         **numbers,
     )
-
-
-def _limit(limit_mg: float) -> str:
-    return "known" if math.isfinite(limit_mg) else "not_measured" if math.isnan(limit_mg) else "not_reached"
 
 
 def differences(nights: Sequence[ComparedNight]) -> Iterable[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from firmware_host.analysis import run_counts
 from firmware_host.review.endpoints import Asking, Context, endpoint
 from firmware_host.review.judged import Judged
 
@@ -30,8 +29,8 @@ class FoundCounts(msgspec.Struct, frozen=True):
 @endpoint("GET", "/nights/{night}/labels/found", summary="The counts of a night without its labels")
 def found_counts(context: Context, night: str, query: Asking) -> FoundCounts:
     """Return the counts of the newest run as the detector left it."""
-    raw = context.shared(Judged).night(context.counted(night, query)).raw
-    rows = run_counts(raw)
+    opened = context.shared(Judged).night(context.counted(night, query))
+    raw, rows = opened.raw, opened.counts(opened.raw)
     names = FoundSite.__struct_fields__
     return FoundCounts(
         raw.info.run_id, tuple(FoundSite(*(row[name].item() for name in names)) for row in rows)

@@ -12,6 +12,7 @@ from firmware_host.analysis import Run
 from firmware_host.errors import NotFoundError
 from firmware_host.review.endpoints import Asking, Binary, Context, endpoint
 from firmware_host.review.opened import opened_of
+from firmware_host.review.texts import t
 from firmware_host.twitches import Flag, Label, Table
 
 MOST = 5000
@@ -84,7 +85,7 @@ def night_events(context: Context, night: str, query: EventsQuery) -> Events:
 def _at(run: Run, site: str) -> npt.NDArray[np.bool_]:
     """Tell which events are of a site; one the night has not is refused: no event would read as none."""
     if site not in {one.site for one in run.summary.sites}:
-        raise NotFoundError(f"This night has no sensor at {site!r}.")
+        raise NotFoundError(t("night.no_sensor", site=site))
     return np.asarray(run.events["site"] == site)
 
 
@@ -100,7 +101,7 @@ def night_event(context: Context, night: str, event_id: int, query: OfRun) -> Ev
     rows = opened_of(context).run(context.counted(night, query), query.run).events
     found = np.flatnonzero(rows["event_id"] == event_id)
     if not len(found):
-        raise NotFoundError(f"The run has no event {event_id}.")
+        raise NotFoundError(t("night.no_event", event=event_id))
     return _event(rows[found[0]])
 
 

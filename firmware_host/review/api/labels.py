@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from firmware_host.analysis import Run, run_counts
+from firmware_host.analysis import Run
 from firmware_host.analysis.labelled import site_slices
 from firmware_host.analysis.labelling import wear_questions, write_label
 from firmware_host.analysis.piles import next_doubtful, operating_point
@@ -52,6 +52,8 @@ class Undoing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who takes a label back, or gives it back."""
 
     rater: Rater = ""
+    of: Annotated[str, msgspec.Meta(max_length=80)] | None = None
+    """The label that is meant; if it is no longer the one that is next, nothing happens, and 409 says so."""
 
 
 class Action(msgspec.Struct, frozen=True):
@@ -137,6 +139,8 @@ class ShownEvent(msgspec.Struct, frozen=True):
     duration_ms: float
     pile: str
     unit: int | None
+    label: int
+    """0 none, 1 twitch, 2 not a twitch."""
 
 
 class Doubtful(msgspec.Struct, frozen=True):
@@ -188,14 +192,14 @@ def add_label(context: Context, night: str, body: NewLabel, query: Asking) -> La
 def undo(context: Context, night: str, body: Undoing, query: Asking) -> LabelState:
     """Take back; nothing happens where there is nothing to take back."""
     opened = context.shared(Judged).night(context.counted(night, query))
-    return state_of(opened, opened.take(files.undo(opened.path, body.rater)))
+    return state_of(opened, opened.take(files.undo(opened.path, body.rater, body.of)))
 
 
 @endpoint("POST", "/nights/{night}/labels/redo", summary="Give the label back that was taken back last")
 def redo(context: Context, night: str, body: Undoing, query: Asking) -> LabelState:
     """Give back; nothing happens where there is nothing to give back."""
     opened = context.shared(Judged).night(context.counted(night, query))
-    return state_of(opened, opened.take(files.redo(opened.path, body.rater)))
+    return state_of(opened, opened.take(files.redo(opened.path, body.rater, body.of)))
 
 
 @endpoint(
@@ -207,13 +211,13 @@ def doubtful(context: Context, night: str, query: DoubtfulQuery) -> Doubtful:
     now = opened.found
     point = operating_point(opened.raw)
     chosen = next_doubtful(opened.piles, opened.raw.events, now, point, query.count)
-    return Doubtful(point, tuple(_shown(now[row], pile.id) for row, pile in chosen))
+    return Doubtful(point, tuple(shown_event(now[row], pile.id) for row, pile in chosen))
 
 
 def state_of(opened: JudgedNight, run: Run) -> LabelState:
     """Return what holds after all labels of a night."""
     now = run.labels
-    counts = run_counts(run)
+    counts = opened.counts(run)
     of_site, covered = site_slices(run.events), site_slices(run.coverage)
     sites = []
     for row in counts:
@@ -264,7 +268,8 @@ def _action(opened: JudgedNight, label: files.Label) -> Action:
     )
 
 
-def _shown(event: np.void, pile: str) -> ShownEvent:
+def shown_event(event: np.void, pile: str) -> ShownEvent:
+    """Return a row of events, as labelled, as it goes out."""
     return ShownEvent(
         str(event["site"]),
         float(event["peak_s"]),
@@ -274,4 +279,5 @@ def _shown(event: np.void, pile: str) -> ShownEvent:
         float(event["duration_ms"]),
         pile,
         None if event["unit"] < 0 else int(event["unit"]),
+        int(event["label"]),
     )

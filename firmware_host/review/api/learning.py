@@ -23,6 +23,7 @@ from firmware_host.recording import list_nights
 from firmware_host.recording.labels import LABELS_FILE
 from firmware_host.review.endpoints import Context, endpoint
 from firmware_host.review.own_model import OwnModel, Task
+from firmware_host.review.texts import t
 
 Names = Annotated[
     list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(min_length=1, max_length=2000)
@@ -92,7 +93,7 @@ def train(context: Context, body: Training) -> LearningState:
         path for path in list_nights(context.folder) if (path / LABELS_FILE).exists()
     ]
     if not nights:
-        raise NotFoundError("No night has labels yet: there is nothing to learn from.")
+        raise NotFoundError(t("learning.nothing"))
     context.shared(OwnModel).train(nights)
     return _state(context)
 
@@ -101,7 +102,7 @@ def train(context: Context, body: Training) -> LearningState:
 def use(context: Context, body: Choice) -> LearningState:
     """Choose."""
     if body.model not in {DEFAULT_MODEL, *own_models(context.folder)}:
-        raise BadValueError("There is no such model: load the page again.")
+        raise BadValueError(t("learning.no_model"))
     use_model(context.folder, body.model)
     return _state(context)
 

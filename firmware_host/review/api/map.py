@@ -13,7 +13,7 @@ from firmware_host.review.charts import colours
 from firmware_host.review.charts.colours import scale_for
 from firmware_host.review.endpoints import Asking, Context, endpoint
 from firmware_host.review.opened import opened_of
-from firmware_host.twitch_map import State
+from firmware_host.twitch_map import LimitKind, State, limit_kind
 from firmware_host.twitches import Kind, Table
 
 LITTLE = 0.2
@@ -41,9 +41,9 @@ class Counts(msgspec.Struct, frozen=True):
     """Lower limit of its 95 % interval."""
     rate_high: tuple[float, ...]
     detection_limit_mg: tuple[float, ...]
-    """Amplitude found 9 times in 10; null where not known, or where not even the largest tried one was."""
-    limit_reached: tuple[bool, ...]
-    """false where not even the largest tried amplitude was found 9 times in 10."""
+    """Amplitude found 9 times in 10; null where `limit_kind` is not `found`."""
+    limit_kind: tuple[LimitKind, ...]
+    """found; not_reached: not even the largest tried amplitude was; unknown: it was not measured."""
     state: tuple[str, ...]
     """observed, wear_unconfirmed, not_observed or not_worn."""
     little: tuple[bool, ...]
@@ -130,7 +130,7 @@ def counts_of(rows: Table) -> Counts:
         rate_low=_short(rows["rate_low"]),
         rate_high=_short(rows["rate_high"]),
         detection_limit_mg=_short(np.where(np.isinf(limit_mg), np.nan, limit_mg)),
-        limit_reached=tuple((~np.isinf(limit_mg)).tolist()),
+        limit_kind=tuple(map(limit_kind, limit_mg.tolist())),
         state=tuple(State(value).name.lower() for value in rows["state"].tolist()),
         little=tuple((rows["valid_s"] < LITTLE * rows["bin_s"]).tolist()),
     )

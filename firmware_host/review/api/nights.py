@@ -138,7 +138,7 @@ def detect(context: Context, night: str, body: DetectionOrder) -> DetectionStatu
     """Start `twitchmap detect` as a process of its own; its run is added to the night."""
     path = context.night(night)
     if is_being_written(path):
-        raise NightBusyError(f"{night} is being recorded: its twitches can be looked for when it has ended.")
+        raise NightBusyError(t("nights.still_recording", night=night))
     evening = context.shared(Evening).now()
     if evening.phase == "detecting" and evening.last is not None and evening.last.night == night:
         raise NightBusyError(t("tonight.finding"))  # by the recorder

@@ -9,7 +9,7 @@ import numpy as np
 
 from firmware_host.analysis.piles import Pile, summary_of_pile
 from firmware_host.analysis.waveforms import waveforms
-from firmware_host.review.api.labels import Name, TimeS
+from firmware_host.review.api.labels import Name, ShownEvent, TimeS, shown_event
 from firmware_host.review.endpoints import Asking, Context, endpoint
 from firmware_host.review.judged import Judged, JudgedNight
 
@@ -74,6 +74,22 @@ class PileWaves(msgspec.Struct, frozen=True):
     waves: tuple[Wave, ...]
 
 
+class MembersQuery(Asking, frozen=True):
+    """Which of a pile's events; `after` pages on."""
+
+    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """How many to pass over."""
+    most: Annotated[int, msgspec.Meta(ge=1, le=500)] = 50
+
+
+class Members(msgspec.Struct, frozen=True):
+    """Some events of a pile in order of time, as labelled now."""
+
+    id: str
+    total: int
+    events: tuple[ShownEvent, ...]
+
+
 class EventWaveQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which event, and how much around it."""
 
@@ -133,6 +149,15 @@ def pile_waves(context: Context, night: str, pile: str, query: WaveQuery) -> Pil
             for event, row, mg in zip(events, now, map(_rounded, seen.main_mg), strict=True)
         ),
     )
+
+
+@endpoint("GET", "/nights/{night}/piles/{pile}/events", summary="The events of a pile, a page at a time")
+def pile_events(context: Context, night: str, pile: str, query: MembersQuery) -> Members:
+    """List the events that the query asks for."""
+    opened = context.shared(Judged).night(context.counted(night, query))
+    rows = opened.pile(pile).rows
+    page = opened.found[rows[query.after : query.after + query.most]]
+    return Members(pile, len(rows), tuple(shown_event(row, pile) for row in page))
 
 
 @endpoint("GET", "/nights/{night}/wave", summary="The signal around one moment")

@@ -10,6 +10,7 @@ import numpy as np
 from firmware_host.errors import BadValueError, NightBusyError
 from firmware_host.review.endpoints import Binary, Context, endpoint
 from firmware_host.review.opened import opened_of
+from firmware_host.review.texts import t
 from firmware_host.review.view_cache.band import band_hz
 from firmware_host.review.view_cache.levels import CHANNELS, FACTOR, base_ns
 from firmware_host.review.view_cache.samples import samples_between
@@ -77,9 +78,7 @@ def signal_bins(context: Context, night: str, query: BinsQuery) -> Binary:
     sensors = [whole.meta.sensor(site).index for site in query.sites]
     cache, _, problem = context.shared(Views).ask(whole)
     if cache is None:
-        raise NightBusyError(
-            problem or f"The signal view of {whole.path.name} is being made: ask again in a moment."
-        )
+        raise NightBusyError(problem or t("night.view_making", night=whole.path.name))
     rows = [cache.read(sensor, query.level, query.first, query.count) for sensor in sensors]
     return Binary(
         b"".join(np.ascontiguousarray(one.transpose(1, 2, 0)).astype("<f4").tobytes() for one in rows)
@@ -102,9 +101,7 @@ def signal_samples(context: Context, night: str, query: SamplesQuery) -> Binary:
     stands where samples are missing.
     """
     if not 0 < query.to_s - query.from_s <= LONGEST_S:
-        raise BadValueError(
-            f"Samples of up to {LONGEST_S:.0f} s are given at once, not of {query.to_s - query.from_s:g} s."
-        )
+        raise BadValueError(t("night.too_long", most=f"{LONGEST_S:.0f}", s=f"{query.to_s - query.from_s:g}"))
     whole = opened_of(context).night(context.night(night))
     rows = [samples_between(whole, site, query.from_s, query.to_s) for site in query.sites]
     sizes = np.array([len(one) for one in rows], "<u4").tobytes()

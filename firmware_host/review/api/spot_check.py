@@ -12,6 +12,7 @@ from firmware_host.recording.labels import Labels, SpotCheck, add_label
 from firmware_host.review.api.labels import Rater
 from firmware_host.review.endpoints import Asking, Context, endpoint
 from firmware_host.review.judged import Judged, JudgedNight
+from firmware_host.review.texts import t
 
 
 class Start(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,9 +96,9 @@ def answer(context: Context, night: str, body: Answer, query: Asking) -> CheckSt
     opened = context.shared(Judged).night(context.night(night))
     check = _newest(opened)
     if check is None or check.id != body.check:
-        raise NotFoundError(f"{night} has another spot check by now: load it again.")
+        raise NotFoundError(t("spot_check.another", night=night))
     if body.item >= len(check.items):
-        raise BadValueError(f"The spot check has {len(check.items)} items; there is no number {body.item}.")
+        raise BadValueError(t("spot_check.no_item", n=len(check.items), item=body.item))
     item = check.items[body.item]
     add_label(
         opened.path,

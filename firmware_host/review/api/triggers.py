@@ -123,7 +123,7 @@ def factors(context: Context, query: FactorsQuery) -> Factors:
 def look(context: Context, body: Look) -> Dots:
     """Return the dots of a factor."""
     if body.factor not in _names():
-        raise BadValueError(f"The diary has no levels of {body.factor!r}; it has {', '.join(_names())}.")
+        raise BadValueError(t("triggers.no_levels", factor=body.factor, known=", ".join(_names())))
     label = _label(body.site)
     nights, _ = _nights(context, body.site, asked=body.show)
     refused = _factor(body.factor, nights).refused

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -13,6 +14,10 @@ from firmware_host.recording.night import NightMeta, evening_of, zone
 from firmware_host.review.charts.time_axis import local
 from firmware_host.twitch_map import State
 from firmware_host.twitches import Kind, Table
+
+if TYPE_CHECKING:
+    from firmware_host.analysis import Run
+    from firmware_host.recording import Night
 
 NOTE = (
     "Counts of movements that look like twitches, not a diagnosis. The number alone is neither good nor bad."
@@ -58,11 +63,32 @@ class MapData:
         return _ORIGINS.get(self.origin, "")
 
 
+def map_of(night: Night, run: Run, bin_s: float | None) -> MapData:
+    """Return the counts of a run in time bins, ready to be drawn; None makes one bin of the whole night."""
+    from firmware_host.analysis import night_counts
+
+    return MapData(
+        title=night_title(night.meta, night.start_ns),
+        start_ns=night.start_ns,
+        end_ns=night.end_ns,
+        time_zone=night.meta.time_zone,
+        origin=night.meta.origin,
+        bins=night_counts(night, run, bin_s),
+        totals=night_counts(night, run),
+        coverage=run.coverage,
+    )
+
+
 def night_title(meta: NightMeta, start_ns: int) -> str:
     """Return what a person calls the night: its evening, and its label where that says more."""
     evening = evening_of(start_ns, meta.time_zone)
     date = f"Night of {evening.day} {evening:%B %Y}" if meta.start_known else "Night of unknown date"
     return date if meta.label in {"", meta.origin} else f"{date}, {meta.label}"
+
+
+def rate_digits(rate: float, high: float) -> int:
+    """Return with how many digits after the point a rate and its interval are written."""
+    return 0 if rate >= 10 or high >= 100 else 1 if rate >= 0.1 or high >= 1 else 2
 
 
 def rate_words(row: np.void) -> str:
@@ -72,11 +98,19 @@ def rate_words(row: np.void) -> str:
     if row["valid_s"] <= 0:
         return "not observed"
     rate, low, high = float(row["rate_per_h"]), float(row["rate_low"]), float(row["rate_high"])
-    digits = 0 if rate >= 10 or high >= 100 else 1 if rate >= 0.1 or high >= 1 else 2
+    digits = rate_digits(rate, high)
     span = f"{low:,.{digits}f} to {high:,.{digits}f}"
     if row["twitches"] == 0:
         return f"none seen (0 to {high:,.{digits}f} per valid hour)"
     return f"{rate:,.{digits}f} per valid hour ({span})"
+
+
+def short_rate(row: np.void) -> str:
+    """Return a site's number where there is next to no room: "38/h", "none", "?" where nothing is known."""
+    if row["valid_s"] <= 0:
+        return "?"
+    rate = float(row["rate_per_h"])
+    return "none" if row["twitches"] == 0 else f"{rate:,.{0 if rate >= 10 else 1}f}/h"
 
 
 def valid_words(row: np.void, data: MapData) -> str:

@@ -13,4 +13,4 @@ from firmware_host.review.pages import Context, page
 def correct(context: Context, night: str) -> Mapping[str, Any]:
     """Return the head; all else is asked for by the page."""
     read_ahead(context, night)
-    return night_head(context, night)
+    return {**night_head(context, night), "showing": context.showing(context.night(night))}

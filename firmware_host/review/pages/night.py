@@ -14,12 +14,6 @@ from firmware_host.review.charts.page_figure import figure
 from firmware_host.review.judged import without_log
 from firmware_host.review.pages import Context, page
 
-MODULES = (
-    "api", "night_clock", "night_correct", "night_figure", "night_strips", "night_tables", "night_words",
-    "signal", "signal_draw", "signal_events", "signal_hands", "signal_symbols", "signal_tiles",
-)  # fmt: skip
-"""What the page's script imports: the browser fetches it all at once."""
-
 
 @page("/night/{night}")
 def night(context: Context, night: str) -> Mapping[str, Any]:
@@ -30,7 +24,6 @@ def night(context: Context, night: str) -> Mapping[str, Any]:
         "counted": _counted(path),
         "title": night_title(meta, meta.start_ns),
         "origin": meta.origin,
-        "modules": MODULES,
         "figure": figure([info.site for info in meta.sensors]),
         "showing": context.showing(path),
     }

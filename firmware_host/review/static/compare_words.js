@@ -16,7 +16,7 @@ export function intervalWords(site) {
 }
 
 export function aboutWords(site) {
-  const limit = t(`compare.limit_${site.limit}`, { mg: number(site.detection_limit_mg ?? 0, 1) });
+  const limit = t(`compare.limit_${site.limit_kind}`, { mg: number(site.detection_limit_mg ?? 0, 1) });
   const parts = [t("compare.valid", { valid: durationWords(site.valid_s) }), limit];
   if (site.state === "wear_unconfirmed") parts.push(t("compare.unconfirmed"));
   return parts.join(", ");

@@ -53,13 +53,35 @@ class Desk {
       await this.follow();
       return true;
     } catch (error) {
+      if (error.status === 409) await this.looked(); // somebody else was quicker: show what holds now
       this.problem(error.message);
       return false;
     }
   }
 
+  /** Take back or give back what this page shows as the last thing said, and nothing that was said elsewhere since. */
+  step(path, action) {
+    return this.change(path, action ? { of: action.id } : {});
+  }
+
+  /** Ask what holds now: another page or program may have said something, or looked for the twitches anew. */
+  look() {
+    this.turn = this.turn.then(() => this.looked()).catch((error) => this.problem(error.message));
+    return this.turn;
+  }
+
+  async looked() {
+    const state = await get(this.path("labels"), { show: true });
+    if (state.run !== this.state.run) return this.problem(t("correct.new_run"));
+    const same = ["labels", "undo", "redo"].every((name) => JSON.stringify(state[name]) === JSON.stringify(this.state[name]));
+    if (same) return;
+    this.problem([t("correct.said_elsewhere"), this.take(state)].join(" "));
+    await this.follow();
+  }
+
   /** Show what holds now; returns what changed, in words. */
   take(state) {
+    this.state = state;
     const changed = this.counts.show(state);
     for (const [id, action] of [["undo", state.undo], ["redo", state.redo]]) {
       element(id).disabled = !action;
@@ -111,8 +133,8 @@ function keys(desk) {
     ["x", "open", "correct.key_open", part("judge", "no_verdict")],
     ["ArrowRight", "after", "correct.after", part("go", 1)],
     ["ArrowLeft", "before", "correct.before", part("go", -1)],
-    ["z", "undo", "correct.key_undo", () => desk.change("labels/undo", {})],
-    ["y", "redo", "correct.key_redo", () => desk.change("labels/redo", {})],
+    ["z", "undo", "correct.key_undo", () => desk.step("labels/undo", desk.state.undo)],
+    ["y", "redo", "correct.key_redo", () => desk.step("labels/redo", desk.state.redo)],
   ];
   for (const [key, id, text, action] of actions) {
     shortcut(key, t(text), action);
@@ -145,6 +167,7 @@ async function start() {
   element("work").hidden = false;
   desk.take(state);
   keys(desk);
+  document.addEventListener("visibilitychange", () => document.hidden || desk.look());
   const asked = new URLSearchParams(location.search).get("show");
   await Promise.all([desk.piles.load(), desk.show(modes.includes(asked) ? asked : "piles")]);
   document.body.dataset.ready = "yes";

@@ -6,6 +6,7 @@ import { make } from "./page.js";
 import { t } from "./texts.js";
 import { around, Picture } from "./waves.js";
 
+const PAGE = 50; // events of a pile that are asked for at once
 const SPANS_S = [0.4, 1, 2.5, 8]; // before the event; after it is half as long again
 
 export class Events {
@@ -28,11 +29,20 @@ export class Events {
     return this.queue[this.at];
   }
 
-  /** Show these events; `of` is the name of the pile that they are from. */
-  take(events, of) {
+  /** Show these events; `of` is the name of the pile that they are from, `page` asks for those that are not there yet. */
+  take(events, of, page = null) {
     this.queue = events;
     this.of = of;
+    this.page = page;
     this.at = 0;
+  }
+
+  /** Have the chosen event of a pile, with those around it. */
+  async fetch() {
+    if (this.event || !this.page) return;
+    const { queue, page, at } = this;
+    const after = at - (at % PAGE);
+    (await page(after, PAGE)).forEach((event, k) => (queue[after + k] = event));
   }
 
   async start() {
@@ -47,7 +57,17 @@ export class Events {
     await this.showOne();
   }
 
+  /** Ask what is said of the event now: it may have been taken back. */
   async refresh() {
+    const one = this.event;
+    if (this.page) {
+      this.queue = Array(this.queue.length);
+      await this.fetch();
+    } else if (one) {
+      const around = { site: one.site, from_s: one.peak_s - 1e-4, to_s: one.peak_s + 1e-4 };
+      const { events } = await get(this.desk.path("events"), { ...around, show: true });
+      one.said = events[0]?.label || "no_verdict";
+    }
     this.facts();
   }
 
@@ -74,7 +94,6 @@ export class Events {
     if (!one) return;
     const kept = await this.desk.tell({ what, site: one.site, peaks_s: [one.peak_s], drawn: this.of === null ? "doubtful" : "event" });
     if (!kept) return;
-    one.said = what;
     if (what !== "no_verdict") await this.go(1);
     else this.facts();
   }
@@ -98,9 +117,10 @@ export class Events {
   }
 
   async showOne() {
+    document.getElementById("others").replaceChildren();
+    await this.fetch().catch((error) => this.desk.problem(error.message));
     this.facts();
     const one = this.event;
-    document.getElementById("others").replaceChildren();
     if (!one) return this.picture.clear();
     const [before, after] = [SPANS_S[this.span], Math.min(SPANS_S[this.span] * 1.25, 10)];
     const query = { peak_s: one.peak_s, before_s: before, after_s: after };

@@ -13,6 +13,7 @@ import { Signal } from "./signal.js";
 const id = (name) => document.getElementById(name);
 const name = document.body.dataset.night;
 const query = new URLSearchParams(location.search);
+const FOLLOWED_MS = 30_000; // the recorder needs the computer, too
 const PLACES = document.querySelectorAll("[data-base]").length;
 
 const night = { binS: Number(query.get("bin")) || 900, k: null, site: null, map: null, coverage: {}, marks: [], grown: false };
@@ -40,9 +41,24 @@ async function start() {
     night.signal = new Signal(facts, night.clock, query);
     if (query.get("site")) chooseSite(night.signal.sites[0], false);
     await Promise.all([readCoverage(), readMarks()]);
+    if (!facts.being_written) return;
+    setInterval(() => follow().catch((error) => problem(error.message)), FOLLOWED_MS);
+    document.addEventListener("visibilitychange", () => follow().catch((error) => problem(error.message)));
   } catch (error) {
     problem(error.message);
   }
+}
+
+/** Follow a night that is being recorded: it grows, and it ends. */
+async function follow() {
+  if (!night.facts.being_written || document.hidden) return;
+  const { duration_s: durationS, being_written: goesOn } = await get(at`/nights/${name}`, { run: query.get("run") });
+  night.facts.being_written = goesOn;
+  if (durationS > night.facts.duration_s) await (night.signal?.lengthen(durationS) ?? location.reload());
+  writeHead(night.facts);
+  if (goesOn || !id("uncounted").checkVisibility()) return;
+  id("search").textContent = t("night.ended");
+  id("find").hidden = false;
 }
 
 /** Wait until what was drawn is on the screen: the signal must not keep the map waiting. */

@@ -9,18 +9,22 @@ const element = (id) => document.getElementById(id);
 const said = make("p", { id: "correct-said", class: "quiet", role: "status" });
 let event = null;
 let range = null;
+let known = null; // what was told last
 
 async function tell(path, label) {
   try {
-    const state = await send("POST", `${at`/nights/${night}/` + path}?show=true`, label);
-    said.textContent = t("night_correct.kept", { n: state.labels });
+    known = await send("POST", `${at`/nights/${night}/` + path}?show=true`, label);
+    said.textContent = t("night_correct.kept", { n: known.labels });
     document.dispatchEvent(new CustomEvent("labels-changed"));
   } catch (error) {
     said.textContent = error.message;
+    if (error.status === 409) known = await get(at`/nights/${night}/labels`, { show: true }); // somebody else was quicker
   }
   say(said.textContent);
 }
 
+/** Take back or give back what was told here last, and nothing that was said elsewhere since. */
+const step = (what) => () => tell(`labels/${what}`, known?.[what] ? { of: known[what].id } : {});
 const verdict = (what) => () => event && tell("labels", { what, site: event.site, peaks_s: [event.event.peak_s], drawn: "event" });
 const stretch = (what, everywhere = false) => () => range && tell("labels", { what, site: everywhere ? null : range.site, start_s: range.fromS, end_s: range.toS });
 
@@ -63,7 +67,7 @@ document.addEventListener("range-chosen", ({ detail }) => {
 });
 
 element("event-actions").after(
-  make("div", { class: "row" }, button("undo", () => tell("labels/undo", {}), "z"), button("redo", () => tell("labels/redo", {}), "y")),
+  make("div", { class: "row" }, button("undo", step("undo"), "z"), button("redo", step("redo"), "y")),
   said,
 );
 for (const [key, text, action] of [
@@ -71,6 +75,6 @@ for (const [key, text, action] of [
   ["r", "key_no", verdict("not_twitch")],
   ["x", "key_open", verdict("no_verdict")],
   ["m", "key_add", add],
-  ["z", "undo", () => tell("labels/undo", {})],
-  ["y", "redo", () => tell("labels/redo", {})],
+  ["z", "undo", step("undo")],
+  ["y", "redo", step("redo")],
 ]) shortcut(key, t(`night_correct.${text}`), action);

@@ -65,9 +65,9 @@ export function writeLimits(facts, map, grown, places) {
     sentences.push(t("night.cannot_valid", { share: low === high ? `${low} %` : `${low} to ${high} %` }));
     const worn = new Set(facts.sites.map(({ base }) => base)).size;
     sentences.push(t("night.cannot_unmeasured", { n: places - worn, all: places }));
-    const unknown = facts.sites.filter(({ site }) => night(site).detection_limit_mg[0] === null);
-    if (unknown.length) sentences.push(t("night.cannot_limit_unknown", { sites: labels(unknown) }));
-    if (unknown.length < facts.sites.length) sentences.push(t("night.cannot_limit"));
+    const limited = (kind) => facts.sites.filter(({ site }) => night(site).limit_kind[0] === kind);
+    if (limited("found").length) sentences.push(t("night.cannot_limit"));
+    for (const kind of ["not_reached", "unknown"]) if (limited(kind).length) sentences.push(t(`night.cannot_limit_${kind}`, { sites: labels(limited(kind)) }));
     const doubtful = facts.sites.filter(({ site }) => map.bySite[site].unconfirmed_s >= 60);
     for (const { site, label } of doubtful)
       sentences.push(t("night.cannot_worn", { site: label, time: durationWords(map.bySite[site].unconfirmed_s) }));

@@ -38,9 +38,8 @@ export function limitCell(counts, k) {
 }
 
 function limited(counts, k, key) {
-  if (counts.limit_reached[k] === false) return t(`${key}_none`);
-  const limit = counts.detection_limit_mg[k];
-  return limit === null ? t(`${key}_unknown`) : t(key, { mg: number(limit, 1) });
+  const kind = counts.limit_kind[k];
+  return kind === "found" ? t(key, { mg: number(counts.detection_limit_mg[k], 1) }) : t(`${key}_${kind}`);
 }
 
 /** Return a duration: "6 h 12 min"; below a minute in seconds. */

@@ -57,7 +57,7 @@ function cell(name, kind, ...content) {
 
 function name(night) {
   const text = night.evening ? dateText(night.evening) : t("nights.of_unknown_date");
-  const more = [night.start.slice(11, 16), night.participant, night.label === night.origin ? "" : night.label].filter(Boolean);
+  const more = [night.start.slice(11, 16), night.participant, night.label].filter((one) => one && one !== night.origin); // the badge says that
   return [make("a", { id: `open ${night.night}`, href: nightPath(night) }, text), make("div", { class: "quiet small" }, more.join(" · "))];
 }
 

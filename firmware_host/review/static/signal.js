@@ -68,6 +68,16 @@ export class Signal {
     this.readEvents();
   }
 
+  /** The night has grown: what showed its end goes on to do so. */
+  lengthen(durationS) {
+    const by = durationS - this.facts.duration_s;
+    const [fromS, toS] = [this.fromS, this.toS];
+    const followed = toS > this.facts.duration_s - 1e-6;
+    this.facts.duration_s = durationS;
+    if (followed) this.clamp(fromS > 0 ? fromS + by : 0, durationS);
+    return this.start();
+  }
+
   arrived(error) {
     id("signal-state").hidden = !error;
     if (error) id("signal-state").textContent = error.message;

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.errors import BadFileError, StorageError
+from firmware_host.review.texts import t
 from firmware_host.review.view_cache.levels import CHANNELS
 
 VIEW_FILE = "view.cache"
@@ -72,6 +73,16 @@ class ViewCache:
 
     path: Path
     contents: Contents
+    stamp: tuple[int, int]
+    """Time of change and size of the file when its bytes were checked."""
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the file is still the one that was checked."""
+        try:
+            return _stamp(self.path.stat()) == self.stamp
+        except OSError:
+            return False
 
     def part(self, sensor: int) -> SensorPart | None:
         """Return a sensor's part of the file."""
@@ -114,7 +125,7 @@ def _read(stream: BinaryIO, offset: int, shape: tuple[int, ...], dtype: np.dtype
     size = int(np.prod(shape)) * dtype.itemsize
     data = stream.read(size)
     if len(data) < size:
-        raise BadFileError(f"{VIEW_FILE} was changed while it was read: load the page again.")
+        raise BadFileError(t("night.view_changed", file=VIEW_FILE))
     return np.frombuffer(data, dtype).reshape(shape)
 
 
@@ -132,6 +143,7 @@ def read_cache(path: Path) -> ViewCache | None:
     """Return the file of a night if it is whole and of this version; its bytes are checked."""
     try:
         with path.open("rb") as stream:
+            stamp = _stamp(os.fstat(stream.fileno()))
             end = stream.seek(0, os.SEEK_END)
             stream.seek(max(end - _TAIL, 0))
             tail = stream.read(_TAIL)
@@ -148,7 +160,11 @@ def read_cache(path: Path) -> ViewCache | None:
                 return None
     except (OSError, msgspec.DecodeError):
         return None
-    return ViewCache(path, contents)
+    return ViewCache(path, contents, stamp)
+
+
+def _stamp(stat: os.stat_result) -> tuple[int, int]:
+    return stat.st_mtime_ns, stat.st_size
 
 
 def _crc_of(stream: BinaryIO, left: int) -> int:
@@ -201,7 +217,7 @@ def writing(path: Path) -> Iterator[CacheWriter]:
             yield CacheWriter(stream)
         part.replace(path)
     except OSError as error:
-        raise StorageError(f"{path} could not be written ({error.strerror or error}).") from error
+        raise StorageError(t("night.view_refused", file=path, why=error.strerror or error)) from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)

@@ -67,7 +67,7 @@ class Views:
         with self._lock:
             making = self._making.get(night.path)
             same = making is not None and making.serves(night)
-            gone = making is not None and making.ready is not None and not making.ready.path.exists()
+            gone = making is not None and making.ready is not None and not making.ready.unchanged
             if making is None or gone or (not same and (making.work is None or making.work.done())):
                 last = None if making is None or gone else making.ready
                 making = _Making(night.scan.size, night.being_written, ready=last)

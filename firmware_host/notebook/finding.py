@@ -1,0 +1,161 @@
+"""Twitches as a notebook gets at them: found, loaded, counted and scored; and the samples behind them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from firmware_host import analysis
+from firmware_host.errors import BadValueError
+from firmware_host.notebook.opening import NightLike, kind_of
+from firmware_host.notebook.opening import open as open_night
+from firmware_host.notebook.results import Floats, SiteSamples, Twitches, TwitchMap
+from firmware_host.recording import Night
+
+if TYPE_CHECKING:
+    from firmware_host.learning.score import Score
+
+
+def detect(
+    night: NightLike, *, model: str | None = None, operating_point: str = analysis.DEFAULT_POINT
+) -> Twitches:
+    """Find the twitches of a night and store them beside it as a new run; as `twitchmap detect`.
+
+    Parameters
+    ----------
+    night
+        What `open` takes or returned.
+    model
+        Name of a model; None: the one in use.
+    operating_point
+        "specific", "balanced" or "sensitive".
+
+    Raises
+    ------
+    BadValueError, NotFoundError, StorageError
+        If a name is unknown, no site was sampled fast enough, or the results cannot be stored.
+    """
+    night = open_night(night)
+    return _with_night(analysis.detect_night(night, model=model, operating_point=operating_point), night)
+
+
+def load_run(night: NightLike, run_id: str | None = None, *, with_labels: bool = True) -> Twitches:
+    """Return what was found before: the newest complete run, or the one of that id.
+
+    Parameters
+    ----------
+    with_labels
+        Lay over it what a reviewer said; else it is what the detector found.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none yet.
+    """
+    night = open_night(night)
+    return _with_night(analysis.load_run(night, run_id, with_labels=with_labels), night)
+
+
+def twitch_map(twitches: Twitches, bin_s: float | None = 900.0) -> TwitchMap:
+    """Count twitches by site and time bin, over the time in which they could be seen.
+
+    Parameters
+    ----------
+    twitches
+        What `detect` or `load_run` returned.
+    bin_s
+        Length of the bins in s, multiples of it in UTC; None makes one bin of the whole night.
+
+    Raises
+    ------
+    BadValueError
+        If the bins cannot be made.
+    """
+    _check_twitches(twitches)
+    if bin_s is not None and not isinstance(bin_s, int | float | np.number):
+        raise BadValueError(f"Bins have a length in seconds, such as 900, not {kind_of(bin_s)}.")
+    counts = analysis.night_counts(twitches.night, twitches, bin_s)
+    return TwitchMap(twitches, counts, bin_s)
+
+
+def samples(
+    night: NightLike,
+    site: str,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    *,
+    nan_at_gaps: bool = True,
+) -> SiteSamples:
+    """Return the samples of one site as arrays.
+
+    Parameters
+    ----------
+    start_s, end_s
+        From where to where, in s from the night's start, the end left out; None: all.
+    nan_at_gaps
+        Put a row of NaN where samples are missing, so that a drawn line breaks there. Without it only what
+        the sensor sent is returned, and a filter must be told where it may not run on.
+
+    Raises
+    ------
+    BadValueError
+        If the night has no such site, or the end is not after the start.
+    """
+    night = open_night(night)
+    for at_s in (start_s, end_s):
+        if at_s is not None and not isinstance(at_s, int | float | np.number):
+            raise BadValueError(f"Samples lie between seconds from the night's start, not {kind_of(at_s)}.")
+    if start_s is not None and end_s is not None and not start_s < end_s:
+        raise BadValueError(
+            f"The samples are to end at {end_s:g} s and begin at {start_s:g} s: give end_s above it."
+        )
+    edges = [None if at_s is None else night.start_ns + round(at_s * 1e9) for at_s in (start_s, end_s)]
+    times: list[Floats] = []
+    values: list[npt.NDArray[np.float32]] = []
+    for piece in night.read(site, *edges):
+        time_s = (piece.time_ns - night.start_ns) / 1e9
+        if times and nan_at_gaps:
+            times.append(np.array([(times[-1][-1] + time_s[0]) / 2]))
+            values.append(np.full((1, 3), np.nan, np.float32))
+        times.append(time_s)
+        values.append(piece.acc_g)
+    rates = [(len(time_s) - 1) / (time_s[-1] - time_s[0]) for time_s in times if len(time_s) > 1]
+    return SiteSamples(
+        site=site,
+        start_ns=night.start_ns,
+        fs_hz=float(np.median(rates)) if rates else float("nan"),
+        time_s=np.concatenate([np.zeros(0), *times]),
+        acc_g=np.concatenate([np.zeros((0, 3), np.float32), *values]),
+    )
+
+
+def score(twitches: Twitches, truth: Path | str) -> Score:
+    """Compare what the detector found, labels left out, with a CSV of known twitches; as `twitchmap score`.
+
+    Raises
+    ------
+    NotFoundError, BadFileError
+        If the truth is not there or cannot be read.
+    """
+    from firmware_host.learning.score import outcome_of, read_truth, score_of
+
+    _check_twitches(twitches)
+    known = read_truth(Path(truth))
+    run = analysis.load_run(twitches.night, twitches.info.run_id, with_labels=False)
+    noise = {site.site: site.noise_mg_per_sqrt_hz for site in run.summary.sites}
+    floors = {site: density for site, density in noise.items() if density is not None}
+    return score_of(outcome_of(run.events, run.coverage, known, floors))
+
+
+def _with_night(run: analysis.Run, night: Night) -> Twitches:
+    return Twitches(**vars(run), night=night)
+
+
+def _check_twitches(twitches: object) -> None:
+    if not isinstance(twitches, Twitches):
+        raise BadValueError(
+            f"This needs what `detect(night)` or `load_run(night)` returns, not {kind_of(twitches)}."
+        )

@@ -1,0 +1,161 @@
+"""Nights as a notebook gets at them: opened, listed, made up, or made of files and arrays."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from firmware_host import recording
+from firmware_host.errors import BadValueError, NotFoundError
+from firmware_host.recording import Night
+
+NightLike = Night | Path | str
+
+
+def open(night: NightLike = "last", folder: Path | str | None = None) -> Night:  # noqa: A001
+    """Open a night.
+
+    Parameters
+    ----------
+    night
+        The path of its folder, "last", or the date of its evening ("2026-11-22").
+    folder
+        Of the nights; None: that of the commands, TWITCHMAP_DIR or `recordings`.
+
+    Raises
+    ------
+    NotFoundError, BadValueError, BadFileError, NewerFormatError
+        If there is none, several go by the date, or it cannot be read.
+    """
+    if isinstance(night, Night):
+        return night
+    if not isinstance(night, Path | str):
+        raise BadValueError(
+            f"A night is given as a path, `last`, a date or what `open` returned, not as {kind_of(night)}."
+        )
+    return recording.open_night(recording.find_night(os.fspath(night), _folder(folder)))
+
+
+def nights(folder: Path | str | None = None) -> list[Path]:
+    """Return the folders of all nights, oldest first; `open` and `load_run` take them.
+
+    Raises
+    ------
+    NotFoundError
+        If the folder is not there.
+    """
+    where = _folder(folder)
+    if not where.is_dir():
+        raise NotFoundError(f"There is no folder {where}.")
+    return recording.list_nights(where)
+
+
+def simulate(
+    target: Path | str,
+    *,
+    hours: float = 8.0,
+    sites: Sequence[str] | None = None,
+    profile: str = "few",
+    seed: int = 1,
+    fs_hz: float = 100.0,
+    truth: Path | str | None = None,
+) -> Night:
+    """Make up a night of which everything is known, and open it; as `twitchmap simulate`.
+
+    Parameters
+    ----------
+    target
+        Folder of the night, empty or not there yet.
+    hours, sites, profile, seed, fs_hz
+        Length, sites (None: those of the demonstration), how often they twitch ("many", "few", "quiet" or
+        "mix"), another night, nominal rate.
+    truth
+        CSV file for the twitches that were really made.
+
+    Raises
+    ------
+    BadValueError, NotEmptyError, StorageError
+        If a value cannot be used, the target holds something, or the disk refuses.
+    """
+    from firmware_host.simulation import DEFAULT_SITES, NightSpec, simulate_night, write_truth
+
+    if isinstance(sites, str):
+        raise BadValueError(f"Sites are a list: sites=[{sites!r}].")
+    if truth is not None and not Path(truth).absolute().parent.is_dir():
+        raise BadValueError(f"There is no folder {Path(truth).absolute().parent} to write the truth to.")
+    spec = NightSpec(
+        seed=seed, hours=hours, sites=tuple(sites or DEFAULT_SITES), fs_hz=fs_hz, profile=profile
+    )
+    made = simulate_night(Path(target), spec=spec)
+    if truth is not None:
+        write_truth(Path(truth), made.twitches)
+    return recording.open_night(Path(target))
+
+
+def import_night(
+    target: Path | str,
+    sources: Mapping[str, Path | str | npt.NDArray[Any]],
+    *,
+    fs_hz: float | None = None,
+    unit: Literal["g", "mg", "m/s2"] | None = None,
+    start: str | None = None,
+    time_zone: str | None = None,
+    participant: str = "",
+) -> Night:
+    """Make a night of files of other loggers, or of arrays, and open it; as `twitchmap import`.
+
+    Parameters
+    ----------
+    target
+        Folder of the night, empty or not there yet.
+    sources
+        Site to file ("calf.csv", "all.npz:calf") or to an array (n, 3) with gravity, which needs `fs_hz`.
+    unit
+        Of the numbers; None: what the file says, else the only unit that puts gravity at 0.8-1.2 g.
+    start, time_zone
+        ISO 8601 start of what has no times of its own, and IANA zone of the night.
+
+    Raises
+    ------
+    BadFileError, BadValueError, NotFoundError, NotEmptyError, MissingExtraError, StorageError
+        If something cannot be read or must be said; nothing is left behind.
+    """
+    from firmware_host.formats.foreign import ImportOptions
+    from firmware_host.formats.importing import import_night as make
+
+    if not isinstance(sources, Mapping):
+        raise BadValueError(f'Sources are given by site, {{"left_calf": ...}}, not as {kind_of(sources)}.')
+    options = ImportOptions(
+        unit=unit, rate_hz=fs_hz, start=start, timezone=time_zone, participant=participant
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        files = {}
+        for number, (site, source) in enumerate(sources.items()):
+            if isinstance(source, Path | str):
+                files[site] = os.fspath(source)
+                continue
+            acc = np.asarray(source)
+            if acc.ndim != 2 or acc.shape[1] != 3 or acc.dtype.kind not in "fiu":
+                raise BadValueError(
+                    f"What is imported for {site} is a file, or numbers of shape (n, 3), not {acc.shape}."
+                )
+            if fs_hz is None:
+                raise BadValueError(f"The array for {site} has no times: give fs_hz, its sampling rate.")
+            files[site] = str(Path(folder) / f"{number}.npz")
+            np.savez(files[site], acc=acc, fs_hz=fs_hz)
+        return recording.open_night(make(Path(target), files, options, show=lambda _: None))
+
+
+def _folder(folder: Path | str | None) -> Path:
+    return Path(folder if folder is not None else os.environ.get("TWITCHMAP_DIR", "recordings"))
+
+
+def kind_of(value: object) -> str:
+    """Return what a sentence calls a value of the wrong type."""
+    return "None" if value is None else f"something of type {type(value).__name__}"
