@@ -218,7 +218,7 @@ class _Site:
         reach, here = (NEAR_S + WANTED_MORE_S) * stretch.fs_hz, peaks - part.begin
         detector = SiteDetector(
             fs_hz, lowest, range_g=info.range_g, step_g=step_g, at_once=AT_ONCE,
-            wanted=lambda index: _near(index, here, reach) >= 0,
+            wanted=lambda index: _near(index.astype(float), here, reach) >= 0,
         )  # fmt: skip
         for first, acc_g in samples_with(part, more_mg, info.range_g, step_g):
             detector.push(first, acc_g)

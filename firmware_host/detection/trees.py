@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -105,23 +106,29 @@ class Forest:
         for nodes, number, value in self._trees:
             # From the leaves up, each node knows for every row the leaf that it would end in. The masks of
             # bytes are quicker than following each row down.
-            ends: dict[int, Codes] = {}
+            kind = np.min_scalar_type(len(value))
+            ends: list[Any] = number.copy()
             for node, feature, code, missing_left, left, right in nodes:
                 goes_left = (coded[feature][missing_left] <= code).view(np.uint8)
-                one, two = (ends.pop(child, number[child]) for child in (left, right))
-                ends[node] = two ^ ((one ^ two) * goes_left)
+                if kind != np.uint8:
+                    goes_left = goes_left.astype(kind)
+                two = ends[right]
+                goes_left *= ends[left] ^ two
+                goes_left ^= two
+                ends[node] = goes_left
+                ends[left] = ends[right] = 0  # lets go of the memory, which is still near
             out += value.take(ends[0]) if nodes else value[0]
 
 
 def _prepared(
     tree: Tree, codes: Sequence[Mapping[float, int]]
-) -> tuple[list[tuple[int, int, int, bool, int, int]], Codes, Float64]:
-    """Return inner nodes from the last to the root, the leaves' numbers, and the leaves' values.
+) -> tuple[list[tuple[int, int, int, bool, int, int]], list[int], Float64]:
+    """Return inner nodes from the last to the root, the number of the leaf at each node, the leaves' values.
 
     `codes` tell for each feature the number of each threshold among its own.
     """
     leaves = np.flatnonzero(np.array(tree.left) == 0)
-    number = np.zeros(len(tree.left), np.min_scalar_type(len(leaves)))
+    number = np.zeros(len(tree.left), int)
     number[leaves] = np.arange(len(leaves))
     each = zip(tree.feature, tree.threshold, tree.missing_left, tree.left, tree.right, strict=True)
     nodes = [
@@ -129,4 +136,4 @@ def _prepared(
         for node, (feature, threshold, missing_left, left, right) in enumerate(each)
         if left
     ]
-    return nodes[::-1], number, np.array(tree.value)[leaves]
+    return nodes[::-1], number.tolist(), np.array(tree.value)[leaves]

@@ -182,7 +182,7 @@ def _all_alike(rows: Float32, templates: Float32) -> Float32:
 def _best_lags(rows: Float32, templates: Float32, unit: Int32) -> Int32:
     """Return the lag at which each row is most like its template."""
     like = np.stack([np.einsum("kd,kd->k", rows, each[unit]) for each in _at_lags(templates)])
-    return np.array(LAGS, np.int32)[np.argmax(like, axis=0)]
+    return np.asarray(np.array(LAGS, np.int32)[np.argmax(like, axis=0)])
 
 
 def _likest(rows: Float32, templates: Float32) -> tuple[Float32, Float32, Int32]:
