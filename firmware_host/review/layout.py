@@ -52,6 +52,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,  # a server is of one version, also while the program is being updated
     )
     environment.globals |= {"t": t, "version": __version__, "language": LANGUAGE}
     environment.globals["modules_of"] = modules_of
