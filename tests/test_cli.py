@@ -116,6 +116,7 @@ def test_wrong_usage_is_2(run: Run, arguments: list[str]) -> None:
         (["detect", "{night}", "--model", "crystal_ball"], "crystal_ball"),
         (["map", "{night}", "--run", "zzz"], "zzz"),
         (["export", "{night}", "--out", "{file}"], "written"),
+        (["report", "{night}", "--out", "{file}/r.html"], "written"),
         (["import", "{empty}/x.night", "left_elbo=a.csv"], "left_elbo"),
         (["import", "{empty}/x.night", "left_calf=a.csv"], "a.csv"),
         (["import", "{empty}/x.night", "left_calf={file}", "--timezone", "Mars/Olympus"], "Mars/Olympus"),
@@ -151,6 +152,7 @@ def test_every_command_prints_one_json_document(run: Run, nights: Path) -> None:
         "detect": [night], "map": [night], "export": [night, "--out", nights / "out"],
         "nights": ["--dir", nights], "diary": [night, "caffeine=much"],
         "info": [night], "verify": [night], "amend": [night, "--note", "x"],
+        "report": [night, "--out", nights / "r.html"],
         "score": [night, "--truth", nights / "truth.csv"],
         "evaluate": ["--model", "plain", "--only", "real", "--jobs", "1"],
         "simulate": [nights / "c.night", "--hours", "0.05"],
@@ -491,7 +493,8 @@ def test_every_exporter_has_the_same_way_in() -> None:
     """What the export command can call, every exporter has."""
     assert formats.names("export")
     for name in formats.names("export"):
-        assert callable(formats.load("export", name).export)
+        writer = formats.load("export", name).Writer
+        assert all(callable(getattr(writer, method)) for method in ("add", "finish", "close"))
 
 
 def edit(night: Path, old: str, new: str) -> None:

@@ -17,11 +17,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_host.analysis import SiteSummary, Summary, night_counts
+from firmware_host.analysis import SiteSummary, Summary, load_run, night_counts
 from firmware_host.errors import BadValueError, NotFoundError, StorageError
 from firmware_host.formats import export_csv
-from firmware_host.formats.export_csv import TABLES, data_dictionary, export
-from firmware_host.formats.tables import local_text, utc_text
+from firmware_host.formats.exporting import export
+from firmware_host.formats.leaving import Choices
+from firmware_host.formats.tables import TABLES, data_dictionary
+from firmware_host.formats.written_times import local_text, utc_text
 from firmware_host.recording import Night, NightMeta, SensorInfo, create_night, open_night
 from firmware_host.recording.results import ResultsStore, RunInfo
 from firmware_host.twitches import (
@@ -35,6 +37,7 @@ from firmware_host.twitches import (
     table,
 )
 
+FILES = [f"{name}.csv" for name in TABLES]
 LEADING = ["participant", "night", "night_date", "run_id", "site", "side", "region"]
 HOURS = 1.0
 
@@ -123,7 +126,7 @@ def test_the_columns_are_those_of_the_promise(tmp_path: Path, night: Night) -> N
     """Headers are fixed: other programs read them."""
     export([night], tmp_path)
     headers = {name: (tmp_path / name).read_text(encoding="utf-8").split("\n")[0].split(",")
-               for name in TABLES}  # fmt: skip
+               for name in FILES}  # fmt: skip
     assert headers["events.csv"] == [
         *LEADING, "event_id", "unit", "peak_s", "onset_utc", "onset_local", "duration_ms",
         "peak_to_peak_mg", "snr", "dominant_hz", "probability", "counted", "label", "flags", "detector",
@@ -143,8 +146,8 @@ def test_the_columns_are_those_of_the_promise(tmp_path: Path, night: Night) -> N
 @pytest.mark.parametrize("excel", [False, True])
 def test_events_read_back(tmp_path: Path, night: Night, excel: bool) -> None:
     """Every counted or labelled event is there once, with its numbers, times to 1 ms, in both dialects."""
-    files = export([night], tmp_path, excel=excel)
-    assert {file.name for file in files} == {*TABLES, "night.json", "data_dictionary.md"}
+    files = export([night], tmp_path, choices=Choices(excel=excel)).files
+    assert {file.name for file in files} == {*FILES, "night.json", "data_dictionary.md"}
     assert (tmp_path / "events.csv").read_bytes().startswith(b"\xef\xbb\xbf") == excel
     found = make_events(400)
     found = found[found["counted"] | (found["label"] > 0)]
@@ -170,7 +173,7 @@ def test_events_read_back(tmp_path: Path, night: Night, excel: bool) -> None:
 
 def test_candidates_adds_the_rest(tmp_path: Path, night: Night) -> None:
     """With candidates every event of the run is there, and only then."""
-    export([night], tmp_path, candidates=True)
+    export([night], tmp_path, choices=Choices(candidates=True))
     assert len(read(tmp_path / "events.csv")) == 400
     export([night], tmp_path)
     assert 200 < len(read(tmp_path / "events.csv")) < 400
@@ -178,9 +181,9 @@ def test_candidates_adds_the_rest(tmp_path: Path, night: Night) -> None:
 
 def test_counts_read_back_exactly(tmp_path: Path, night: Night) -> None:
     """Counts are those of the map, and a bin that was not observed has empty rates instead of zero."""
-    export([night], tmp_path, bin_s=600)
+    export([night], tmp_path, choices=Choices(bin_s=600))
     rows = read(tmp_path / "counts.csv")
-    run = export_csv.load_run(night)
+    run = load_run(night)
     expected = night_counts(night, run, bin_s=600)
     assert [int(row["twitches"]) for row in rows] == expected["twitches"].tolist()
     assert numbers(rows, "valid_s") == pytest.approx(expected["valid_s"].tolist(), abs=1e-3)
@@ -219,8 +222,8 @@ def test_metadata_lies_beside_the_tables(tmp_path: Path, night: Night) -> None:
 
 def test_every_column_is_in_the_dictionary() -> None:
     """The data dictionary explains each column of each table, and nothing is left without a meaning."""
-    sections = re.split(r"^## ", data_dictionary(), flags=re.MULTILINE)[1:]
-    assert [section.split("\n")[0] for section in sections] == list(TABLES)
+    sections = re.split(r"^## ", data_dictionary(".csv", "An empty cell"), flags=re.MULTILINE)[1:]
+    assert [section.split("\n")[0] for section in sections] == FILES
     for section, columns in zip(sections, TABLES.values(), strict=True):
         explained = re.findall(r"^\| (\w+) \|[^|]*\| (.+) \|$", section, flags=re.MULTILINE)[1:]
         assert [name for name, _ in explained] == [column.name for column in columns]
@@ -244,7 +247,7 @@ def test_different_detectors_are_not_mixed_unasked(tmp_path: Path, night: Night)
     with pytest.raises(BadValueError, match="different detectors"):
         export([night, other], tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    export([night, other], tmp_path / "out", mixed=True)
+    export([night, other], tmp_path / "out", choices=Choices(mixed=True))
     assert {row["model"] for row in read(tmp_path / "out" / "events.csv")} == {"plain 1", "other 2"}
 
 
@@ -253,7 +256,7 @@ def test_a_night_without_a_run_is_refused(tmp_path: Path, night: Night) -> None:
     export([night], tmp_path / "out")
     before = (tmp_path / "out" / "events.csv").read_bytes()
     with pytest.raises(NotFoundError, match="no run"):
-        export([night], tmp_path / "out", run_id="nonsense")
+        export([night], tmp_path / "out", choices=Choices(run_id="nonsense"))
     assert (tmp_path / "out" / "events.csv").read_bytes() == before
     assert len(list((tmp_path / "out").iterdir())) == 6
 
@@ -270,7 +273,7 @@ def test_commas_quotes_and_other_scripts_survive(tmp_path: Path) -> None:
     text = 'Ä "quoted", 日本;\nsecond line'
     night = make_night(tmp_path / "a.night", make_events(4), participant=text)
     for excel in (False, True):
-        export([night], tmp_path / "out", excel=excel)
+        export([night], tmp_path / "out", choices=Choices(excel=excel))
         assert {row["participant"] for row in read(tmp_path / "out" / "events.csv", excel=excel)} == {text}
 
 
@@ -332,7 +335,7 @@ def test_utc_times_keep_the_millisecond(time_ns: int) -> None:
 def test_a_great_night_is_written_whole(tmp_path: Path) -> None:
     """A hundred thousand events are all there, the last as the first."""
     night = make_night(tmp_path / "a.night", make_events(100_000))
-    export([night], tmp_path / "out", candidates=True)
+    export([night], tmp_path / "out", choices=Choices(candidates=True))
     with (tmp_path / "out" / "events.csv").open(encoding="utf-8", newline="") as file:
         ids = [int(row[7]) for row in list(csv.reader(file))[1:]]
     assert ids == list(range(100_000))
@@ -340,7 +343,7 @@ def test_a_great_night_is_written_whole(tmp_path: Path) -> None:
 
 def test_an_empty_run_gives_empty_tables(tmp_path: Path) -> None:
     """A night without events has headers, no event rows, and its counts are zero where it was observed."""
-    export([make_night(tmp_path / "a.night", make_events(0))], tmp_path / "out", bin_s=1800)
+    export([make_night(tmp_path / "a.night", make_events(0))], tmp_path / "out", choices=Choices(bin_s=1800))
     assert read(tmp_path / "out" / "events.csv") == []
     rows = read(tmp_path / "out" / "counts.csv")
     assert {row["twitches"] for row in rows} == {"0"}

@@ -145,9 +145,9 @@ def test_a_twitch_that_no_candidate_is_near_is_a_row(night: Path) -> None:
     assert np.all(np.diff(of(run.events)["peak_s"]) >= 0)
     assert list(site_slices(run.events)) == list(SITES)
     assert counted(night)[CALF] == numbers[CALF] + 1
-    from firmware_host.formats import export_csv
+    from firmware_host.formats.exporting import export
 
-    export_csv.export([tm.open(night)], night / "out")
+    export([tm.open(night)], night / "out")
     line = next(
         line for line in (night / "out" / "events.csv").read_text().splitlines() if ",twitch," in line
     )

@@ -18,8 +18,8 @@ from firmware_host.analysis.excerpts import Excerpt, samples_with
 from firmware_host.analysis.findings import Findings, Waves, candidate_rows, no_waves, row_columns
 from firmware_host.analysis.recount import last_threshold
 from firmware_host.analysis.runs import passes_of
-from firmware_host.analysis.second_pass import said_again
-from firmware_host.detection.classifier import BoostedModel, Model
+from firmware_host.analysis.second_pass import first_odds, said_again
+from firmware_host.detection.classifier import BoostedModel, Model, matrix_of
 from firmware_host.detection.context import CANDIDATE_SCORE, context_of
 from firmware_host.detection.cover import Found
 from firmware_host.detection.detector import AT_ONCE, SiteDetector
@@ -50,6 +50,7 @@ CLEAR_S = 0.3
 """So far from what counts already, and from the end of valid time."""
 NEAR_S = 1.0
 """Candidates so near an added twitch are those of the excerpt, all others those of the night."""
+WANTED_MORE_S = 0.2
 MATCH_S = 0.15
 UNITS = 8
 """Made-up motor units that the added twitches are of: such repeat their shape and direction (science 7.1)."""
@@ -125,6 +126,8 @@ class _Site:
         own = np.flatnonzero(findings.rows["site"] == site)
         self._rows = findings.rows[own]
         self._waves = findings.waves.at(own) if findings.waves is not None else None
+        if isinstance(model, BoostedModel):
+            self._first = first_odds(findings, model)[own]
         self._slim = _slim(self._rows)
         self._coverage = findings.coverage[findings.coverage["site"] == site]
         self._valid = self._coverage[self._coverage["kind"] == Kind.VALID]
@@ -211,7 +214,12 @@ class _Site:
         info = self._info
         step_g = info.g_per_count if info.sample_type == "int16" else None
         lowest = min(self._model.search_score, CANDIDATE_SCORE)
-        detector = SiteDetector(fs_hz, lowest, range_g=info.range_g, step_g=step_g, at_once=AT_ONCE)
+        # A burst's own peak lies some milliseconds from the statistic's maximum, which is asked for here.
+        reach, here = (NEAR_S + WANTED_MORE_S) * stretch.fs_hz, peaks - part.begin
+        detector = SiteDetector(
+            fs_hz, lowest, range_g=info.range_g, step_g=step_g, at_once=AT_ONCE,
+            wanted=lambda index: _near(index, here, reach) >= 0,
+        )  # fmt: skip
         for first, acc_g in samples_with(part, more_mg, info.range_g, step_g):
             detector.push(first, acc_g)
         searched = detector.close(part.end - part.begin)
@@ -281,16 +289,19 @@ class _Site:
         if not isinstance(model, BoostedModel) or passes_of(model) == 1 or self._waves is None:
             probability = model.probability(near.rows)
             return probability, model.counted(near.rows, self._point, probability)
-        kept = np.flatnonzero(_near(self._rows["peak_s"], times_s, NEAR_S) < 0)
-        everything = _together([_Near(self._rows[kept], self._waves.at(kept)), near])
-        loud = np.flatnonzero(everything.rows["score"] >= model.search_score)
-        loud = loud[np.argsort(everything.rows["peak_s"][loud], kind="stable")]
-        rows, waves = everything.rows[loud], everything.waves.at(loud)
-        grouped = group(*waves, rows["score"], rows["peak_s"])
-        found = np.zeros(len(everything.rows))
-        again = said_again(rows, grouped, valid_s(self._valid) / 3600, model)
-        found[loud] = model.probability_again(rows, again)
-        probability = found[len(kept) :]
+        loud = self._rows["score"] >= model.search_score
+        kept = np.flatnonzero(loud & (_near(self._rows["peak_s"], times_s, NEAR_S) < 0))
+        new = np.flatnonzero(near.rows["score"] >= model.search_score)
+        rows = np.concatenate([self._rows[kept], near.rows[new]])
+        order = np.argsort(rows["peak_s"], kind="stable")
+        parts = zip(self._waves.at(kept), near.waves.at(new), strict=True)
+        waves = Waves(*(np.concatenate(both)[order] for both in parts))
+        first = np.append(self._first[kept], model.log_odds(matrix_of(near.rows[new], model.features)))
+        rows, asked = rows[order], order >= len(kept)
+        grouped = group(*waves, rows["score"], rows["peak_s"], asked)
+        again = said_again(rows, grouped, valid_s(self._valid) / 3600, model, first[order], asked)
+        probability = np.zeros(len(near.rows))
+        probability[new[order[asked] - len(kept)]] = model.probability_again(rows[asked], again)
         return probability, probability >= last_threshold(model, self._point, 2)
 
 

@@ -50,13 +50,26 @@ def judge_again(findings: Findings, model: BoostedModel, operating_point: str) -
 
 def _said_of_all(findings: Findings, rows: Table, model: BoostedModel) -> Floats:
     out = np.zeros(len(rows))
+    first = first_odds(findings, model)[findings.rows["score"] >= model.search_score]
     for site, own in _sites(rows):
         grouped = findings.grouped(site, model.search_score)
-        out[own] = said_again(rows[own], grouped, findings.valid_h(site), model)
+        out[own] = said_again(rows[own], grouped, findings.valid_h(site), model, first[own])
     return out
 
 
-def said_again(rows: Table, grouped: Grouped, valid_h: float, model: BoostedModel) -> Floats:
+def first_odds(findings: Findings, model: BoostedModel) -> Floats:
+    """Return what the trees of pass 1 say of all findings, log-odds not calibrated; made once."""
+    return findings.kept(model, lambda: model.log_odds(matrix_of(findings.rows, model.features)))
+
+
+def said_again(
+    rows: Table,
+    grouped: Grouped,
+    valid_h: float,
+    model: BoostedModel,
+    first: Floats,
+    asked: npt.NDArray[np.bool_] | None = None,
+) -> Floats:
     """Return the probability that the trees of pass 2 give each candidate of one site-night.
 
     Parameters
@@ -69,17 +82,21 @@ def said_again(rows: Table, grouped: Grouped, valid_h: float, model: BoostedMode
         Valid hours of the site.
     model
         With a second pass; a user's corrections are left out.
+    first
+        What the trees of pass 1 say of each row, log-odds not calibrated.
+    asked
+        Of which rows the probability is asked for; all if None.
     """
     second = model.second
     assert second is not None
-    first = model.log_odds(matrix_of(rows, model.features))
     of_unit = features_at(grouped, valid_h, rows, first)
-    features = np.empty((len(rows), len(second.features)))
-    for number, name in enumerate(second.features):
+    own = np.arange(len(rows)) if asked is None else np.flatnonzero(asked)
+    features = np.empty((len(second.features), len(own)))  # trees look at it column by column
+    for column, name in zip(features, second.features, strict=True):
         # In float32, as they were learnt.
-        features[:, number] = (of_unit[name] if name in of_unit else rows[name]).astype(np.float32)
+        column[:] = (of_unit[name] if name in of_unit else rows[name])[own].astype(np.float32)
     share = second.first_share
-    return second.calibrated((1 - share) * second.log_odds(features) + share * model.honest(first))
+    return second.calibrated((1 - share) * second.log_odds(features.T) + share * model.honest(first[own]))
 
 
 def features_at(grouped: Grouped, valid_h: float, rows: Table, log_odds: Floats) -> dict[str, Floats]:

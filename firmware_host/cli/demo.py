@@ -36,7 +36,7 @@ def command(out: Path | None, look: bool | None, seed: int, hours: float, as_jso
     """Simulate a night on 4 sites, find its twitches, draw the map and export the tables."""
     from firmware_host.analysis import detect_night
     from firmware_host.cli._pictures import as_text, map_data, write_svg
-    from firmware_host.formats.export_csv import export
+    from firmware_host.formats.exporting import export
     from firmware_host.recording import night_folder_name, open_night
     from firmware_host.simulation import START_NS, TIME_ZONE, demonstration, simulate_night, write_truth
 
@@ -52,7 +52,7 @@ def command(out: Path | None, look: bool | None, seed: int, hours: float, as_jso
         night = open_night(path)
         data = map_data(night, run, 900.0)
         write_svg(data, folder / "map.svg")
-        files = [*export([night], folder), folder / "map.svg", folder / "truth.csv"]
+        files = [*export([night], folder).files, folder / "map.svg", folder / "truth.csv"]
         write_truth(folder / "truth.csv", truth.twitches)
     document = {
         "out": folder,

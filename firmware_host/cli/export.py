@@ -1,4 +1,4 @@
-"""`twitchmap export`: nights as tables for other programs."""
+"""`twitchmap export`: nights as files for other programs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from firmware_host import formats
 from firmware_host.cli._nights import dir_option, find_all, nights_argument, open_with_run, run_option
-from firmware_host.cli._terminal import Progress, json_option, show
+from firmware_host.cli._terminal import Progress, json_option, note, show
 from firmware_host.cli._values import seconds
 
 
@@ -18,16 +18,20 @@ from firmware_host.cli._values import seconds
 @click.option(
     "--format",
     "form",
-    type=click.Choice(formats.names("export")),
+    metavar="NAME",
     default="csv",
     show_default=True,
-    help="Format.",
+    help=f"Format: {', '.join(formats.names('export'))}.",
 )
 @click.option("--bin", "bin_s", type=seconds, metavar="TIME", default="15min", show_default=True,
-              help="Time bins of counts.csv.")  # fmt: skip
+              help="Time bins of counts.")  # fmt: skip
 @click.option("--candidates", is_flag=True, help="Also the events that are neither counted nor labelled.")
-@click.option("--excel", is_flag=True, help="Byte order mark, semicolons and decimal commas.")
-@click.option("--mixed", is_flag=True, help="Allow rows of different detectors in one table.")
+@click.option("--excel", is_flag=True, help="CSV: byte order mark, semicolons and decimal commas.")
+@click.option("--samples", is_flag=True, help="Parquet: the samples too.")
+@click.option("--mixed", is_flag=True, help="Allow rows of different detectors together.")
+@click.option(
+    "--share", is_flag=True, help="Shift dates secretly; no serials, addresses, notes or free text."
+)
 @run_option
 @dir_option
 @json_option
@@ -38,22 +42,31 @@ def command(
     bin_s: float,
     candidates: bool,
     excel: bool,
+    samples: bool,
     mixed: bool,
+    share: bool,
     run_id: str | None,
     directory: Path,
     as_json: bool,
-) -> None:
-    """Write events, counts, coverage and diary of nights, with a data dictionary."""
-    opened = [open_with_run(path, run_id)[0] for path in find_all(nights, directory)]
+) -> int:
+    """Write events, counts, coverage, diary or signals of nights for other programs."""
+    from firmware_host.formats.exporting import export, writer_of
+    from firmware_host.formats.leaving import Choices
+
+    choices = Choices(
+        run_id=run_id, bin_s=bin_s, candidates=candidates, mixed=mixed, share=share, excel=excel,
+        samples=samples,
+    )  # fmt: skip
+    writer_of(form, choices)
+    paths = find_all(nights, directory)
     with Progress("exporting") as tell:
-        files = formats.load("export", form).export(
-            opened,
-            out,
-            run_id=run_id,
-            bin_s=bin_s,
-            candidates=candidates,
-            excel=excel,
-            mixed=mixed,
-            progress=tell,
-        )
-    show({"files": files}, "\n".join(map(str, files)), as_json=as_json)
+        done = export(paths, out, form, choices, opener=open_with_run, progress=tell)
+    for problem in done.problems:
+        note(problem)
+    if done.problems:
+        note(f"{done.nights} of {len(paths)} nights were exported.")
+    document = {
+        "format": form, "files": done.files, "nights": done.nights, "problems": done.problems, "shared": share
+    }  # fmt: skip
+    show(document, "\n".join(map(str, done.files)), as_json=as_json)
+    return 1 if done.problems else 0

@@ -7,7 +7,7 @@ stretch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +79,9 @@ class SiteDetector:
         what the steps add.
     at_once : int, optional
         Filter blocks whose candidates are looked for together.
+    wanted : callable, optional
+        Tells of grid indices (k,) which candidates there are asked for, (k,) bool: the others are left out
+        before they are measured. By default all are.
 
     Raises
     ------
@@ -94,7 +97,9 @@ class SiteDetector:
         range_g: float | None = None,
         step_g: float | None = None,
         at_once: int = 1,
+        wanted: Callable[[pick_stage.Int64], Bool] | None = None,
     ) -> None:
+        self._wanted = wanted
         self._plan = make_plan(fs_hz)
         self._lowest_score = lowest_score
         self._range_g = range_g
@@ -278,6 +283,8 @@ class SiteDetector:
         index += samples.start
         cell = index // plan.cell
         final = (cell >= here.start) & (cell < here.stop) & (kind[cell] == Kind.VALID)
+        if self._wanted is not None:
+            final &= self._wanted((index + ring.first_cell * plan.cell) * plan.decimation)
         if final.any():
             index = index[final]
             train = self._beats(start, stop, moving, index)

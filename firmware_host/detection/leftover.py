@@ -69,8 +69,10 @@ def repeats(band_mg: Float32, at: Int64, fs_hz: float) -> dict[str, Float32]:
     around = np.clip(at[:, None] + near, 0, last)
     middle = around[np.arange(len(at)), np.argmax(power[around], axis=1)]
     reach, itself = round(REPEATS_S * fs_hz), round(ITSELF_S * fs_hz)
-    one = np.searchsorted(bursts, middle.min() - reach)
-    bursts = bursts[one : np.searchsorted(bursts, middle.max() + reach, "right")]
+    # Most candidates stand in crowds: bursts far from all of them are compared with none.
+    ordered = np.sort(middle)
+    after = np.searchsorted(ordered, bursts - reach)
+    bursts = bursts[np.append(ordered, last + 2 * reach)[after] <= bursts + reach]
     step = round(LAGS_S * fs_hz)
     others = _bursts_at(band_mg, bursts, step * LAGS, fs_hz)
     size = np.sqrt(np.maximum(np.einsum("lbx,lbx->lb", others, others), 1e-9))

@@ -128,9 +128,7 @@ def _fitted(size: Float64, noise: Float64, found: Bool, weight: Float64, referen
 
 def _slopes(at: Float64, size: Float64, noise: Float64) -> tuple[Float64, Float64]:
     """Return the share found (fits, n) and its slopes by the parameters (fits, 4, n)."""
-    middle, log_steepness, log_odds, power = at.T[:, :, None]
-    steepness, kept = np.exp(log_steepness), special.expit(-log_odds)
-    z = steepness * (size - middle - power * noise)
+    z, steepness, kept = _above_middle(at, size, noise)
     below, density = special.ndtr(z), kept * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
     slopes = np.stack(
         [-steepness * density, z * density, -kept * (1 - kept) * below, -steepness * noise * density], axis=1
@@ -139,5 +137,13 @@ def _slopes(at: Float64, size: Float64, noise: Float64) -> tuple[Float64, Float6
 
 
 def _likelihood(at: Float64, size: Float64, noise: Float64, found: Bool, weight: Float64) -> Float64:
-    share, _ = _slopes(at, size, noise)
+    z, _, kept = _above_middle(at, size, noise)
+    share = np.clip(kept * special.ndtr(z), 1e-9, 1 - 1e-9)
     return np.asarray((weight * np.log(np.where(found, share, 1 - share))).sum(axis=1))
+
+
+def _above_middle(at: Float64, size: Float64, noise: Float64) -> tuple[Float64, Float64, Float64]:
+    """Return how far sizes lie above the middle (fits, n), the steepness and what is not lapsed (fits, 1)."""
+    middle, log_steepness, log_odds, power = at.T[:, :, None]
+    steepness, kept = np.exp(log_steepness), special.expit(-log_odds)
+    return steepness * (size - middle - power * noise), steepness, kept

@@ -8,7 +8,7 @@ the node says.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -76,36 +76,14 @@ class Forest:
     """
 
     def __init__(self, trees: Sequence[Tree], n_features: int) -> None:
-        inner = [
-            (tree.feature[i], tree.threshold[i])
-            for tree in trees
-            for i in range(len(tree.left))
-            if tree.left[i]
-        ]
-        self._steps: list[Float64] = [
-            np.unique([threshold for feature, threshold in inner if feature == number])
-            for number in range(n_features)
-        ]
-        self._trees = [self._prepared(tree) for tree in trees]
-
-    def _prepared(self, tree: Tree) -> tuple[list[tuple[int, int, int, bool, int, int]], Codes, Float64]:
-        """Return inner nodes from the last to the root, the leaves' numbers, and the leaves' values."""
-        leaves = np.flatnonzero(np.array(tree.left) == 0)
-        number = np.zeros(len(tree.left), np.min_scalar_type(len(leaves)))
-        number[leaves] = np.arange(len(leaves))
-        nodes = [
-            (
-                node,
-                tree.feature[node],
-                int(np.searchsorted(self._steps[tree.feature[node]], tree.threshold[node])),
-                tree.missing_left[node],
-                tree.left[node],
-                tree.right[node],
-            )
-            for node in reversed(range(len(tree.left)))
-            if tree.left[node]
-        ]
-        return nodes, number, np.array(tree.value)[leaves]
+        steps: list[list[float]] = [[] for _ in range(n_features)]
+        for tree in trees:
+            for left, feature, threshold in zip(tree.left, tree.feature, tree.threshold, strict=True):
+                if left:
+                    steps[feature].append(threshold)
+        self._steps: list[Float64] = [np.unique(np.array(each, float)) for each in steps]
+        codes = [{value: code for code, value in enumerate(each.tolist())} for each in self._steps]
+        self._trees = [_prepared(tree, codes) for tree in trees]
 
     def sum(self, features: Float64, start: float) -> Float64:
         """Return `start` plus the values of all trees for rows (n, features)."""
@@ -129,7 +107,26 @@ class Forest:
             # bytes are quicker than following each row down.
             ends: dict[int, Codes] = {}
             for node, feature, code, missing_left, left, right in nodes:
-                goes_left = coded[feature][missing_left] <= code
+                goes_left = (coded[feature][missing_left] <= code).view(np.uint8)
                 one, two = (ends.pop(child, number[child]) for child in (left, right))
                 ends[node] = two ^ ((one ^ two) * goes_left)
             out += value.take(ends[0]) if nodes else value[0]
+
+
+def _prepared(
+    tree: Tree, codes: Sequence[Mapping[float, int]]
+) -> tuple[list[tuple[int, int, int, bool, int, int]], Codes, Float64]:
+    """Return inner nodes from the last to the root, the leaves' numbers, and the leaves' values.
+
+    `codes` tell for each feature the number of each threshold among its own.
+    """
+    leaves = np.flatnonzero(np.array(tree.left) == 0)
+    number = np.zeros(len(tree.left), np.min_scalar_type(len(leaves)))
+    number[leaves] = np.arange(len(leaves))
+    each = zip(tree.feature, tree.threshold, tree.missing_left, tree.left, tree.right, strict=True)
+    nodes = [
+        (node, feature, codes[feature][threshold], missing_left, left, right)
+        for node, (feature, threshold, missing_left, left, right) in enumerate(each)
+        if left
+    ]
+    return nodes[::-1], number, np.array(tree.value)[leaves]

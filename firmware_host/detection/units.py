@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.detection.signals import Bool, Float32
-from firmware_host.detection.waves import WAVE_FROM, WAVE_SHAPE, WAVE_STOP
+from firmware_host.detection.waves import WAVE_FROM, WAVE_HZ, WAVE_SHAPE, WAVE_STOP
 
 Int32 = npt.NDArray[np.int32]
 Indices = npt.NDArray[np.int64]
@@ -88,7 +88,13 @@ class Grouped(NamedTuple):
     beside_left: Float32
 
 
-def group(wave_mg: Float32, floor_mg: Float32, score: Float32, peak_s: npt.NDArray[np.float64]) -> Grouped:
+def group(
+    wave_mg: Float32,
+    floor_mg: Float32,
+    score: Float32,
+    peak_s: npt.NDArray[np.float64],
+    asked: Bool | None = None,
+) -> Grouped:
     """Group the candidates of one site-night.
 
     Parameters
@@ -99,6 +105,8 @@ def group(wave_mg: Float32, floor_mg: Float32, score: Float32, peak_s: npt.NDArr
     score : (n,) float32
     peak_s : (n,) float64
         In order.
+    asked : (n,) bool, optional
+        Candidates whose likest others are asked for; others have none. By default, all.
     """
     waves = _smoothed(wave_mg, floor_mg)
     seen = np.minimum(score.astype(np.float32), np.float32(SURELY_SEEN))
@@ -114,7 +122,7 @@ def group(wave_mg: Float32, floor_mg: Float32, score: Float32, peak_s: npt.NDArr
         like, second, unit = _likest(rows, templates)
         free = like < OF_UNIT * hoped
     lag = _best_lags(rows, templates, unit) if len(templates) else unit
-    near, near_like = _nearest(_unit_length(_cut(waves, -lag.astype(np.int64))))
+    near, near_like = _nearest(waves, lag, np.ones(len(waves), bool) if asked is None else asked)
     fit = np.asarray(like / np.maximum(hoped, np.float32(1e-9)), np.float32)
     left = _beside(waves, templates, unit, lag, like * size, score, peak_s)
     return Grouped(
@@ -147,9 +155,14 @@ def _cut(waves: Float32, lag: Indices) -> Float32:
     return np.asarray((picked * window[:, None, :]).reshape(len(waves), DIMENSIONS), np.float32)
 
 
-def _at_lag(templates: Float32, lag: int) -> Float32:
-    """Return (k, DIMENSIONS) templates of length 1, so many samples later than their middle."""
-    return _unit_length(_cut(templates, np.full(len(templates), lag, np.int64)))
+def _at_lags(templates: Float32) -> Float32:
+    """Return (lags, k, DIMENSIONS) templates of length 1, at each of `LAGS` later than their middle."""
+    last = templates.shape[2] - 1
+    at = np.array(LAGS)[:, None] - WAVE_FROM + STEP * np.arange(*BURST)
+    window = WINDOW * ((at >= 0) & (at <= last))
+    picked = templates[:, :, np.clip(at, 0, last)] * window
+    cut = np.ascontiguousarray(picked.transpose(2, 0, 1, 3), np.float32).reshape(-1, DIMENSIONS)
+    return _unit_length(cut).reshape(len(LAGS), len(templates), DIMENSIONS)
 
 
 def _unit_length(rows: Float32) -> Float32:
@@ -159,20 +172,17 @@ def _unit_length(rows: Float32) -> Float32:
 
 def _all_alike(rows: Float32, templates: Float32) -> Float32:
     """Return (k, templates) how like rows of length 1 are to each template at its best lag."""
-    like = rows @ _at_lag(templates, LAGS[0]).T
-    for each in LAGS[1:]:
-        np.maximum(like, rows @ _at_lag(templates, each).T, out=like)
+    first, *others = _at_lags(templates)
+    like = rows @ first.T
+    for each in others:
+        np.maximum(like, rows @ each.T, out=like)
     return np.asarray(like)
 
 
 def _best_lags(rows: Float32, templates: Float32, unit: Int32) -> Int32:
     """Return the lag at which each row is most like its template."""
-    best, lag = np.full(len(rows), -np.inf, np.float32), np.zeros(len(rows), np.int32)
-    for each in LAGS:
-        like = np.einsum("kd,kd->k", rows, _at_lag(templates, each)[unit])
-        better = like > best
-        best[better], lag[better] = like[better], each
-    return lag
+    like = np.stack([np.einsum("kd,kd->k", rows, each[unit]) for each in _at_lags(templates)])
+    return np.array(LAGS, np.int32)[np.argmax(like, axis=0)]
 
 
 def _likest(rows: Float32, templates: Float32) -> tuple[Float32, Float32, Int32]:
@@ -246,7 +256,7 @@ def _refined(templates: Float32, waves: Float32, rows: Float32, size: Float32, h
             # One that only its founders know stays as it is.
             new.append(_mean(waves, own, lag[own], size) if len(own) > 1 else templates[number])
         templates = np.array(new, np.float32).reshape(-1, *WAVE_SHAPE)
-        both = _all_alike(_at_lag(templates, 0), templates)
+        both = _all_alike(_unit_length(_cut(templates, np.zeros(len(templates), np.int64))), templates)
         keep: list[int] = []
         for number in range(len(templates)):
             if not keep or both[number, keep].max() < SAME:
@@ -255,19 +265,22 @@ def _refined(templates: Float32, waves: Float32, rows: Float32, size: Float32, h
     return templates
 
 
-def _nearest(rows: Float32) -> tuple[Int32, Float32]:
-    """Return the likest others of each row, by index or -1, and how like they are."""
-    near = np.full((len(rows), NEAREST), -1, np.int32)
+def _nearest(waves: Float32, lag: Int32, asked: Bool) -> tuple[Int32, Float32]:
+    """Return the likest others of each wave that is asked for, by index or -1, and how like they are."""
+    near = np.full((len(waves), NEAREST), -1, np.int32)
     like = np.full(near.shape, -1.0, np.float32)
-    if len(rows) < 2:
+    if len(waves) < 2:
         return near, like
-    some = np.unique(np.linspace(0, len(rows) - 1, min(REFERENCES, len(rows))).astype(int))
-    place = np.full(len(rows), -1)
+    late = -lag.astype(np.int64)
+    some = np.unique(np.linspace(0, len(waves) - 1, min(REFERENCES, len(waves))).astype(int))
+    others = _unit_length(_cut(waves[some], late[some]))
+    place = np.full(len(waves), -1)
     place[some] = np.arange(len(some))
     count = min(NEAREST, len(some) - 1)
-    for first in range(0, len(rows), ROWS_AT_ONCE):
-        part = slice(first, first + ROWS_AT_ONCE)
-        every = rows[part] @ rows[some].T
+    own = np.flatnonzero(asked)
+    for first in range(0, len(own), ROWS_AT_ONCE):
+        part = own[first : first + ROWS_AT_ONCE]
+        every = _unit_length(_cut(waves[part], late[part])) @ others.T
         itself = np.flatnonzero(place[part] >= 0)
         every[itself, place[part][itself]] = -2.0
         best = np.argpartition(-every, count - 1, axis=1)[:, :count]
@@ -307,7 +320,7 @@ def _beside(
     middle = _cut(templates, np.zeros(len(templates), np.int64))
     form = templates / np.maximum(np.linalg.norm(middle, axis=1), 1e-9)[:, None, None]
     # The template's own middle lies `lag` samples after the other candidate's.
-    late = np.rint((peak_s[own] - peak_s[other]) * 100.0).astype(np.int64) + lag[other]
+    late = np.rint((peak_s[own] - peak_s[other]) * WAVE_HZ).astype(np.int64) + lag[other]
     expected = _cut(form[unit[other]], late) * gain[other, None]
     seen = _cut(waves[own], np.zeros(len(own), np.int64))
     left = np.square(seen - expected).sum(axis=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 
 from firmware_host.errors import StorageError
@@ -21,25 +21,32 @@ class Replacing:
         self.written: tuple[Path, ...] = ()
         self._parts: dict[Path, Path] = {}
         self._made: list[Path] = []
+        self._asked = 0
 
     def __enter__(self) -> Replacing:
-        missing = [path for path in (self.out, *self.out.parents) if not path.exists()]
         try:
-            for path in reversed(missing):
-                path.mkdir()
-                self._made.insert(0, path)
-            if not self.out.is_dir():
-                raise NotADirectoryError(20, "it is a file", str(self.out))
+            self._make(self.out)
         except OSError as error:
             self._undo()
             raise _refused(self.out, error) from error
         return self
 
     def file(self, name: str) -> Path:
-        """Return the path under which the file `name` is to be written for now."""
-        part = self.out / f".{name}.{os.getpid()}.part"
-        self._parts[self.out / name] = part
-        return part
+        """Return the path under which the file `name`, such as a/b.csv, is to be written for now."""
+        place = self.out.joinpath(*PurePosixPath(name).parts)
+        if place not in self._parts:  # the number keeps a long path's file name short
+            self._asked += 1
+            self._parts[place] = self.out / f".{self._asked}-{place.name[-100:]}.{os.getpid()}.part"
+        return self._parts[place]
+
+    def names(self) -> set[Path]:
+        """Return the places of all files that were asked for."""
+        return set(self._parts)
+
+    def drop(self, places: set[Path]) -> None:
+        """Forget files again, with what was written of them."""
+        for place in places:
+            self._parts.pop(place).unlink(missing_ok=True)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -47,6 +54,7 @@ class Replacing:
         if error is None:
             try:
                 for place, part in self._parts.items():
+                    self._make(place.parent)
                     part.replace(place)
             except OSError as refused:
                 self._undo()
@@ -57,6 +65,13 @@ class Replacing:
         if isinstance(error, OSError):
             raise _refused(self.out, error) from error
 
+    def _make(self, folder: Path) -> None:
+        for path in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+            path.mkdir()
+            self._made.insert(0, path)
+        if not folder.is_dir():
+            raise NotADirectoryError(20, "it is a file", str(folder))
+
     def _undo(self) -> None:
         for part in self._parts.values():
             part.unlink(missing_ok=True)
@@ -64,7 +79,7 @@ class Replacing:
             try:
                 path.rmdir()
             except OSError:  # something of another program lies in it by now
-                return
+                continue
 
 
 def _refused(out: Path, error: OSError) -> StorageError:

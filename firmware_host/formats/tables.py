@@ -5,24 +5,24 @@ Every exporter uses these, so that a CSV and any other format of the same night 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from firmware_host import body
-from firmware_host.analysis import Run, night_counts
-from firmware_host.recording import Night
-from firmware_host.recording.diary import DIARY_COLUMNS, read_diary
-from firmware_host.recording.night import evening_of, zone
+from firmware_host.analysis import night_counts
+from firmware_host.formats.leaving import Leaving
+from firmware_host.formats.written_times import local_text, named, utc_text
+from firmware_host.recording.diary import DIARY_COLUMNS
 from firmware_host.twitch_map import COUNT_COLUMNS
 from firmware_host.twitches import COVERAGE_COLUMNS, EVENT_COLUMNS, Column, Flag, Kind, Label, Table
 
-Nanoseconds = npt.NDArray[np.int64]
 Columns = dict[str, npt.NDArray[Any]]
 """A filled table: one array a column, in the order of its declaration. Numbers that are not known are NaN."""
 
+EVENT_ROWS = 1 << 15
 _ISO = "ISO 8601"
 _LEADING = (
     Column("participant", "U", "", "pseudonym of the person"),
@@ -72,106 +72,121 @@ COVERAGE = (
 DIARY = (*_LEADING, *DIARY_COLUMNS)
 
 
-def events_table(night: Night, run: Run, *, candidates: bool = False) -> Columns:
-    """Return a run's events, columns of `EVENTS`: counted and labelled ones, or all with `candidates`."""
-    events = run.events if candidates else run.events[run.events["counted"] | (run.events["label"] > 0)]
-    onset_ns = night.start_ns + np.rint(events["onset_s"] * 1e9).astype(np.int64)
-    filled: Columns = {name: events[name] for name in events.dtype.names or ()}
-    filled |= _leading(night, run, events["site"])
-    filled |= {
+TABLES: dict[str, tuple[Column, ...]] = {
+    "events": EVENTS,
+    "counts": COUNTS,
+    "coverage": COVERAGE,
+    "diary": DIARY,
+}
+"""Every table with its columns."""
+
+
+def filled(leaving: Leaving) -> list[tuple[str, Columns]]:
+    """Return the tables of a night but for its events, by name as in `TABLES`."""
+    return [
+        ("counts", counts_table(leaving)),
+        ("coverage", coverage_table(leaving)),
+        ("diary", diary_table(leaving)),
+    ]
+
+
+def events_tables(leaving: Leaving) -> Iterator[Columns]:
+    """Yield a run's events in order, columns of `EVENTS`, so many rows at a time."""
+    events = leaving.events
+    for first in range(0, len(events), EVENT_ROWS):
+        yield _events_table(leaving, events[first : first + EVENT_ROWS])
+
+
+def _events_table(leaving: Leaving, events: Table) -> Columns:
+    onset_ns = leaving.start_ns + np.rint(events["onset_s"] * 1e9).astype(np.int64)
+    columns: Columns = {name: events[name] for name in events.dtype.names or ()}
+    columns |= _leading(leaving, events["site"])
+    columns |= {
         "unit": np.where(events["unit"] < 0, np.nan, events["unit"]),
         "onset_utc": utc_text(onset_ns),
-        "onset_local": local_text(onset_ns, night.meta.time_zone),
-        "label": _named(events["label"], {label: label.name.lower() for label in Label} | {Label.NONE: ""}),
-        "flags": _named(
+        "onset_local": local_text(onset_ns, leaving.time_zone),
+        "label": named(events["label"], {label: label.name.lower() for label in Label} | {Label.NONE: ""}),
+        "flags": named(
             events["flags"], {int(value): _flags(int(value)) for value in np.unique(events["flags"])}
         ),
-        "detector": np.full(len(events), run.info.detector),
-        "model": np.full(len(events), run.info.model),
+        "detector": np.full(len(events), leaving.run.info.detector),
+        "model": np.full(len(events), leaving.model),
     }
-    return {column.name: filled[column.name] for column in EVENTS}
+    return {column.name: columns[column.name] for column in EVENTS}
 
 
-def counts_table(night: Night, run: Run, *, bin_s: float) -> Columns:
+def counts_table(leaving: Leaving) -> Columns:
     """Return the twitch map of a run, columns of `COUNTS`; where nothing was observed the rates are NaN."""
-    counts = night_counts(night, run, bin_s=bin_s)
-    filled: Columns = {name: counts[name] for name in counts.dtype.names or ()}
-    filled |= _leading(night, run, counts["site"])
-    filled["bin_start_utc"] = utc_text(counts["bin_start_ns"])
-    filled["bin_start_local"] = local_text(counts["bin_start_ns"], night.meta.time_zone)
-    return {column.name: filled[column.name] for column in COUNTS}
+    counts = night_counts(leaving.night, leaving.run, bin_s=leaving.choices.bin_s)
+    columns: Columns = {name: counts[name] for name in counts.dtype.names or ()}
+    columns |= _leading(leaving, counts["site"])
+    start_ns = counts["bin_start_ns"] + leaving.shift_ns
+    columns["bin_start_utc"] = utc_text(start_ns)
+    columns["bin_start_local"] = local_text(start_ns, leaving.time_zone)
+    return {column.name: columns[column.name] for column in COUNTS}
 
 
-def coverage_table(night: Night, run: Run) -> Columns:
+def coverage_table(leaving: Leaving) -> Columns:
     """Return what each stretch of each site's night was good for, columns of `COVERAGE`."""
-    rows = run.coverage
-    filled: Columns = {name: rows[name] for name in rows.dtype.names or ()}
-    filled |= _leading(night, run, rows["site"])
-    filled["kind"] = _named(rows["kind"], {kind: kind.name.lower() for kind in Kind})
-    return {column.name: filled[column.name] for column in COVERAGE}
+    rows = leaving.run.coverage
+    columns: Columns = {name: rows[name] for name in rows.dtype.names or ()}
+    columns |= _leading(leaving, rows["site"])
+    columns["kind"] = named(rows["kind"], {kind: kind.name.lower() for kind in Kind})
+    return {column.name: columns[column.name] for column in COVERAGE}
 
 
-def diary_table(night: Night, run: Run) -> Columns:
+def diary_table(leaving: Leaving) -> Columns:
     """Return what a person wrote of a night, columns of `DIARY`: one row, none where nothing was written.
 
     A diary is of no site: those columns are empty.
     """
-    said = read_diary(night.path).fields
+    said = leaving.diary()
     rows = int(bool(said))
-    filled = _leading(night, run, np.full(rows, night.sites[0]))
-    filled |= {name: np.full(rows, "") for name in ("site", "side", "region")}
-    filled |= {column.name: np.full(rows, said.get(column.name, "")) for column in DIARY_COLUMNS}
-    return {column.name: filled[column.name] for column in DIARY}
+    columns = _leading(leaving, np.full(rows, leaving.night.sites[0]))
+    columns |= {name: np.full(rows, "") for name in ("site", "side", "region")}
+    columns |= {column.name: np.full(rows, said.get(column.name, "")) for column in DIARY_COLUMNS}
+    return {column.name: columns[column.name] for column in DIARY}
 
 
-def utc_text(time_ns: Nanoseconds) -> npt.NDArray[np.str_]:
-    """Format UTC times (int64 ns) as ISO 8601 with milliseconds and the offset of UTC."""
-    return _iso(time_ns, np.zeros(len(time_ns), np.int64))
+def data_dictionary(ending: str, empty: str, note: Sequence[str] = ()) -> str:
+    """Return what every column of every table means, as Markdown made from their declarations.
 
-
-def local_text(time_ns: Nanoseconds, time_zone: str) -> npt.NDArray[np.str_]:
-    """Format UTC times (int64 ns) as local ISO 8601 with offset, which tells the hour that comes twice apart.
-
-    Clocks change on quarter hours of UTC, so that one look-up a quarter hour is enough.
+    Parameters
+    ----------
+    ending
+        That of the tables' files, such as ".csv".
+    empty
+        What stands where a value is not known, such as "An empty cell".
+    note
+        More lines before the tables.
     """
-    local = zone(time_zone)
-    quarters, which = np.unique(time_ns // (900 * 10**9), return_inverse=True)
-    offsets = [
-        datetime.fromtimestamp(quarter * 900, UTC).astimezone(local).utcoffset()
-        for quarter in quarters.tolist()
+    lines = [
+        "# What the columns mean",
+        "",
+        f"{empty} is a value that is not known. A bin with `valid_s` = 0 was not observed: its rates",
+        "are not known, never 0. Times in seconds count from the night's `start_ns` in night.json",
+        "(that of `meta` is what the computer's clock said when the night began).",
+        *note,
     ]
-    minutes = np.array([round((offset or timedelta()).total_seconds() / 60) for offset in offsets], np.int64)
-    return _iso(time_ns, minutes[which] if len(minutes) else np.zeros(0, np.int64))
+    for name, columns in TABLES.items():
+        lines += ["", f"## {name}{ending}", "", "| column | unit | meaning |", "| --- | --- | --- |"]
+        lines += [f"| {column.name} | {column.unit} | {column.meaning} |" for column in columns]
+    return "\n".join(lines) + "\n"
 
 
-def _iso(time_ns: Nanoseconds, offset_min: npt.NDArray[np.int64]) -> npt.NDArray[np.str_]:
-    millis = (time_ns + 500_000) // 1_000_000 + offset_min * 60_000
-    days = np.datetime_as_string(millis.astype("datetime64[ms]"), unit="ms")
-    endings = {
-        int(m): f"{'-' if m < 0 else '+'}{abs(m) // 60:02d}:{abs(m) % 60:02d}" for m in np.unique(offset_min)
-    }
-    return np.char.add(days, _named(offset_min, endings))
-
-
-def _leading(night: Night, run: Run, sites: npt.NDArray[np.str_]) -> Columns:
+def _leading(leaving: Leaving, sites: npt.NDArray[np.str_]) -> Columns:
     names = np.unique(sites).tolist()
     places = {name: body.site(name) for name in names}
     n = len(sites)
     return {
-        "participant": np.full(n, night.meta.participant),
-        "night": np.full(n, night.path.name),
-        "night_date": np.full(n, evening_of(night.start_ns, night.meta.time_zone).isoformat()),
-        "run_id": np.full(n, run.info.run_id),
+        "participant": np.full(n, leaving.participant),
+        "night": np.full(n, leaving.name),
+        "night_date": np.full(n, leaving.date.isoformat()),
+        "run_id": np.full(n, leaving.run.info.run_id),
         "site": sites,
-        "side": _named(sites, {name: place.side for name, place in places.items()}),
-        "region": _named(sites, {name: place.region for name, place in places.items()}),
+        "side": named(sites, {name: place.side for name, place in places.items()}),
+        "region": named(sites, {name: place.region for name, place in places.items()}),
     }
-
-
-def _named(values: npt.NDArray[Any] | Table, names: dict[Any, str]) -> npt.NDArray[np.str_]:
-    """Replace each of a few different values by its name."""
-    different, which = np.unique(values, return_inverse=True)
-    return np.array([names[value] for value in different.tolist()], str)[which]
 
 
 def _flags(value: int) -> str:

@@ -29,7 +29,7 @@ SECOND_LEARNT = (*LEARNT, *(column.name for column in UNIT_FEATURES))
 
 TREES: dict[str, Any] = {
     "learning_rate": 0.08,
-    "max_iter": 200,
+    "max_iter": 400,
     "max_leaf_nodes": 24,
     "min_samples_leaf": 40,
     "l2_regularization": 5.0,

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from firmware_host import analysis
 from firmware_host.errors import BadValueError, MissingExtraError
 from firmware_host.formats import tables
+from firmware_host.formats.leaving import Choices, Leaving
 from firmware_host.recording import Night
 from firmware_host.review.charts.map_data import MapData, limit_words, map_of, rate_words, valid_words
 from firmware_host.twitches import Column, Table
@@ -220,13 +221,14 @@ def _written(
     of: Twitches, table: str, bin_s: float | None = None
 ) -> tuple[tuple[Column, ...], list[tables.Columns]]:
     """Return a table as exporters write it, in parts; "candidates" are events with all that was found."""
+    leaving = Leaving(of.night, of, Choices(bin_s=bin_s, candidates=table == "candidates"))
     if table == "counts":
-        return tables.COUNTS, [tables.counts_table(of.night, of, bin_s=bin_s)]  # type: ignore[arg-type]
+        return tables.COUNTS, [tables.counts_table(leaving)]
     if table == "coverage":
-        return tables.COVERAGE, [tables.coverage_table(of.night, of)]
+        return tables.COVERAGE, [tables.coverage_table(leaving)]
     if table == "diary":
-        return tables.DIARY, [tables.diary_table(of.night, of)]
-    return tables.EVENTS, [tables.events_table(of.night, of, candidates=table == "candidates")]
+        return tables.DIARY, [tables.diary_table(leaving)]
+    return tables.EVENTS, list(tables.events_tables(leaving))
 
 
 def _pandas() -> Any:  # noqa: ANN401

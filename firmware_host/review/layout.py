@@ -35,7 +35,12 @@ def _html(template: str, values: Mapping[str, Any]) -> str:
     menu = sorted(
         (page for page in find_pages() if page.order is not None), key=lambda page: (page.order, page.name)
     )
-    return _environment().get_template(template).render(menu=menu, files=files, **values)
+    return filled(template, {"menu": menu, "files": files} | dict(values))
+
+
+def filled(template: str, values: Mapping[str, Any]) -> str:
+    """Return a template with its values, all of them as text but what is `Markup`."""
+    return _environment().get_template(template).render(values)
 
 
 def prepare(name: str) -> None:

@@ -86,6 +86,11 @@ def night_title(meta: NightMeta, start_ns: int) -> str:
     return date if meta.label in {"", meta.origin} else f"{date}, {meta.label}"
 
 
+def rate_digits(rate: float, high: float) -> int:
+    """Return with how many digits after the point a rate and its interval are written."""
+    return 0 if rate >= 10 or high >= 100 else 1 if rate >= 0.1 or high >= 1 else 2
+
+
 def rate_words(row: np.void) -> str:
     """Return a site's number with its interval: "38 per valid hour (31 to 46)"."""
     if row["state"] == State.NOT_WORN:
@@ -93,11 +98,19 @@ def rate_words(row: np.void) -> str:
     if row["valid_s"] <= 0:
         return "not observed"
     rate, low, high = float(row["rate_per_h"]), float(row["rate_low"]), float(row["rate_high"])
-    digits = 0 if rate >= 10 or high >= 100 else 1 if rate >= 0.1 or high >= 1 else 2
+    digits = rate_digits(rate, high)
     span = f"{low:,.{digits}f} to {high:,.{digits}f}"
     if row["twitches"] == 0:
         return f"none seen (0 to {high:,.{digits}f} per valid hour)"
     return f"{rate:,.{digits}f} per valid hour ({span})"
+
+
+def short_rate(row: np.void) -> str:
+    """Return a site's number where there is next to no room: "38/h", "none", "?" where nothing is known."""
+    if row["valid_s"] <= 0:
+        return "?"
+    rate = float(row["rate_per_h"])
+    return "none" if row["twitches"] == 0 else f"{rate:,.{0 if rate >= 10 else 1}f}/h"
 
 
 def valid_words(row: np.void, data: MapData) -> str:

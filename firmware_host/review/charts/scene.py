@@ -6,6 +6,7 @@ Coordinates are pixels from the top left corner. The same scene gives the same b
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -124,11 +125,16 @@ def moved(shape: Shape, x: float, y: float, scale: float, *, mirror: bool = Fals
     )
 
 
-def to_svg(scene: Scene) -> str:
-    """Return the scene as an SVG document that stands alone."""
+def to_svg(scene: Scene, *, inside: str = "") -> str:
+    """Return the scene as an SVG document that stands alone.
+
+    `inside` is a name for a picture that goes into a page: one picture to a screen reader, and its patterns
+    are its own.
+    """
     size = f'width="{scene.width:g}" height="{scene.height:g}" viewBox="0 0 {scene.width:g} {scene.height:g}"'
+    role = f'role="img" aria-label={quoteattr(printable(scene.title))}' if inside else 'role="group"'
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="group" font-family="{_FONTS}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} {role} font-family="{_FONTS}">',
         f"<title>{_plain(scene.title)}</title>",
         f"<desc>{_plain(scene.description)}</desc>",
         _PATTERNS,
@@ -136,7 +142,12 @@ def to_svg(scene: Scene) -> str:
         *(_shape_svg(item) if isinstance(item, Shape) else _words_svg(item) for item in scene.items),
         "</svg>",
     ]
-    return "\n".join(lines) + "\n"
+    drawn = "\n".join(lines) + "\n"
+    if not inside:
+        return drawn
+    return re.sub(
+        r'(id="|url\(#)hatch-', rf"\1{inside}-hatch-", drawn.replace(' role="img"><title>', "><title>")
+    )
 
 
 _DEJAVU = 0.93
