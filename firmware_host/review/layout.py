@@ -35,21 +35,7 @@ def _html(template: str, values: Mapping[str, Any]) -> str:
     menu = sorted(
         (page for page in find_pages() if page.order is not None), key=lambda page: (page.order, page.name)
     )
-    modules = modules_of(name) if files["js"] else ()
-    return filled(template, {"menu": menu, "files": files, "modules": modules} | dict(values))
-
-
-@cache
-def modules_of(name: str) -> tuple[str, ...]:
-    """Return what a page's script imports, directly or not: the browser is told of all at once."""
-    known, new = [name], [name]
-    while new:
-        script = STATIC / f"{new.pop()}.js"
-        text = script.read_text(encoding="utf-8") if script.is_file() else ""  # texts.js is made
-        found = [one for one in _IMPORT.findall(text) if one not in known]
-        known += found
-        new += found
-    return tuple(known[1:])
+    return filled(template, {"menu": menu, "files": files} | dict(values))
 
 
 def filled(template: str, values: Mapping[str, Any]) -> str:
@@ -71,6 +57,21 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,  # a server is of one version, also while the program is being updated
     )
     environment.globals |= {"t": t, "version": __version__, "language": LANGUAGE}
+    environment.globals["modules_of"] = modules_of
     return environment
+
+
+@cache
+def modules_of(name: str) -> tuple[str, ...]:
+    """Return what a page's script imports, directly or not: the browser is told of all at once."""
+    known, new = [name], [name]
+    while new:
+        script = STATIC / f"{new.pop()}.js"
+        text = script.read_text(encoding="utf-8") if script.is_file() else ""  # texts.js is made
+        found = [one for one in _IMPORT.findall(text) if one not in known]
+        known += found
+        new += found
+    return tuple(known[1:])
