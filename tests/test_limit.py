@@ -12,7 +12,7 @@ import pytest
 from scipy import signal, special
 
 import firmware_host as tm
-from firmware_host.analysis import find_candidates, judge, load_model
+from firmware_host.analysis import detect_night, find_candidates, judge, load_model
 from firmware_host.analysis.limits import ADDED_DTYPE, LEAST_TRIED, add_twitches, measure_limits, site_limit
 from firmware_host.analysis.recount import recount_night
 from firmware_host.detection.limit import LARGEST_MG, Curve, Tried, fit
@@ -144,7 +144,7 @@ def test_limits_follow_from_the_samples(simulated: Path, tmp_path: Path) -> None
 def test_as_live_measures_no_limit(simulated: Path, tmp_path: Path) -> None:
     """Pass 1 alone has no limit, and its counts say that it was not measured."""
     copy = Path(shutil.copytree(simulated, tmp_path / "live.night"))
-    run = tm.detect(copy, as_live=True)
+    run = detect_night(copy, as_live=True)
     assert run.limits == {}
     assert np.isnan(tm.counts(tm.open(copy), run)["detection_limit_mg"]).all()
 
