@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from scripted_sensors import Listener
 
+from firmware_host.capture import status_file as room
 from firmware_host.capture.link import LinkStatus
 from firmware_host.capture.status_file import StatusFile
 from firmware_host.capture.stop import Stop
@@ -28,6 +29,7 @@ from firmware_host.recording.live_status import (
     ask_stop,
     read_status,
     stop_asked,
+    write_status,
 )
 from firmware_host.recording.nights import running_night
 from firmware_host.recording.reader import is_being_written
@@ -115,6 +117,26 @@ def test_a_night_that_breaks_off_keeps_its_status(tmp_path: Path) -> None:
         assert read_status(writer.path) is not None
     with continue_night(tmp_path / "a.night") as writer:
         assert not {STATUS_FILE, STOP_FILE} & {path.name for path in writer.path.iterdir()}
+
+
+def test_a_disk_that_hangs_leaves_no_status_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A status that is written only after the end of the recording is taken away again."""
+    going, freed = threading.Event(), threading.Event()
+
+    def late(path: Path, status: LiveStatus) -> None:
+        going.set()
+        freed.wait(10)
+        write_status(path, status)
+
+    monkeypatch.setattr(room, "write_status", late)
+    monkeypatch.setattr(room, "CLOSE_S", 0.05)
+    with writer_of(tmp_path / "a.night") as writer:
+        with StatusFile(writer, Listener(), Stop()) as status_file:
+            status_file.show(VIEW)
+            assert going.wait(10)
+        freed.set()
+        status_file._thread.join(10)
+        assert not (writer.path / STATUS_FILE).exists()
 
 
 def test_another_process_asks_for_the_end(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ class StatusFile:
         self._due_ns: int | None = None
         self._utc_ns = time.time_ns()
         self._waiting: queue.Queue[LiveStatus | None] = queue.Queue(1)
+        self._ended = False
         self._thread = threading.Thread(target=self._write_all, name="status file", daemon=True)
 
     def __enter__(self) -> Self:
@@ -71,6 +72,7 @@ class StatusFile:
             self._waiting.put(None, timeout=CLOSE_S)
         self._thread.join(CLOSE_S)
         if kind is None:
+            self._ended = True
             remove_status(self._writer.path)
 
     def say(self, sentence: str) -> None:
@@ -145,3 +147,5 @@ class StatusFile:
             with contextlib.suppress(OSError):
                 free = shutil.disk_usage(path).free
                 write_status(path, replace(status, disk_free_bytes=free))
+                if self._ended:  # the disk hung for longer than was waited for
+                    remove_status(path)
