@@ -68,7 +68,7 @@ def test_the_readme_runs_as_written(made: Path, tmp_path: Path, monkeypatch: pyt
     (code,) = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
     space: dict[str, Any] = {}
     exec(compile(code, "README.md", "exec"), space)
-    assert len(space["counts"])
+    assert len(space["twitches"].counted)
 
 
 def test_judging_by_several_models_runs_as_written(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
