@@ -244,7 +244,7 @@ def test_results_that_cannot_be_stored_are_known_at_once(night: Path) -> None:
     (night / "results.sqlite").write_bytes(b"no database at all" * 300)
     shares: list[float] = []
     with pytest.raises(BadFileError, match="delete it and detect again"):
-        tm.detect(night, progress=shares.append)
+        analysis.detect_night(night, progress=shares.append)
     assert shares == []
     (night / "results.sqlite").unlink()
     assert len(tm.detect(night).events)

@@ -133,7 +133,9 @@ def test_commands_beside_an_open_page(browser: Chrome, served: Serve, night: Pat
     browser.refresh()
     wait_for(browser, "body[data-ready]")
     assert counted(browser) == after
-    browser.find_element(By.CSS_SELECTOR, ".pile[data-pile^=left_calf]").click()
+    pile = browser.find_element(By.CSS_SELECTOR, ".pile[data-pile^=left_calf]")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", pile)
+    pile.click()
     assert run("amend", str(night), "--site", "left_calf=left_shin")[0] == 0
     press(browser, "t")
     wait_for(browser, "#state", "load the page again")

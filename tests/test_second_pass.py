@@ -19,7 +19,7 @@ from firmware_host.analysis import (
     unit_templates,
     units_of,
 )
-from firmware_host.analysis.second_pass import features_at, units_found
+from firmware_host.analysis.second_pass import features_at, told_again, units_found
 from firmware_host.detection.classifier import BoostedModel, matrix_of, model_from_dict
 from firmware_host.detection.unit_features import UNIT_FEATURES
 from firmware_host.errors import BadValueError
@@ -27,7 +27,15 @@ from firmware_host.learning.match import match
 from firmware_host.learning.repeats import repeats_of
 from firmware_host.recording import open_night
 from firmware_host.simulation import NightSpec, Truth, simulate_night
-from firmware_host.twitches import UNIT_DTYPE, UNIT_SAMPLES, Flag, Reason
+from firmware_host.twitches import (
+    COVERAGE_DTYPE,
+    EVENT_DTYPE,
+    UNIT_DTYPE,
+    UNIT_SAMPLES,
+    Flag,
+    Kind,
+    Reason,
+)
 
 LOWEST = 5.0
 TREE = {
@@ -182,6 +190,27 @@ def test_a_run_keeps_its_units(night: tuple[Path, Truth]) -> None:
         own = units[units["site"] == site.site]
         assert own["unit"].tolist() == list(range(len(own)))
         assert np.all(np.diff(own["count"]) <= 0)
+
+
+@pytest.mark.parametrize("counted", [0, 1, 2, 3])
+def test_a_unit_that_lost_its_twitches_tells_what_is_left(counted: int) -> None:
+    """Of no or one counted twitch there is no interval; of two or more it is the median one."""
+    units, events = np.zeros(1, UNIT_DTYPE), np.zeros(3, EVENT_DTYPE)
+    coverage = np.zeros(1, COVERAGE_DTYPE)
+    for rows in (units, events, coverage):
+        rows["site"] = "left_calf"
+    coverage["end_s"], coverage["kind"] = 3600.0, Kind.VALID
+    events["peak_s"], events["peak_to_peak_mg"] = [10.0, 10.1, 30.1], 8.0
+    events["counted"] = np.arange(3) < counted
+    (told,) = told_again(units, events, coverage)
+    assert (told["count"], told["rate_per_h"]) == (counted, counted)
+    if counted > 1:
+        assert told["interval_s"] == pytest.approx([0.1, 10.05][counted - 2], abs=1e-5)
+        assert told["run_share"] == pytest.approx(1 / counted)
+    elif counted:
+        assert np.isnan(told["interval_s"])
+        assert np.isnan(told["regularity"])
+        assert told["run_share"] == 0
 
 
 def test_a_run_of_pass_1_has_no_units(night: tuple[Path, Truth]) -> None:

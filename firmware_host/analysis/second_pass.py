@@ -167,10 +167,10 @@ def told_again(units: Table, events: Table, coverage: Table) -> Table:
 
 
 def _tell(unit: Table, number: int, events: Table, valid_h: float) -> None:
-    """Fill in one row of the table of units from its counted events, in order of time."""
-    interval_s = np.diff(events["peak_s"])
+    """Fill in one row of the table of units from its counted events in order of time; one has no interval."""
+    interval_s = np.diff(events["peak_s"]) if len(events) > 1 else np.array([np.nan])
     low, middle, high = np.quantile(events["peak_to_peak_mg"], (0.25, 0.5, 0.75))
-    spread = np.std(interval_s) / max(float(np.mean(interval_s)), 1e-9)
+    spread = np.std(interval_s) / np.maximum(np.mean(interval_s), 1e-9)
     values = {
         "unit": number,
         "count": len(events),
@@ -179,9 +179,9 @@ def _tell(unit: Table, number: int, events: Table, valid_h: float) -> None:
         "low_mg": low,
         "high_mg": high,
         "doublet_share": np.mean(events["flags"] & Flag.COMPLEX > 0),
-        "run_share": np.mean(np.append(False, (interval_s >= RUN_S[0]) & (interval_s <= RUN_S[1]))),
+        "run_share": np.sum((interval_s >= RUN_S[0]) & (interval_s <= RUN_S[1])) / len(events),
         "interval_s": np.median(interval_s),
-        "regularity": 1.0 - min(float(spread), 1.0),
+        "regularity": 1.0 - np.minimum(spread, 1.0),
     }
     for name, value in values.items():
         unit[name] = value
