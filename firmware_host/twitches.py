@@ -130,9 +130,7 @@ UNIT_COLUMNS: tuple[Column, ...] = (
     Column("high_mg", "f4", "mg", "upper quartile of it"),
     Column("doublet_share", "f4", "", "share of them that are two or more potentials closer than 60 ms"),
     Column("run_share", "f4", "", "share of them that follow another of the unit within 60-150 ms"),
-    Column(
-        "interval_s", "f4", "s", "median interval between them; not known of one, as is the next"
-    ),
+    Column("interval_s", "f4", "s", "median interval between them; not known of one, as is the next"),
     Column("regularity", "f4", "", "0 as random intervals are, 1 as a clock"),
 )
 """What is told of a unit: twitches of one site that are alike in shape and direction."""

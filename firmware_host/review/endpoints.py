@@ -47,6 +47,13 @@ class Binary:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Stored:
+    """An answer that is a file of ours, sent piece by piece to be saved under its name."""
+
+    path: Path
+
+
 class Asking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A query to what gives counts; `show` asks for those that are shown on request only."""
 
@@ -129,7 +136,7 @@ class Endpoint:
     query: type[msgspec.Struct] | None
     body: type[msgspec.Struct] | None
     result: Any
-    """The type of the answer: a struct, `Binary`, or None."""
+    """The type of the answer: a struct, `Binary`, `Stored`, or None."""
 
     def answer(
         self, context: Context, named: dict[str, str], query: Sequence[tuple[str, str]], body: bytes

@@ -12,8 +12,10 @@ from typing import Any
 import msgspec
 
 import firmware_host
-from firmware_host.review.endpoints import Binary, Endpoint, find_endpoints
+from firmware_host.review.endpoints import Binary, Endpoint, Stored, find_endpoints
 
+FILES = (Binary, Stored)
+"""Answers that are no JSON."""
 _PREFACE = """\
 # API of the review server
 
@@ -40,7 +42,9 @@ def description(endpoints: Sequence[Endpoint] | None = None) -> dict[str, Any]:
     """Return the OpenAPI document of the endpoints, by default of all that there are."""
     found = find_endpoints() if endpoints is None else endpoints
     told = [kind for one in found for kind in (one.query, one.body, one.result)]
-    kinds = list(dict.fromkeys([*(kind for kind in told if kind not in {None, NoneType, Binary}), Failure]))
+    kinds = list(
+        dict.fromkeys([*(kind for kind in told if kind not in {None, NoneType, Binary, Stored}), Failure])
+    )
     schemas, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     types = _Types(dict(zip(kinds, schemas, strict=True)), components)
     paths: dict[str, Any] = {}
@@ -128,7 +132,7 @@ def _in_query(one: Endpoint, types: _Types) -> list[dict[str, Any]]:
 def _answer(result: Any, types: _Types) -> dict[str, Any]:  # noqa: ANN401
     if result in {None, NoneType}:
         return {"204": {"description": "Done."}}
-    content = {"*/*": {}} if result is Binary else types.as_json(result)
+    content = {"*/*": {}} if result in FILES else types.as_json(result)
     return {"200": {"description": "The answer.", "content": content}}
 
 

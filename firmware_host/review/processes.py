@@ -17,7 +17,7 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["scan", "setup", "check"]
+Kind = Literal["scan", "setup", "check", "export", "report"]
 LINES = 40
 END_S = 5.0
 """So long a program that is asked to end is waited for."""
@@ -80,6 +80,12 @@ class Job:
     def code(self) -> int | None:
         """Its exit code; None while it runs."""
         return None if self.running else self._process.returncode
+
+    def wait(self) -> None:
+        """Return when it has ended."""
+        self._process.wait()
+        for thread in self._threads:
+            thread.join()
 
     def cancel(self) -> None:
         """Have it end, and wait for that."""

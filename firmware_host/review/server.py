@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -30,7 +30,7 @@ from firmware_host.errors import (
     StorageError,
     TwitchmapError,
 )
-from firmware_host.review.endpoints import Binary, Context, Endpoint, find_endpoints, prepare_types
+from firmware_host.review.endpoints import Binary, Context, Endpoint, Stored, find_endpoints, prepare_types
 from firmware_host.review.guard import LOOPBACK, Guard
 from firmware_host.review.layout import STATIC, error_html, page_html
 from firmware_host.review.pages import Page, find_pages
@@ -99,6 +99,8 @@ def _answering(endpoint: Endpoint, context: Context) -> _Handler:
             return Response(status_code=204)
         if isinstance(result, Binary):
             return Response(result.data, media_type=result.media_type, headers=result.headers)
+        if isinstance(result, Stored):
+            return FileResponse(result.path, filename=result.path.name)
         # Numbers that are not known become null, as JSON knows no NaN.
         return Response(msgspec.json.encode(result, enc_hook=_plain), media_type="application/json")
 

@@ -1,0 +1,103 @@
+"""Taking nights along: tables, signals and reports, made by a process of their own and fetched when done.
+
+Ask `GET /export` until the parcel's `state` is no longer `running`, then fetch `GET /export/file`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from firmware_host import formats
+from firmware_host.errors import BadValueError
+from firmware_host.review.endpoints import Context, Stored, endpoint
+from firmware_host.review.leaving import REPORTS, Parcels, State
+from firmware_host.review.texts import t
+
+Names = Annotated[
+    list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(min_length=1, max_length=2000)
+]
+
+
+class ExportOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be made of which nights."""
+
+    form: Annotated[str, msgspec.Meta(max_length=40)]
+    """One of `forms`."""
+    nights: Names
+    share: bool = False
+    """Shift dates secretly; no serials, addresses, notes or free text. Not for reports."""
+
+
+class ExportCancel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Nothing to say."""
+
+
+class ParcelOut(msgspec.Struct, frozen=True):
+    """What is being made, or was made last."""
+
+    form: str
+    nights: tuple[str, ...]
+    share: bool
+    state: State
+    sentence: str
+    """What went wrong, or what is to be known besides."""
+    file: str | None
+    """Name of the finished file."""
+    size_bytes: int | None
+
+
+class ExportState(msgspec.Struct, frozen=True):
+    """What can be made, and what is there."""
+
+    forms: tuple[str, ...]
+    parcel: ParcelOut | None
+
+
+@endpoint("GET", "/export", summary="What can be taken along, and what is being made")
+def export(context: Context) -> ExportState:
+    """Tell."""
+    parcel = context.shared(Parcels).newest()
+    if parcel is None:
+        return ExportState(_forms(), None)
+    there = parcel.file is not None and parcel.file.is_file()
+    file = parcel.file if there else None
+    return ExportState(
+        _forms(),
+        ParcelOut(
+            parcel.form, parcel.nights, parcel.share, parcel.state, parcel.sentence,
+            file.name if file else None, file.stat().st_size if file else None,
+        ),
+    )  # fmt: skip
+
+
+@endpoint("POST", "/export", summary="Make an export or a report of nights, in a process of its own")
+def make(context: Context, body: ExportOrder) -> ExportState:
+    """Begin. Counts that the folder's setting does not show yet do not leave either."""
+    if body.form not in _forms():
+        raise BadValueError(t("export.no_form", forms=", ".join(_forms())))
+    if body.share and body.form in REPORTS:
+        raise BadValueError(t("export.report_not_shared"))
+    nights = [context.night(name) for name in dict.fromkeys(body.nights)]
+    for night in nights:
+        context.check_shown(night, asked=True)
+    context.shared(Parcels).start(body.form, nights, share=body.share)
+    return export(context)
+
+
+@endpoint("POST", "/export/cancel", summary="End what is being made")
+def cancel(context: Context, body: ExportCancel) -> ExportState:  # noqa: ARG001 - a POST says something
+    """Give up."""
+    context.shared(Parcels).cancel()
+    return export(context)
+
+
+@endpoint("GET", "/export/file", summary="The finished file")
+def file(context: Context) -> Stored:
+    """Hand it out."""
+    return Stored(context.shared(Parcels).file())
+
+
+def _forms() -> tuple[str, ...]:
+    return (*REPORTS, *formats.names("export"))

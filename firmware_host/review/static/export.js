@@ -1,0 +1,95 @@
+// Taking nights along: chosen here, made by a process of its own, saved by the browser when it is done.
+import { get, send } from "./api.js";
+import { number } from "./night_words.js";
+import { make, say } from "./page.js";
+import { t } from "./texts.js";
+
+const POLL_MS = 700;
+const element = (id) => document.getElementById(id);
+const wanted = new URLSearchParams(location.search).getAll("night");
+let running = false;
+let waiting = null;
+
+function choice(type, name, value, checked, ...words) {
+  return make("label", { class: "check" }, make("input", { type, name, value, checked }), make("span", {}, ...words));
+}
+
+function nightChoice(one, index) {
+  const words = [one.evening ?? "", one.label, one.participant].filter(Boolean).join(" · ") || one.night;
+  const notes = [one.made_up ? t("export.simulated") : null, one.runs ? null : t("export.not_counted")].filter(Boolean);
+  const checked = wanted.length ? wanted.includes(one.night) : index === 0;
+  return choice("checkbox", "night", one.night, checked, words, " ", ...notes.map((note) => make("span", { class: "badge" }, note)));
+}
+
+const chosen = (name) => [...document.querySelectorAll(`input[name=${name}]:checked`)].map((one) => one.value);
+const isReport = (form) => form.startsWith("report");
+
+function offerSharing() {
+  const hidden = isReport(chosen("form")[0]);
+  element("sharing").hidden = element("share-what").hidden = hidden;
+}
+
+function show({ parcel }) {
+  const ended = running && parcel?.state !== "running";
+  running = parcel?.state === "running";
+  element("make").disabled = running;
+  element("cancel").hidden = element("busy").hidden = !running;
+  element("made").textContent = parcel && parcel.state !== "failed" ? t(`export.${parcel.state}`, { form: t(`export.form_${parcel.form}`) }) : "";
+  problem(parcel && !running ? parcel.sentence : "");
+  element("save").hidden = !parcel?.file;
+  if (parcel?.file) {
+    const size = parcel.size_bytes < 1e5 ? t("export.small") : number(parcel.size_bytes / 1e6, 1);
+    element("save").textContent = t("export.save", { file: parcel.file, size });
+  }
+  if (ended) say(element("made").textContent || parcel.sentence);
+  clearTimeout(waiting);
+  if (running) waiting = setTimeout(() => tell(get("/export")), POLL_MS);
+}
+
+function problem(sentence) {
+  element("problem").textContent = sentence;
+  element("problem").hidden = !sentence;
+}
+
+async function tell(answer) {
+  try {
+    show(await answer);
+  } catch (error) {
+    problem(error.message);
+    say(error.message);
+  }
+}
+
+function order(event) {
+  event.preventDefault();
+  const [form] = chosen("form");
+  const nights = chosen("night");
+  if (!nights.length) return problem(t("export.choose"));
+  return tell(send("POST", "/export", { form, nights, share: element("share").checked && !isReport(form) }));
+}
+
+function tick(checked) {
+  for (const one of document.querySelectorAll("input[name=night]")) one.checked = checked;
+}
+
+async function start() {
+  try {
+    const [list, state] = await Promise.all([get("/nights"), get("/export")]);
+    element("state").textContent = list.nights.length ? "" : t("export.none");
+    element("nights").replaceChildren(...list.nights.map(nightChoice));
+    element("forms").replaceChildren(...state.forms.map((form, index) => choice("radio", "form", form, index === 0, t(`export.form_${form}`))));
+    element("order").hidden = !list.nights.length;
+    offerSharing();
+    show(state);
+  } catch (error) {
+    element("state").textContent = error.message;
+  }
+}
+
+element("order").addEventListener("submit", order);
+element("forms").addEventListener("change", offerSharing);
+element("all").addEventListener("click", () => tick(true));
+element("none").addEventListener("click", () => tick(false));
+element("cancel").addEventListener("click", () => tell(send("POST", "/export/cancel", {})));
+await start();
+document.body.dataset.ready = "yes";
