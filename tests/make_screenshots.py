@@ -66,12 +66,13 @@ PAGES: dict[str, tuple[str, str]] = {
     "compare": ("/compare", "document.getElementById('recent').click()"),
     "triggers": ("/triggers", "document.querySelector('[data-factor=caffeine]').click()"),
     "learning": ("/learning", ""),
+    "export": ("/export?night={night}", "document.querySelector('[value=csv]').click()"),
     "body": ("/body", ""),
     "settings": ("/settings", ""),
     "about": ("/about", ""),
 }
 """Address and what is pressed before the picture is taken."""
-READY = {"correct", "spot_check", "compare", "triggers", "learning"}
+READY = {"correct", "spot_check", "compare", "triggers", "learning", "export"}
 """Pages that tell when they are complete."""
 
 

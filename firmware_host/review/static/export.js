@@ -15,7 +15,8 @@ function choice(type, name, value, checked, ...words) {
 }
 
 function nightChoice(one, index) {
-  const words = [one.evening ?? "", one.label, one.participant].filter(Boolean).join(" · ") || one.night;
+  const named = one.made_up ? [] : [one.label, one.participant];
+  const words = [one.evening, ...named].filter(Boolean).join(" · ") || one.night;
   const notes = [one.made_up ? t("export.simulated") : null, one.runs ? null : t("export.not_counted")].filter(Boolean);
   const checked = wanted.length ? wanted.includes(one.night) : index === 0;
   return choice("checkbox", "night", one.night, checked, words, " ", ...notes.map((note) => make("span", { class: "badge" }, note)));
