@@ -71,6 +71,7 @@ def fetched(client: TestClient) -> tuple[str, bytes]:
     """Return how the browser would save the file, and what is in it."""
     answer = client.get("/api/export/file")
     assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store", "no copy stays in the browser"
     return answer.headers["content-disposition"], answer.content
 
 
@@ -178,14 +179,15 @@ def test_nothing_is_left_when_the_server_ends(
 def test_what_the_settings_keep_back_does_not_leave(
     client: TestClient, night: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Counts of a week that is not over are not exported by the page."""
+    """Counts of a week that is not over stand in no report; tables are for other programs, as by command."""
     meta = known_meta(night)
     write_meta(night, msgspec.structs.replace(meta, origin="recorded"))
     write_settings(night.parent, Settings("weekly"))
     monkeypatch.setattr(time, "time_ns", lambda: meta.start_ns)
     try:
-        body = {"form": "csv", "nights": [night.name]}
+        body = {"form": "report", "nights": [night.name]}
         assert client.post("/api/export", json=body, headers=OWN).status_code == 403
+        assert ordered(client, night, "csv")["state"] == "done"
     finally:
         write_settings(night.parent, Settings("nightly"))
         write_meta(night, meta)

@@ -31,6 +31,7 @@ class Parcel:
     nights: tuple[str, ...]
     share: bool
     state: State
+    progress: float = 0.0
     sentence: str = ""
     """What went wrong, or what is to be known besides."""
     file: Path | None = field(default=None, repr=False)
@@ -56,7 +57,10 @@ class Parcels:
 
     def newest(self) -> Parcel | None:
         """Return what runs or ran last."""
-        return self._parcel
+        with self._lock:
+            if self._parcel is not None and self._job is not None:
+                self._parcel = replace(self._parcel, progress=self._job.progress)
+            return self._parcel
 
     def start(self, form: str, nights: Sequence[Path], *, share: bool) -> Parcel:
         """Begin; what was made before is gone. Raises `NightBusyError` while something is being made."""

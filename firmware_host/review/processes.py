@@ -55,6 +55,7 @@ class Job:
         self.asked: str | None = None
         """The site whose sensor is to be tapped now."""
         self.placed: list[str] = []
+        self.progress = 0.0
         self.answer = b""
         self.cancelled = False
         self._process = subprocess.Popen(  # noqa: S603 - a list; no shell
@@ -62,7 +63,7 @@ class Job:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=os.environ | {"PYTHONIOENCODING": "utf-8:replace"},
+            env=os.environ | {"TWITCHMAP_PROGRESS": "lines", "PYTHONIOENCODING": "utf-8:replace"},
         )
         self._threads = [
             threading.Thread(target=target, name=f"{kind} {target.__name__}", daemon=True)
@@ -103,6 +104,9 @@ class Job:
         with self._process.stderr as lines:
             for line in lines:
                 text = line.decode(errors="replace").strip()
+                if text.startswith("progress "):
+                    self.progress = float(text.split()[1])
+                    continue
                 try:
                     step = msgspec.json.decode(text, type=_Step) if text.startswith("{") else _Step(text)
                 except msgspec.MsgspecError:

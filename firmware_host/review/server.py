@@ -100,7 +100,8 @@ def _answering(endpoint: Endpoint, context: Context) -> _Handler:
         if isinstance(result, Binary):
             return Response(result.data, media_type=result.media_type, headers=result.headers)
         if isinstance(result, Stored):
-            return FileResponse(result.path, filename=result.path.name)
+            kept_by_nobody = {"cache-control": "no-store"}
+            return FileResponse(result.path, filename=result.path.name, headers=kept_by_nobody)
         # Numbers that are not known become null, as JSON knows no NaN.
         return Response(msgspec.json.encode(result, enc_hook=_plain), media_type="application/json")
 

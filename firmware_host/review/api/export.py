@@ -41,6 +41,8 @@ class ParcelOut(msgspec.Struct, frozen=True):
     nights: tuple[str, ...]
     share: bool
     state: State
+    progress: float
+    """0 to 1."""
     sentence: str
     """What went wrong, or what is to be known besides."""
     file: str | None
@@ -66,7 +68,7 @@ def export(context: Context) -> ExportState:
     return ExportState(
         _forms(),
         ParcelOut(
-            parcel.form, parcel.nights, parcel.share, parcel.state, parcel.sentence,
+            parcel.form, parcel.nights, parcel.share, parcel.state, parcel.progress, parcel.sentence,
             file.name if file else None, file.stat().st_size if file else None,
         ),
     )  # fmt: skip
@@ -74,13 +76,13 @@ def export(context: Context) -> ExportState:
 
 @endpoint("POST", "/export", summary="Make an export or a report of nights, in a process of its own")
 def make(context: Context, body: ExportOrder) -> ExportState:
-    """Begin. Counts that the folder's setting does not show yet do not leave either."""
+    """Begin. A report shows counts, so it waits as the folder's setting says; tables and signals do not."""
     if body.form not in _forms():
         raise BadValueError(t("export.no_form", forms=", ".join(_forms())))
     if body.share and body.form in REPORTS:
         raise BadValueError(t("export.report_not_shared"))
     nights = [context.night(name) for name in dict.fromkeys(body.nights)]
-    for night in nights:
+    for night in nights if body.form in REPORTS else ():
         context.check_shown(night, asked=True)
     context.shared(Parcels).start(body.form, nights, share=body.share)
     return export(context)

@@ -35,6 +35,8 @@ function show({ parcel }) {
   running = parcel?.state === "running";
   element("make").disabled = running;
   element("cancel").hidden = element("busy").hidden = !running;
+  if (parcel?.progress > 0) element("busy").value = parcel.progress;
+  else element("busy").removeAttribute("value");
   element("made").textContent = parcel && parcel.state !== "failed" ? t(`export.${parcel.state}`, { form: t(`export.form_${parcel.form}`) }) : "";
   problem(parcel && !running ? parcel.sentence : "");
   element("save").hidden = !parcel?.file;
