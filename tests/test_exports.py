@@ -22,6 +22,7 @@ from firmware_host.errors import BadValueError, MissingExtraError, NotFoundError
 from firmware_host.formats import export_parquet
 from firmware_host.formats.exporting import export
 from firmware_host.formats.leaving import Choices
+from firmware_host.formats.replacing import Replacing
 from firmware_host.recording import Night, open_night
 from firmware_host.simulation import demonstration, simulate_night
 
@@ -186,6 +187,24 @@ def test_nothing_is_left_of_an_export_that_fails(
     monkeypatch.setattr(writer, "finish", full)
     with pytest.raises(StorageError, match="No space left"):
         export([troubled], tmp_path / "new" / "deep", form)
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_interrupt_while_files_are_put_in_place_leaves_no_half_named_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C between two renames takes the temporary files away, as an error of the disk does."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    folder = Replacing(tmp_path / "new")
+    folder.__enter__()
+    folder.file("events.csv").write_text("1")
+    folder.file("counts.csv").write_text("2")
+    monkeypatch.setattr(Path, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        folder.__exit__(None, None, None)
     assert not (tmp_path / "new").exists()
 
 

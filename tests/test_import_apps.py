@@ -128,6 +128,27 @@ def test_movesense_streams_are_picked_by_a_key(tmp_path: Path) -> None:
     assert np.abs(samples(night) - (MS2 + 1) / G).max() < 0.0006 / G
 
 
+def test_movesense_lines_of_several_sensors_are_refused(tmp_path: Path) -> None:
+    """Notifications of two sensors in one file would be one sensor of twice the rate: they are named."""
+    lines = [
+        json.dumps(
+            {
+                "Body": {
+                    "Timestamp": 1000 + 30 * device + 77 * k,
+                    "ArrayAcc": [{"x": 0, "y": k % 3, "z": 9.8}] * 8,
+                },
+                "Uri": f"17443000005{device}/Meas/Acc/104",
+            }
+        )
+        for k in range(200)
+        for device in (1, 2)
+    ]
+    path = file(tmp_path, "a.json", "\n".join(lines))
+    assert "several sensors stand in it (174430000051, 174430000052)" in (refusal(tmp_path, path) or "")
+    night, _ = bring(tmp_path, file(tmp_path, "b.json", "\n".join(lines[::2])))
+    assert night.meta.sensors[0].fs_hz == pytest.approx(104, rel=0.01)
+
+
 def test_movesense_packets_that_are_lost_or_damaged(tmp_path: Path) -> None:
     """A lost packet is a gap, one that is no JSON too, and it is said."""
     stamps = np.rint(np.arange(N) / 104 * 1e9).astype(np.int64)

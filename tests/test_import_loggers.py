@@ -297,6 +297,15 @@ def test_edf_samples_and_start(tmp_path: Path) -> None:
     assert night.meta.sensors[0].model == "Logger_7"
 
 
+def test_edf_that_does_not_tell_its_date_says_so(tmp_path: Path) -> None:
+    """An EDF+ whose date was taken out has 1985 as a stand-in, which is told, never silently believed."""
+    made = edf(counts_of(6000, 4000))
+    made.recording = edfio.Recording(startdate=None)
+    made.write(tmp_path / "a.edf")
+    _, found = bring(tmp_path, tmp_path / "a.edf", timezone="Europe/Berlin")
+    assert any("does not tell its date" in remark for remark in found.remarks)
+
+
 def test_edf_that_marks_filled_samples(tmp_path: Path) -> None:
     """Samples that a signal `ok` marks as filled are gaps, not data."""
     counts = counts_of(6000, 4000)

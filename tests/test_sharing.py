@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import stat
 import struct
@@ -16,7 +17,7 @@ from made_exports import READERS, store_run, troubled_night
 
 from firmware_host import formats
 from firmware_host.analysis import load_run
-from firmware_host.errors import BadFileError
+from firmware_host.errors import BadFileError, BadValueError
 from firmware_host.formats.exporting import export
 from firmware_host.formats.leaving import Choices
 from firmware_host.formats.sharing import OFFSETS_FILE, WEEKS, shift_ns, weeks_of
@@ -207,3 +208,28 @@ def test_shipped_models_keep_their_names(tmp_path: Path) -> None:
     export([path], tmp_path / "out", "csv", Choices(share=True))
     rows: Any = (tmp_path / "out" / "events.csv").read_text().splitlines()
     assert all(row.endswith(",standard 1") for row in rows[1:])
+
+
+def test_shared_bins_do_not_tell_the_offset_of_the_clock(secret: Path, tmp_path: Path) -> None:
+    """Bins of two hours, or of a length that divides no week, begin at its multiples of the shifted clock."""
+    for bin_s in (7200.0, 660.0):
+        export([secret], tmp_path, "csv", Choices(share=True, bin_s=bin_s))
+        rows = list(csv.DictReader((tmp_path / "counts.csv").read_text(encoding="utf-8").splitlines()))
+        starts = [datetime.fromisoformat(row["bin_start_utc"]).timestamp() for row in rows]
+        assert rows
+        assert [start % bin_s for start in starts] == [0.0] * len(rows)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_shared_files_do_not_lie_beside_others(secret: Path, form: str, tmp_path: Path) -> None:
+    """A folder with an unshared export is refused as it is; one with the same shared files is taken."""
+    samples = form == "parquet"
+    export([secret], tmp_path / "open", form, Choices(samples=samples))
+    before = dict(contents(tmp_path / "open"))
+    (tmp_path / "open" / "notes.txt").write_text("SECRET", encoding="utf-8")
+    with pytest.raises(BadValueError, match=r"not of this export|earlier export"):
+        export([secret], tmp_path / "open", form, Choices(share=True, samples=samples))
+    (tmp_path / "open" / "notes.txt").unlink()
+    assert dict(contents(tmp_path / "open")) == before
+    for _ in range(2):
+        export([secret], tmp_path / "shared", form, Choices(share=True, samples=samples))

@@ -368,9 +368,12 @@ def summary_of(info: RunInfo) -> Summary:
         raise BadFileError(f"The run {info.run_id} is of another twitchmap: detect again.") from error
 
 
-def night_counts(night: Night, run: Run, bin_s: float | None = None) -> Table:
-    """Count a run's twitches per site and time bin (`COUNT_DTYPE`); None makes one bin of the whole night."""
-    return _counts(run, night.sites, night.start_ns, bin_s, night.duration_s)
+def night_counts(night: Night, run: Run, bin_s: float | None = None, shift_ns: int = 0) -> Table:
+    """Count a run's twitches per site and time bin (`COUNT_DTYPE`); None makes one bin of the whole night.
+
+    Bins are multiples of their length on a clock that is `shift_ns` ahead of UTC.
+    """
+    return _counts(run, night.sites, night.start_ns + shift_ns, bin_s, night.duration_s)
 
 
 def run_counts(run: Run, bin_s: float | None = None) -> Table:

@@ -92,7 +92,8 @@ def export(
     Raises
     ------
     BadValueError
-        If the format or one of its choices is not there, or the nights were judged by different detectors.
+        If the format or one of its choices is not there, the nights were judged by different detectors, or
+        what is shared would lie beside files of something else.
     TwitchmapError
         If no night at all could be exported: why the first could not.
     StorageError
@@ -125,6 +126,8 @@ def export(
             if not described:
                 raise failed[0][1] if failed else NotFoundError("There is no night to export.")
             writer.finish(described)
+            if choices.share:
+                _refuse_others(folder)
         finally:
             writer.close()
     return Exported(folder.written, len(described), tuple(f"{name}: {error}" for name, error in failed))
@@ -153,6 +156,17 @@ def own_file(folder: Replacing, stem: str, ending: str) -> Path:
     return folder.file(
         next(f"{name}{ending}" for name in names if folder.out / f"{name}{ending}" not in taken)
     )
+
+
+def _refuse_others(folder: Replacing) -> None:
+    """Refuse a folder with files of something else: they would leave with the shared ones."""
+    there = (path for path in folder.out.rglob("*") if path.is_file())
+    hidden = set(folder.out.glob(".*"))
+    if others := sorted(set(there) - folder.names() - hidden):
+        raise BadValueError(
+            f"{folder.out} holds {others[0].relative_to(folder.out)}, which is not of this export and would "
+            "be shared with it: choose an empty folder, or remove it."
+        )
 
 
 class _MixedError(BadValueError):

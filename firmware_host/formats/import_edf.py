@@ -55,6 +55,8 @@ class _Header:
     records: int
     signals: tuple[_Signal, ...]
     equipment: str
+    dateless: bool
+    """EDF+: "Startdate X" and 01.01.85."""
 
     @property
     def record_bytes(self) -> int:
@@ -132,6 +134,7 @@ def _header(file: IO[bytes], recording: ForeignRecording) -> _Header:
         records,
         signals,
         equipment,
+        texts[87:168].startswith("Startdate X ") and head[168:176] == b"01.01.85",
     )
     if not 0 < header.record_bytes <= _LONGEST_RECORD:
         raise recording.fault(f"its header says records of {header.record_bytes:,} bytes, which cannot be")
@@ -217,6 +220,8 @@ def _describe(recording: ForeignRecording, header: _Header, axes: tuple[_Signal,
     recording.model = (header.equipment or axes[0].transducer)[:64]
     if header.offset_s is None:
         recording.meaning, recording.clock_set_ns = "local", header.start_ns
+        if header.dateless:
+            recording.remarks.append("the file does not tell its date: 1985-01-01 stands for it")
     else:
         recording.meaning, recording.offset_s = "utc", header.offset_s
         recording.time_said = "record times: the clock of the file, which tells its offset from UTC"

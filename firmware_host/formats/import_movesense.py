@@ -29,6 +29,9 @@ _ARRAY = b'"ArrayAcc"'
 _BEFORE = re.compile(rb'"([A-Za-z0-9_/. -]{1,64})"\s*:\s*$')
 _OTHERS = re.compile(rb'"Array([A-Z][A-Za-z]{2,8})"')
 
+_DEVICE = re.compile(rb'"Uri"\s*:\s*"/?(\d{6,20})/Meas/(?:Acc|IMU)')
+"""Lines of JSON name the sensor by its serial number beside the packet."""
+
 
 class _Vector(msgspec.Struct):
     x: float
@@ -60,6 +63,7 @@ class _Packets:
     damaged: int = 0
     streams: set[str] = field(default_factory=set)
     others: set[str] = field(default_factory=set)
+    devices: set[str] = field(default_factory=set)
     clock: _Clock | None = None
     period_ns: float | None = None
 
@@ -92,6 +96,11 @@ def read(
             packets.streams.add(stream)
             if source.key is None and len(packets.streams) > 1:
                 raise recording.fault(_which(packets))
+            if len(packets.devices) > 1:
+                listed = ", ".join(sorted(packets.devices)[:8])
+                raise recording.fault(
+                    f"several sensors stand in it ({listed}): save each to a file of its own"
+                )
             if packets.damaged > _MOST_DAMAGED:
                 raise recording.fault("its packets are damaged throughout")
             if len(packets.samples) > _BATCH:
@@ -117,6 +126,7 @@ def _objects(file: IO[bytes], packets: _Packets) -> Iterator[tuple[str, bytes]]:
     while chunk := file.read(_CHUNK):
         buffer, at = buffer[max(at - _LONGEST, 0) :] + chunk, min(at, _LONGEST)
         packets.others |= {name.decode() for name in _OTHERS.findall(chunk)} - {"Acc"}
+        packets.devices |= {number.decode() for number in _DEVICE.findall(chunk)}
         if packets.clock is None:
             packets.clock = _clock(buffer)
         while (found := buffer.find(_ARRAY, at)) >= 0:

@@ -59,6 +59,9 @@ class Replacing:
             except OSError as refused:
                 self._undo()
                 raise _refused(self.out, refused) from refused
+            except BaseException:  # Ctrl-C while files are put in place
+                self._undo()
+                raise
             self.written = tuple(self._parts)
             return
         self._undo()

@@ -117,12 +117,12 @@ def _events_table(leaving: Leaving, events: Table) -> Columns:
 
 def counts_table(leaving: Leaving) -> Columns:
     """Return the twitch map of a run, columns of `COUNTS`; where nothing was observed the rates are NaN."""
-    counts = night_counts(leaving.night, leaving.run, bin_s=leaving.choices.bin_s)
+    # Bins of the shifted clock: where those of UTC begin on it tells the offset, so the season and the place.
+    counts = night_counts(leaving.night, leaving.run, leaving.choices.bin_s, leaving.shift_ns)
     columns: Columns = {name: counts[name] for name in counts.dtype.names or ()}
     columns |= _leading(leaving, counts["site"])
-    start_ns = counts["bin_start_ns"] + leaving.shift_ns
-    columns["bin_start_utc"] = utc_text(start_ns)
-    columns["bin_start_local"] = local_text(start_ns, leaving.time_zone)
+    columns["bin_start_utc"] = utc_text(counts["bin_start_ns"])
+    columns["bin_start_local"] = local_text(counts["bin_start_ns"], leaving.time_zone)
     return {column.name: columns[column.name] for column in COUNTS}
 
 
