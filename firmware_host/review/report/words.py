@@ -276,7 +276,8 @@ def beside(night: NightReport, site: str, nights: NightsReport) -> tuple[str, st
     if own.state in UNSEEN:
         return rate(own), ""
     nights_of = next((one.nights for one in nights.trends if one.site == site), ())
-    above = next((one for one in nights_of if one.night == night.night), None)
+    named = (night.night, night.evening)
+    above = next((one for one in nights_of if (one.night, one.evening) == named), None)
     shown = own if above is None else above
     told, span = rates(shown.rate_per_h, shown.rate_low, shown.rate_high)
     words = t("report.beside", rate=told, interval=span)
