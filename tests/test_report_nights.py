@@ -303,3 +303,18 @@ def test_nights_of_one_name_keep_their_own_evenings(run: Run, tmp_path: Path) ->
     rows = section.find("tr", data_night="one.night")
     for row, one in zip(rows, trend["nights"], strict=True):
         assert f"{one['rate_per_h']:.0f} (" in row.text
+
+
+def test_a_diary_of_another_version_is_told_as_it_stands(run: Run, tmp_path: Path) -> None:
+    """An answer that this version does not know is written out, and is no fault."""
+    paths = nights(tmp_path, 2)
+    line = {
+        "kind": "entry",
+        "id": "1",
+        "utc_ns": 1,
+        "rater": "",
+        "fields": {"caffeine": "tons"},
+    }
+    (paths[0] / "diary.jsonl").write_text(json.dumps(line) + "\n")
+    section, _ = told(run, tmp_path, out=tmp_path / "r.html")
+    assert cells(section, paths[0].name)[-1] == "caffeine tons"

@@ -173,7 +173,8 @@ def diary_levels(fields: dict[str, str]) -> str:
 
 
 def _answer(name: str, said: str) -> str:
-    return t(f"diary.level_{said}") if _LEVELS[name] else said
+    # What another version knows, or somebody wrote by hand, is told as it stands.
+    return t(f"diary.level_{said}") if said in _LEVELS[name] else said
 
 
 def said(night: NightReport) -> list[str]:
