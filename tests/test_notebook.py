@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 import sys
@@ -218,6 +219,8 @@ WRONG: list[tuple[Callable[[Path], object], type[tm.TwitchmapError], str]] = [
     (lambda night: tm.samples(night, "left_claf"), BadValueError, "its sites are left_calf, right_thigh"),
     (lambda night: tm.samples(night, "left_calf", "22:00"), BadValueError, "seconds from"),  # type: ignore[arg-type]
     (lambda night: tm.samples(night, "left_calf", 9, 3), BadValueError, "give end_s above it"),
+    (lambda night: tm.samples(night, "left_calf", math.nan), BadValueError, "not at nan s"),
+    (lambda night: tm.samples(night, "left_calf", None, math.inf), BadValueError, "not at inf s"),
     (lambda night: tm.detect(night, model="nobody"), NotFoundError, "nobody"),
     (lambda night: tm.detect(night, operating_point="often"), BadValueError, "specific, balanced, sensitive"),
     (lambda night: tm.score(tm.load_run(night), night / "truth.csv"), NotFoundError, "truth.csv"),

@@ -288,3 +288,33 @@ def test_a_night_in_the_middle_that_cannot_be_read_stops_all(run: Run, tmp_path:
     assert broken.name in err
     assert "twitchmap detect" in err
     assert not (tmp_path / "r.html").exists()
+
+
+def test_nights_of_one_name_keep_their_own_evenings(run: Run, tmp_path: Path) -> None:
+    """Nights whose folders are called alike stand in trends and table with their own date and rate."""
+    for day in range(5):
+        (tmp_path / str(day)).mkdir()
+        counts = {"left_calf": 100 * (day + 1)}
+        found_nights.made_night(tmp_path / str(day), day, counts).rename(tmp_path / f"{day}/one.night")
+    paths = [tmp_path / f"{day}/one.night" for day in range(5)]
+    section, document = told(run, *paths, out=tmp_path / "r.html")
+    (trend,) = document["together"]["trends"]
+    assert [one["evening"] for one in trend["nights"]] == [f"2026-11-{22 + day}" for day in range(5)]
+    rows = section.find("tr", data_night="one.night")
+    for row, one in zip(rows, trend["nights"], strict=True):
+        assert f"{one['rate_per_h']:.0f} (" in row.text
+
+
+def test_a_diary_of_another_version_is_told_as_it_stands(run: Run, tmp_path: Path) -> None:
+    """An answer that this version does not know is written out, and is no fault."""
+    paths = nights(tmp_path, 2)
+    line = {
+        "kind": "entry",
+        "id": "1",
+        "utc_ns": 1,
+        "rater": "",
+        "fields": {"caffeine": "tons"},
+    }
+    (paths[0] / "diary.jsonl").write_text(json.dumps(line) + "\n")
+    section, _ = told(run, tmp_path, out=tmp_path / "r.html")
+    assert cells(section, paths[0].name)[-1] == "caffeine tons"

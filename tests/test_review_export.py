@@ -25,7 +25,7 @@ from firmware_host import formats
 from firmware_host.recording import known_meta
 from firmware_host.recording.night import write_meta
 from firmware_host.recording.settings import Settings, write_settings
-from firmware_host.review.leaving import REPORTS
+from firmware_host.review.leaving import REPORTS, Parcels
 from firmware_host.review.server import application
 from firmware_host.review.texts import t
 
@@ -227,3 +227,23 @@ def test_the_page_saves_a_file(
     events = table((tmp_path / "twitchmap-csv.zip").read_bytes(), "events.csv")
     assert events
     assert not any(SECRET in value for row in events for value in row.values())
+
+
+def test_what_ends_as_the_server_does_leaves_nothing(
+    night: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An export that is finished in the very moment in which it is to be ended is cleared away as well."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    parcels = Parcels(night.parent)
+    cancel = parcels.cancel
+
+    def cancel_late() -> None:
+        worker = parcels._worker
+        assert worker is not None
+        worker.join()
+        cancel()
+
+    monkeypatch.setattr(parcels, "cancel", cancel_late)
+    parcels.start("csv", [night], share=False)
+    parcels.close()
+    assert not list(tmp_path.iterdir())

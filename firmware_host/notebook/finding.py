@@ -18,6 +18,9 @@ from firmware_host.recording import Night
 if TYPE_CHECKING:
     from firmware_host.learning.score import Score
 
+LONGEST_S = 1e9
+"""No time of a night is farther from its start: nanoseconds of UTC would not hold it."""
+
 
 def detect(
     night: NightLike, *, model: str | None = None, operating_point: str = analysis.DEFAULT_POINT
@@ -108,6 +111,8 @@ def samples(
     for at_s in (start_s, end_s):
         if at_s is not None and not isinstance(at_s, int | float | np.number):
             raise BadValueError(f"Samples lie between seconds from the night's start, not {kind_of(at_s)}.")
+        if at_s is not None and not abs(at_s) < LONGEST_S:
+            raise BadValueError(f"Samples lie between seconds from the night's start, not at {at_s} s.")
     if start_s is not None and end_s is not None and not start_s < end_s:
         raise BadValueError(
             f"The samples are to end at {end_s:g} s and begin at {start_s:g} s: give end_s above it."

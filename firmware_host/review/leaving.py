@@ -5,6 +5,7 @@ The server only hands out the finished file. It has one at a time, and none is l
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -106,7 +107,8 @@ class Parcels:
     def close(self) -> None:
         """End what runs, and leave nothing behind."""
         if self._parcel is not None and self._parcel.state == "running":
-            self.cancel()
+            with contextlib.suppress(NotFoundError):  # it has ended meanwhile
+                self.cancel()
         with self._lock:
             self._clear()
 
@@ -114,18 +116,20 @@ class Parcels:
         """Wait for the program, pack what it left, and say how it ended."""
         job.wait()
         made = out.with_name(out.stem.removeprefix("twitchmap-"))
+        packing = None  # `self._packing` may be that of another order by now
         with self._lock:
             if made.is_dir() and self._running(job):
                 # Packing a whole night's signals takes a while, too: not in this process.
                 pack = [sys.executable, "-m", "zipfile", "-c", str(out), *map(str, sorted(made.iterdir()))]
-                self._packing = subprocess.Popen(  # noqa: S603 - a list; no shell
+                packing = self._packing = subprocess.Popen(  # noqa: S603 - a list; no shell
                     pack, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
                 )
-        if self._packing is not None and self._packing.wait() != 0:
+        if packing is not None and packing.wait() != 0:
             out.unlink(missing_ok=True)
         shutil.rmtree(made, ignore_errors=True)
         with self._lock:
-            self._packing = None
+            if self._packing is packing:
+                self._packing = None
             if self._parcel is None or not self._running(job):
                 return
             # One night that cannot go out is named; the others are there all the same.

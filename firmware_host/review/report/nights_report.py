@@ -164,11 +164,12 @@ def nights_report(nights: Sequence[Compared]) -> NightsReport:
 
 def _trend(site: str, limit_mg: float, here: Sequence[Compared], values: Sequence[NightValue]) -> SiteTrend:
     """Return a site's trend; what changed is told against the night before, in a trend or not."""
-    by_night = {one.report.night: k for k, one in enumerate(here)}
+    # Nights in different folders may be called alike.
+    by_night = {(one.report.night, one.sites[site].date): k for k, one in enumerate(here)}
     seen = [next(at for at in one.report.sites if at.site == site) for one in here]
     nights = []
     for value in values:
-        k = by_night[value.night]
+        k = by_night[value.night, value.date]
         nights.append(
             TrendNight(
                 night=value.night,

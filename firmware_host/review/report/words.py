@@ -173,7 +173,8 @@ def diary_levels(fields: dict[str, str]) -> str:
 
 
 def _answer(name: str, said: str) -> str:
-    return t(f"diary.level_{said}") if _LEVELS[name] else said
+    # What another version knows, or somebody wrote by hand, is told as it stands.
+    return t(f"diary.level_{said}") if said in _LEVELS[name] else said
 
 
 def said(night: NightReport) -> list[str]:
@@ -276,7 +277,8 @@ def beside(night: NightReport, site: str, nights: NightsReport) -> tuple[str, st
     if own.state in UNSEEN:
         return rate(own), ""
     nights_of = next((one.nights for one in nights.trends if one.site == site), ())
-    above = next((one for one in nights_of if one.night == night.night), None)
+    named = (night.night, night.evening)
+    above = next((one for one in nights_of if (one.night, one.evening) == named), None)
     shown = own if above is None else above
     told, span = rates(shown.rate_per_h, shown.rate_low, shown.rate_high)
     words = t("report.beside", rate=told, interval=span)
