@@ -25,7 +25,7 @@ from firmware_host import formats
 from firmware_host.recording import known_meta
 from firmware_host.recording.night import write_meta
 from firmware_host.recording.settings import Settings, write_settings
-from firmware_host.review.leaving import REPORTS, Parcels
+from firmware_host.review.parcels import REPORTS, Parcels
 from firmware_host.review.server import application
 from firmware_host.review.texts import t
 

@@ -36,6 +36,10 @@ Method = Literal["GET", "POST", "PUT", "DELETE"]
 MARK = "_endpoint"
 F = TypeVar("F", bound=Callable[..., Any])
 Shared = TypeVar("Shared")
+Names = Annotated[
+    list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(min_length=1, max_length=2000)
+]
+"""Names of nights in a body, at least one."""
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,9 @@ import msgspec
 
 from firmware_host import formats
 from firmware_host.errors import BadValueError
-from firmware_host.review.endpoints import Context, Stored, endpoint
-from firmware_host.review.leaving import REPORTS, Parcels, State
+from firmware_host.review.endpoints import Context, Names, Stored, endpoint
+from firmware_host.review.parcels import REPORTS, Parcels, State
 from firmware_host.review.texts import t
-
-Names = Annotated[
-    list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(min_length=1, max_length=2000)
-]
 
 
 class ExportOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

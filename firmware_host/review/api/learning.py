@@ -21,13 +21,9 @@ from firmware_host.analysis.own_model import Made, read_made
 from firmware_host.errors import BadValueError, NotFoundError, TwitchmapError
 from firmware_host.recording import list_nights
 from firmware_host.recording.labels import LABELS_FILE
-from firmware_host.review.endpoints import Context, endpoint
+from firmware_host.review.endpoints import Context, Names, endpoint
 from firmware_host.review.own_model import OwnModel, Task
 from firmware_host.review.texts import t
-
-Names = Annotated[
-    list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(min_length=1, max_length=2000)
-]
 
 
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
