@@ -27,7 +27,7 @@ from firmware_host.detection.unit_features import UNIT_FEATURES
 from firmware_host.errors import BadValueError
 from firmware_host.twitches import Table
 
-FRAME_VERSION = 4
+FRAME_VERSION = 5
 """Number of the candidate frame (bands, templates, floor, features): a model is made for one."""
 
 MODEL_FEATURES: tuple[str, ...] = (

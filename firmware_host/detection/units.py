@@ -317,11 +317,11 @@ def _beside(
     if not len(own):
         return out
     other = larger[own]
-    middle = _cut(templates, np.zeros(len(templates), np.int64))
-    form = templates / np.maximum(np.linalg.norm(middle, axis=1), 1e-9)[:, None, None]
-    # The template's own middle lies `lag` samples after the other candidate's.
-    late = np.rint((peak_s[own] - peak_s[other]) * WAVE_HZ).astype(np.int64) + lag[other]
-    expected = _cut(form[unit[other]], late) * gain[other, None]
+    form, before = templates[unit[other]], lag[other].astype(np.int64)
+    # The template's own middle lies so many samples after the other candidate's, and has its size there.
+    scale = gain[other] / np.maximum(np.linalg.norm(_cut(form, before), axis=1), 1e-9)
+    late = np.rint((peak_s[own] - peak_s[other]) * WAVE_HZ).astype(np.int64) + before
+    expected = _cut(form, late) * scale[:, None]
     seen = _cut(waves[own], np.zeros(len(own), np.int64))
     left = np.square(seen - expected).sum(axis=1)
     out[own] = left / np.maximum(np.square(seen).sum(axis=1), 1e-9)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,7 @@ RISING = ("score",)
 RISING_AGAIN = ("score", "first_odds")
 """Nor is one that pass 1 believes more."""
 FOLDS = 3
+"""So many times trees are grown again, each time without one part of the nights."""
 
 
 def fit(
@@ -81,14 +82,41 @@ def fit(
     return trees.fit(every, np.concatenate(label) == TWITCH, sample_weight=np.concatenate(weight))
 
 
-def cross_fitted(nights: Sequence[Labelled], seed: int) -> list[Floats]:
-    """Return what pass 1 says of each night, its trees grown on others: as it speaks of new nights."""
-    said = [np.zeros(0)] * len(nights)
-    for fold in range(FOLDS):
-        trees = fit([night for i, night in enumerate(nights) if i % FOLDS != fold], seed)
-        for i in range(fold, len(nights), FOLDS):
-            said[i] = said_by(trees, nights[i].features)
-    return said
+class Grown(NamedTuple):
+    """Trees, and the log-odds that each night's candidates are given by trees that have not seen it."""
+
+    trees: HistGradientBoostingClassifier
+    log_odds: list[Floats]
+
+
+def grow(
+    nights: Sequence[Labelled],
+    folds: Sequence[int | None],
+    seed: int,
+    learnt: Sequence[str] = LEARNT,
+    rising: Sequence[str] = RISING,
+    *,
+    lowest_score: float = CANDIDATE_SCORE,
+) -> Grown:
+    """Grow trees from nights, and hear of each night what they say as they speak of new ones.
+
+    Parameters
+    ----------
+    nights
+        As for `fit`; so are the others.
+    folds
+        Of each night the number of the fold that it is left out with, from 0 on; None if it teaches nothing.
+    """
+
+    def from_folds(own: Callable[[int], bool]) -> HistGradientBoostingClassifier:
+        taught = [night for night, fold in zip(nights, folds, strict=True) if fold is not None and own(fold)]
+        return fit(taught, seed, learnt, rising, lowest_score=lowest_score)
+
+    every: dict[int | None, HistGradientBoostingClassifier] = {None: from_folds(lambda _: True)}
+    for left_out in range(FOLDS):
+        every[left_out] = from_folds(lambda fold, left_out=left_out: fold != left_out)  # type: ignore[misc]
+    said = [said_by(every[fold], night.features) for night, fold in zip(nights, folds, strict=True)]
+    return Grown(every[None], said)
 
 
 def said_by(trees: HistGradientBoostingClassifier, features: npt.NDArray[np.float32]) -> Floats:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,12 +42,11 @@ from firmware_host.learning.dataset import (
 )
 from firmware_host.learning.export_trees import export_trees
 from firmware_host.learning.grow import (
+    FOLDS,
     LEARNT,
     RISING_AGAIN,
     SECOND_LEARNT,
-    cross_fitted,
-    fit,
-    said_by,
+    grow,
 )
 from firmware_host.simulation.cohort import TRAIN_NUMBERS, subject
 from firmware_host.simulation.families import TRAINED
@@ -66,8 +66,8 @@ MIX = ("body", "silent", "trunk", "noise", "body", "silent trunk", "empty")
 """What subject i stands for, over and over: a body as drawn; the same without a twitch; a sensor on the
 trunk, alone or with another, where each heartbeat is as large as a twitch, with and without twitches; no
 body, so that weak twitches of a quiet sensor are learnt; nothing but white noise, long, of one chip."""
-PARTS = ("fit", "calibrate", "fit", "held", "fit")
-"""What subject i is used for; as 5 and 7 have no common divisor, every part gets every situation."""
+PARTS = ("fit", "fit", "fit", "held", "fit")
+"""What subject i is used for; as 5 and 7 have no common divisor, either part gets every situation."""
 TRUNK_SITES = tuple(name for name, place in body.SITES.items() if place.region == "thoracic")
 NOISE_BODY = ("breath",)
 """Breath lies below the band; without it a sensor that shows no twitch would not be taken for worn."""
@@ -158,25 +158,25 @@ def draw_subjects(seed: int, count: int, hours: float = HOURS) -> list[Subject]:
 
 
 def make_model(name: str, seed: int, subjects: Sequence[Subject], nights: Sequence[Labelled]) -> Trained:
-    """Fit, calibrate, choose operating points and score, each on subjects of its own, pass after pass."""
-    fitted = [i for i, one in enumerate(subjects) if one.part == "fit"]
-    trees = fit([nights[i] for i in fitted], seed)
-    log_odds = [said_by(trees, night.features) for night in nights]
+    """Fit, calibrate, choose operating points and score, pass after pass.
+
+    Calibration and operating points look at what trees say of nights that they have not seen, as does pass 2.
+    """
+    learnt_from = count()
+    folds = [next(learnt_from) % FOLDS if one.part == "fit" else None for one in subjects]
+    trees, log_odds = grow(nights, folds, seed)
     first = _stage(trees, LEARNT, CANDIDATE_SCORE, subjects, nights, log_odds, MOST_ALARMS_PER_H)
-    # Pass 2 must learn from what pass 1 says of nights that it has not seen.
-    for i, unseen in zip(fitted, cross_fitted([nights[i] for i in fitted], seed), strict=True):
-        log_odds[i] = unseen
     # Each night is looked at twice: as it is, and as if its sites twitched a few times only.
     again = [_with_units(night, said) for night, said in zip(nights, log_odds, strict=True)]
     twice = [i for i, night in enumerate(nights) if len(night.few_at)]
     again += [_with_units(nights[i].with_few, log_odds[i][nights[i].few_at]) for i in twice]
     believed = [first.honest(said) for said in (*log_odds, *(log_odds[i][nights[i].few_at] for i in twice))]
     subjects = [*subjects, *(subjects[i] for i in twice)]
-    fitted = [i for i, one in enumerate(subjects) if one.part == "fit"]
-    trees = fit([again[i] for i in fitted], seed, SECOND_LEARNT, RISING_AGAIN, lowest_score=SECOND_SCORE)
+    folds += [folds[i] for i in twice]
+    trees, log_odds = grow(again, folds, seed, SECOND_LEARNT, RISING_AGAIN, lowest_score=SECOND_SCORE)
     log_odds = [
-        (1 - FIRST_SHARE) * said_by(trees, night.features) + FIRST_SHARE * said
-        for night, said in zip(again, believed, strict=True)
+        (1 - FIRST_SHARE) * said + FIRST_SHARE * before
+        for said, before in zip(log_odds, believed, strict=True)
     ]
     second = _stage(trees, SECOND_LEARNT, SECOND_SCORE, subjects, again, log_odds, MOST_ALARMS_OF_TWO_PER_H)
     model = first.bundle | {
@@ -218,19 +218,19 @@ def _stage(
     log_odds: Sequence[Floats],
     most_per_h: float,
 ) -> Stage:
-    """Calibrate trees and choose operating points, on subjects that the trees have not seen."""
+    """Calibrate trees and choose operating points by what trees say of subjects that they have not seen."""
     looked_at = [night.score >= lowest_score for night in nights]
     nights = [night.at(own) for night, own in zip(nights, looked_at, strict=True)]
     said = [each[own] for each, own in zip(log_odds, looked_at, strict=True)]
-    apart = [i for i, one in enumerate(subjects) if one.part == "calibrate"]
+    apart = [i for i, one in enumerate(subjects) if one.part == "fit"]
     label = np.concatenate([nights[i].label for i in apart])
     known = label != NEITHER
     at, value = calibration(np.concatenate([said[i] for i in apart])[known], label[known] == TWITCH)
     cohort = Cohort(subjects, nights, [1 / (1 + np.exp(-np.interp(each, at, value))) for each in said])
     points = operating_points(
-        cohort.judged("calibrate", "body"),
-        cohort.judged("calibrate", "silent"),
-        {chip: cohort.judged("calibrate", "empty", chip) for chip in TRAINED.chips},
+        cohort.judged("fit", "body"),
+        cohort.judged("fit", "silent"),
+        {chip: cohort.judged("fit", "empty", chip) for chip in TRAINED.chips},
         most_per_h,
     )
     bundle = export_trees(
@@ -281,7 +281,7 @@ def _training(seed: int, first: Stage, second: Stage) -> Training:
     balanced = np.array([second.points["balanced"]])
     groups = {
         f"{part}, {situation}": cohort.judged(part, situation)
-        for part in ("calibrate", "held")
+        for part in sorted({*PARTS})
         for situation in sorted({*MIX})
     }
     return Training(

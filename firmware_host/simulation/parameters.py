@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 Range = tuple[float, float]
 
-SIMULATOR_VERSION = 6
+SIMULATOR_VERSION = 7
 """Changes whenever the same seed gives another night; stands in the night's note and the truth's files."""
 
 PROFILES = ("many", "few", "quiet", "mix")

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import signal
+from scipy import fft, interpolate, signal
 
 Floats = npt.NDArray[np.float64]
 FINE_HZ = 1600.0
 """Rate at which shapes are made, before a sensor samples them."""
 SHAPE_S = 1.2
 TIME_S = np.arange(round(SHAPE_S * FINE_HZ)) / FINE_HZ
+DISPERSED_LATE_S = 0.08
+"""What a delay that varies brings forward still begins after the start."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,24 @@ def polyphasic(rng: np.random.Generator, tissue: Tissue) -> Floats:
     second *= rng.uniform(0.4, 1.2) * rng.choice([1, 1, -1]) * np.ptp(first) / np.ptp(second)
     late = round(rng.uniform(0.005, 0.035) * FINE_HZ)
     return through_tissue(first + np.pad(second, (late, 0))[: len(first)], tissue)
+
+
+@shape("dispersed")
+def dispersed(rng: np.random.Generator, tissue: Tissue) -> Floats:
+    """Draw a twitch on its way through layers that weaken and delay each frequency in their own way.
+
+    Nobody has measured them: size (a factor of 1.5) and phase vary smoothly over octaves at random, so that a
+    model learns no formula's form.
+    """
+    spectrum = fft.rfft(gamma_twitch(draw_rise_s(rng), int(rng.integers(3, 6)), rng.uniform(1, 3)))
+    octave = np.log2(np.maximum(fft.rfftfreq(len(TIME_S), 1 / FINE_HZ), 2.0))
+    knots = np.arange(1.0, 8.0)
+    size, phase = (
+        interpolate.pchip_interpolate(knots, rng.normal(0, spread, len(knots)), np.minimum(octave, knots[-1]))
+        for spread in (0.4, 0.9)
+    )
+    late = np.exp(1j * phase - 2j * np.pi * DISPERSED_LATE_S * fft.rfftfreq(len(TIME_S), 1 / FINE_HZ))
+    return through_tissue(fft.irfft(spectrum * np.exp(size) * late, len(TIME_S)), tissue)
 
 
 @shape("raised_cosine", held_out=True)
