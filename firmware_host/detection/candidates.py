@@ -8,7 +8,6 @@ crossing rate.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -41,40 +40,13 @@ on evoked thigh twitches. Twitches of one unit 80-100 ms apart differ by 10-20 %
 FORESWING = ((0.15, 0.45), (0.30, 0.16), (0.60, 0.05))
 """The same before it; beyond 0.15 s it is the band-pass that rings."""
 
-BESIDE_S = 0.20
-"""A lower maximum so near a larger one that points the opposite way is mostly the next swing of its burst: a
-unit that fires again moves the skin the same way again. Where bursts overlap it may be one of its own."""
-BESIDE_ROWS = 4
-"""So many maxima on either side are looked at: more do not fit."""
+OPPOSED_S, OPPOSED_COSINE, OPPOSED_SHARE = 0.20, -0.7, 0.95
+"""A lower maximum so near a larger one that points the opposite way is the next swing of the same burst: a
+unit that fires again moves the skin the same way again, whatever the tissue rings like in between."""
 SWING_S = 0.025
 """The largest swing is looked for so far around a maximum of the statistic."""
 
 Int64 = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Picked:
-    """Maxima of the statistic that stand for a burst of their own, in order of time.
-
-    `index`, `template` (k,) int64; `score` (k,) float32, the height between samples; `merged` (k,) bool,
-    whether another maximum within 60 ms is no side lobe, so more than one burst; `place` (k,) float64, where
-    the maximum lies between samples, at most half a sample from `index`; `along` (k,) float32, the cosine of
-    its largest swing with that of the larger maximum within 0.2 s, NaN where there is none.
-    """
-
-    index: Int64
-    template: Int64
-    score: Float32
-    merged: Bool
-    place: Float64
-    along: Float32
-
-    def at(self, own: Int64) -> Picked:
-        """Return some of them."""
-        return Picked(
-            self.index[own], self.template[own], self.score[own], self.merged[own], self.place[own],
-            self.along[own],
-        )  # fmt: skip
 
 
 class Whitener:
@@ -183,7 +155,7 @@ def pick(
     shadow: Float64,
     lowest: float,
     asked: Bool,
-) -> Picked:
+) -> tuple[Int64, Int64, Float32, Bool, Float64]:
     """Find the maxima of the statistic that stand for a burst of their own.
 
     Parameters
@@ -204,22 +176,31 @@ def pick(
         Score below which nothing is looked at.
     asked : (cells,) bool
         Where maxima are looked for: what is wanted, and the seconds around it that may hide something in it.
+
+    Returns
+    -------
+    index, template : (k,) int64
+        In order of time.
+    score : (k,) float32
+        Height of the statistic's maximum, between samples.
+    merged : (k,) bool
+        Another maximum within 60 ms that is no side lobe: more than one burst.
+    place : (k,) float64
+        Where the maximum lies between samples, at most half a sample from `index`.
     """
     high = np.flatnonzero(square > (BETWEEN_SAMPLES * lowest) ** 2)
     high = high[(high > 0) & (high < len(square) - 1) & asked[high // plan.cell]]
     here = square[high]
     peaks = high[(here > square[high - 1]) & (here >= square[high + 1])]
     if not len(peaks):
-        none = np.zeros(0, np.float32)
-        return Picked(peaks, peaks, none, np.zeros(0, bool), np.zeros(0), none)
+        return peaks, peaks, np.zeros(0, np.float32), np.zeros(0, bool), np.zeros(0)
     height, template, place = _between(peaks, white, band, floor, root, plan)
     top = height >= lowest**2
     peaks, template, score, place = peaks[top], template[top], np.sqrt(height[top]), place[top]
-    keep, merged = _one_a_burst(place, score, template, shadow, plan)
-    peaks, score, place = peaks[keep], score[keep], place[keep]
-    swing = _swings(band, peaks, plan.fs_internal_hz)
-    along = _along_larger(place, score, swing, BESIDE_S * plan.fs_internal_hz)
-    return Picked(peaks, template[keep], score, merged, place, along)
+    keep, merged = _one_a_burst(
+        place, score, _swings(band, peaks, plan.fs_internal_hz), template, shadow, plan
+    )
+    return peaks[keep], template[keep], score[keep], merged, place[keep]
 
 
 def _between(
@@ -275,19 +256,6 @@ def _swings(band: Float32, peaks: Int64, fs_hz: float) -> Float32:
     return np.asarray((near[:, each, top] / np.sqrt(np.maximum(size[each, top], 1e-9))).T)
 
 
-def _along_larger(place: Float64, score: Float32, swing: Float32, reach: float) -> Float32:
-    """Return (k,) the cosine of each swing with that of the largest maximum near, if larger than itself."""
-    along, best = np.full(len(place), np.nan, np.float32), np.array(score)
-    for step in range(1, min(BESIDE_ROWS, len(place) - 1) + 1):
-        near = place[step:] - place[:-step] <= reach
-        cosine = np.einsum("ka,ka->k", swing[step:], swing[:-step])
-        early, late = slice(None, -step), slice(step, None)
-        for own, other in ((early, late), (late, early)):
-            larger = near & (score[other] > best[own])
-            along[own][larger], best[own][larger] = cosine[larger], score[other][larger]
-    return along
-
-
 def room(index: Int64, place: Float64, alone: int, fs_hz: float) -> tuple[Float64, Float64]:
     """Return (k,) samples from each maximum to the middles between it and its neighbours, `alone` if none."""
     middle = (place[1:] + place[:-1]) / 2.0
@@ -316,11 +284,11 @@ def _stairs(steps: tuple[tuple[float, float], ...], lag_s: Float64) -> Float64:
 
 
 def _one_a_burst(
-    place: Float64, score: Float32, template: Int64, shadow: Float64, plan: Plan
+    place: Float64, score: Float32, swing: Float32, template: Int64, shadow: Float64, plan: Plan
 ) -> tuple[Int64, Bool]:
     """Keep the largest maxima first; each hides its side lobes and takes in what lies within 60 ms."""
     merge, apart = APART_S * plan.fs_internal_hz, COMPLEX_S * plan.fs_internal_hz
-    start, other, lobe = _hidden(place, score, template, shadow, plan)
+    start, other, lobe = _hidden(place, score, swing, template, shadow, plan)
     free = [True] * len(place)
     merged = np.zeros(len(place), bool)
     kept = []
@@ -353,13 +321,13 @@ def _one_a_burst(
 
 
 def _hidden(
-    place: Float64, score: Float32, template: Int64, shadow: Float64, plan: Plan
+    place: Float64, score: Float32, swing: Float32, template: Int64, shadow: Float64, plan: Plan
 ) -> tuple[Int64, Int64, Bool]:
     """Return what each maximum may hide or take in: of maximum m, pairs `start[m]` to `start[m + 1]`.
 
     `start` (k + 1,); `other` (pairs,), the maximum that may go; `lobe` (pairs,), whether it is a side lobe.
     """
-    near = 2 * APART_S * plan.fs_internal_hz
+    near, opposed = 2 * APART_S * plan.fs_internal_hz, OPPOSED_S * plan.fs_internal_hz
     reach, each = shadow.shape[1] // 2, np.arange(len(place))
     first = np.searchsorted(place, place - reach)
     count = np.searchsorted(place, place + reach, "right") - first
@@ -367,7 +335,11 @@ def _hidden(
     other = np.arange(len(own)) + np.repeat(first - np.cumsum(count) + count, count)
     lag = place[other] - place[own]
     height = score.astype(float)
-    lobe = height[other] < shadow[template[own], np.rint(lag).astype(int) + reach] * height[own]
+    size, top = height[other], height[own]
+    lobe = size < shadow[template[own], np.rint(lag).astype(int) + reach] * top
+    maybe = np.flatnonzero(~lobe & (size < OPPOSED_SHARE * top) & (np.abs(lag) <= opposed))
+    x, y, z = (axis[own[maybe]] * axis[other[maybe]] for axis in swing.T.astype(float))
+    lobe[maybe] = x + y + z < OPPOSED_COSINE
     # Two that a third takes in are no farther apart than this.
     asked = np.flatnonzero((lobe | (np.abs(lag) < near)) & (own != other))
     return np.searchsorted(own[asked], np.arange(len(place) + 1)), other[asked], lobe[asked]

@@ -24,6 +24,7 @@ from firmware_host.detection.signals import (
     Block,
     BlockFilter,
     Bool,
+    Float32,
     Float64,
     make_plan,
     windows_at,
@@ -265,7 +266,7 @@ class SiteDetector:
         if not asked.any():
             return
         samples = slice(wide.start * plan.cell, wide.stop * plan.cell)
-        picked = pick_stage.pick(
+        index, template, score, merged, place = pick_stage.pick(
             ring.square[samples],
             ring.white[:, samples],
             ring.band[:, samples],
@@ -276,19 +277,22 @@ class SiteDetector:
             self._lowest_score,
             quality.widen(asked, BESIDE),
         )
-        index = picked.index + samples.start
         if not len(index):
             return
-        left, right = pick_stage.room(picked.index, picked.place, len(ring.square), plan.fs_internal_hz)
+        left, right = pick_stage.room(index, place, len(ring.square), plan.fs_internal_hz)
+        index += samples.start
         cell = index // plan.cell
         final = (cell >= here.start) & (cell < here.stop) & (kind[cell] == Kind.VALID)
         if self._wanted is not None:
             final &= self._wanted((index + ring.first_cell * plan.cell) * plan.decimation)
         if final.any():
-            train = self._beats(start, stop, moving, index[final])
+            index = index[final]
+            train = self._beats(start, stop, moving, index)
             kept = ~heart.plain_beats(train)
-            own = np.flatnonzero(final)[kept]
-            self._cut(index[own], picked.at(own), left[own], right[own], train[kept])
+            template, score, merged, left, right = (
+                each[final][kept] for each in (template, score, merged, left, right)
+            )
+            self._cut(index[kept], template, score, merged, left, right, train[kept])
 
     def _beats(self, start: int, stop: int, moving: Bool, index: pick_stage.Int64) -> Table:
         """Measure how candidates (positions in the ring) fit the heartbeat."""
@@ -309,7 +313,9 @@ class SiteDetector:
     def _cut(
         self,
         index: pick_stage.Int64,
-        picked: pick_stage.Picked,
+        template: pick_stage.Int64,
+        score: Float32,
+        merged: Bool,
         left: Float64,
         right: Float64,
         train: Table,
@@ -324,12 +330,10 @@ class SiteDetector:
             left=left.astype(np.float32),
             right=right.astype(np.float32),
             floor=ring.floor[0, cell],
-            template=picked.template.astype(np.float32),
+            template=template.astype(np.float32),
             step_mg=np.where(np.isfinite(step), step, np.float32(0.0)),
-            along=picked.along,
         )
-        at = index + ring.first_cell * plan.cell
-        self._waiting.append(Cut(at, picked.score, picked.merged, train, snippets))
+        self._waiting.append(Cut(index + ring.first_cell * plan.cell, score, merged, train, snippets))
         if sum(len(cut.at) for cut in self._waiting) >= BATCH:
             self._measure()
 

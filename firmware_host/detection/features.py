@@ -36,8 +36,8 @@ class Snippets:
     """What is cut out around each of k candidates, from the internal rate.
 
     `band_mg` (k, 3, samples), the candidate at the middle sample; `left`, `right` (k,) samples to the middle
-    between it and its neighbours; `floor` (k,) power of the band-pass per axis in mg^2; `template`,
-    `step_mg` and `along` (k,).
+    between it and its neighbours; `floor` (k,) power of the band-pass per axis in mg^2; `template` and
+    `step_mg` (k,).
     """
 
     band_mg: Float32
@@ -46,7 +46,6 @@ class Snippets:
     floor: Float32
     template: Float32
     step_mg: Float32
-    along: Float32
 
 
 @dataclass(frozen=True)
@@ -303,12 +302,6 @@ def template(bursts: Bursts) -> Float32:
 def step_mg(bursts: Bursts) -> Float32:
     """Change of the slow acceleration from before the burst to after it."""
     return bursts.cut.step_mg
-
-
-@feature("")
-def swing_along(bursts: Bursts) -> Float32:
-    """Cosine of its largest swing with that of the larger maximum within 0.2 s; empty where there is none."""
-    return bursts.cut.along
 
 
 def _share(bursts: Bursts, low_hz: float, high_hz: float) -> Float32:
