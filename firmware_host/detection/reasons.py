@@ -39,9 +39,9 @@ def reasons(rows: Table) -> npt.NDArray[np.uint8]:
     beat = (rows["heart_match"] >= BEAT_MATCH) & (rows["heart_near"] >= BEAT_SHARE)
     rules = {
         Reason.NONE: rows["counted"],
+        Reason.HEART: beat | (rows["heart_twin"] >= BEAT_TWIN),
         Reason.MOVEMENT: (moved_s < MOVED_S) | (rows["movement_share"] > RESTLESS),
         Reason.ELSEWHERE: (rows["other_hits"] >= 1) & (rows["other_surprise"] >= SURPRISE),
-        Reason.HEART: beat | (rows["heart_twin"] >= BEAT_TWIN),
         Reason.SERIES: (rows["series_count"] >= SERIES_COUNT) & (rows["series_spread"] < SERIES_SPREAD),
         Reason.MACHINE: rows["repeat"] >= REPEATED,
         Reason.NOISE: rows["score"] < LITTLE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -52,10 +53,8 @@ def rejected(rows: Table, coverage: Table, truth: Table, happenings: Table) -> R
     cause[outcome.false] = causes(outcome, happenings)
     own = rejects & outcome.event_in
     found: Rejected = {}
-    pairs, counts = np.unique(
-        np.rec.fromarrays([cause[own], events["reason"][own]], names="cause, reason"), return_counts=True
-    )
-    for (name, reason), count in zip(pairs.tolist(), counts.tolist(), strict=True):
+    pairs = Counter(zip(cause[own].tolist(), events["reason"][own].tolist(), strict=True))
+    for (name, reason), count in pairs.items():
         found.setdefault(name, {})[Reason(reason).name.lower()] = count
     return found
 
