@@ -326,6 +326,7 @@ def test_the_card_has_every_section(small: tuple[dict[str, Any], str]) -> None:
     assert sections == [
         "What it must show", "How it was evaluated", "Held-out nights, simulated",
         "Other sorts of nights, simulated", "False alarms by cause, simulated",
+        "Why candidates do not count, simulated",
         "Are the probabilities honest? (simulated)", "Worn or not worn, simulated",
         "By chip, rate, region and profile, simulated", "Real recordings", "Limits",
     ]  # fmt: skip

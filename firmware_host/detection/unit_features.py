@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from firmware_host.detection.series import unevenness
 from firmware_host.detection.signals import Bool, Float64
 from firmware_host.detection.units import DIMENSIONS, Grouped, Int32, larger_beside
 from firmware_host.twitches import Column
@@ -46,6 +47,8 @@ UNIT_FEATURES: tuple[Column, ...] = (
     Column("unit_rate", "f4", "", "logarithm of how many others it has per valid hour"),
     Column("unit_interval_s", "f4", "s", "median interval of the unit"),
     Column("unit_irregular", "f4", "", "upper over lower quartile of its intervals, as a logarithm"),
+    Column("unit_uneven", "f4", "", "median logarithm of its intervals over those before, sign left out"),
+    Column("unit_uneven_near", "f4", "", "the same of the five of its unit before and after"),
     Column("unit_beats", "f4", "", "share of its intervals that are those of a heart at rest"),
     Column("unit_odds", "f4", "", "mean log-odds that pass 1 gives the others of the unit"),
     Column("unit_odds_spread", "f4", "", "standard deviation of these"),
@@ -104,7 +107,10 @@ def _of_unit(
     unit, member, units = grouped.unit, grouped.member, len(grouped.templates)
     gain = (grouped.like * grouped.size).astype(float)
     middle, spread = _quartiles(gain, unit, member, units)
-    interval, uneven, beats = _rhythm(peak_s, unit, member, units)
+    interval, irregular, beats = _rhythm(peak_s, unit, member, units)
+    uneven, uneven_near = unevenness(peak_s, unit, member)
+    known = np.isfinite(uneven)
+    (usual,) = _each_unit(uneven[known], unit[known], units, lambda each: (float(np.median(each)),), 4, 1)
 
     def others(values: npt.NDArray[np.generic]) -> Float64:
         return _others(np.asarray(values, float), unit, member, units)[0]
@@ -121,7 +127,9 @@ def _of_unit(
         "unit_count": np.log1p(np.minimum(count, MOST_TOLD)),
         "unit_rate": np.log(count / hours + 0.5),
         "unit_interval_s": _of(interval, unit),
-        "unit_irregular": _of(uneven, unit),
+        "unit_irregular": _of(irregular, unit),
+        "unit_uneven": _of(usual, unit),
+        "unit_uneven_near": uneven_near,
         "unit_beats": _of(beats, unit),
         "unit_odds": mean,
         "unit_odds_spread": np.sqrt(np.maximum(others(odds**2) - mean**2, 0.0)),

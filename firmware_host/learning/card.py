@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from firmware_host.learning.card_causes import causes_table, rejected_table
 from firmware_host.learning.card_texts import (
     ADDED,
     BY_SCORE,
@@ -19,6 +20,7 @@ from firmware_host.learning.card_texts import (
     NOISE,
     OTHER_SORTS,
     PROMISES,
+    REJECTED,
     REST,
     one_line,
 )
@@ -30,14 +32,14 @@ CHESTS = (KEPT_ASIDE + ADDED_HERE, KEPT_ASIDE, DEVELOPED + ADDED_HERE, DEVELOPED
 GROUPS = (*CHESTS, STATIC)
 OTHERS = ("no twitches", "only heartbeats", "ten times fewer", "ten times more", "laid aside")
 CALIBRATED = ("mixed", "ten times fewer", "ten times more")
-CAUSES_SHOWN = 10
 
 
 def card(result: Data) -> str:
     """Return the card of an evaluated model; the terminal shows the same text."""
     parts = [_what(result), _promised(result), _how(result)]
     if result["nights"]:
-        parts += [_nights(result), _others(result), _causes(result), _calibration(result), _wear(result)]
+        parts += [_nights(result), _others(result), _causes(result), _rejected(result)]
+        parts += [_calibration(result), _wear(result)]
         parts.append(_splits(result))
     if result["noise"]:
         parts.append(_noise(result))
@@ -138,27 +140,18 @@ def _others(result: Data) -> list[str]:
 
 
 def _causes(result: Data) -> list[str]:
-    columns = [
-        (f"{situation}: {judge}", result["nights"][situation]["judges"][judge]["causes_per_valid_h"])
-        for situation in ("mixed", "no twitches")
-        if situation in result["nights"]
-        for judge in _two(result)
-    ]
-    largest: dict[str, float] = {}
-    for _, by_cause in columns:
-        for cause, per_h in by_cause.items():
-            largest[cause] = max(largest.get(cause, 0.0), per_h)
-    names = sorted(largest, key=lambda name: (-largest[name], name))
-    rows = [
-        (cause.replace("_", " "), *(f"{by_cause.get(cause, 0):.2f}" for _, by_cause in columns))
-        for cause in names[:CAUSES_SHOWN]
-    ]
-    if rest := names[CAUSES_SHOWN:]:
-        sums = [sum(by_cause.get(cause, 0) for cause in rest) for _, by_cause in columns]
-        rows.append((f"{len(rest)} others", *(f"{each:.2f}" for each in sums)))
-    rows.append(("all", *(f"{sum(by_cause.values()):.2f}" for _, by_cause in columns)))
-    header = ("per valid hour of a site", *(name for name, _ in columns))
-    return ["## False alarms by cause, simulated", "", one_line(CAUSES), "", *_table(header, rows), ""]
+    shown = _table(*causes_table(result["nights"], _two(result)))
+    return ["## False alarms by cause, simulated", "", one_line(CAUSES), "", *shown, ""]
+
+
+def _rejected(result: Data) -> list[str]:
+    judge = f"{result['model']['name']} balanced"
+    own = result["nights"].get("mixed", {}).get("rejected", {}).get(judge)
+    if not own:
+        return []
+    text = one_line(REJECTED, judge=judge, fitting=_percent(own["fitting"]))
+    shown = _table(*rejected_table(own["by_cause"]))
+    return ["## Why candidates do not count, simulated", "", text, "", *shown, ""]
 
 
 def _calibration(result: Data) -> list[str]:

@@ -24,8 +24,12 @@ OTHER_SORTS = """Other people than above. Twitch rates are ten times fewer or mo
 people of the profile many are passed over for ten times more, as nobody twitches so often. Laid aside: two
 sites, one sensor lies on a table for a while."""
 
-CAUSES = """Each false alarm has the shortest of the happenings that were there, or was the smaller part of a
-found twitch (second maximum)."""
+CAUSES = """Each false alarm has the shortest of the happenings that were there, of what lasts for minutes the
+one nearest to its size, or was the smaller part of a found twitch (second maximum)."""
+
+REJECTED = """Candidates of mixed nights that {judge} does not count, by what they were: in percent, the
+reason that each was given by simple rules. {fitting} of all but the missed twitches (twitch) have one that
+fits their cause. Where two things happen at once either may be named."""
 
 CALIBRATION = """Of candidates with a probability between so and so: the share that are twitches, of how
 many, at which mean probability. Where twitches are ten times rarer or more frequent the same probability

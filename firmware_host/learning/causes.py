@@ -26,6 +26,7 @@ GUARD_S = 0.2
 LEAST_SHARE = 0.2
 """What lasts for minutes (the pulse, a snore) explains an event only if it is not much smaller."""
 BRIEF_S = 60.0
+TINY = 1e-6
 SILENT = frozenset({"breath"})
 """Below the band: it makes no events."""
 
@@ -34,7 +35,8 @@ def causes(outcome: Outcome, happenings: Table) -> Strings:
     """Name the cause of each false alarm.
 
     The smaller neighbour of a found twitch is its second maximum. Else it is the shortest of the happenings
-    that overlap it at its site; what lasts long must also be large enough. Else it is unexplained.
+    that overlap it at its site; of what lasts long and is large enough, that nearest to its size. Else it is
+    unexplained.
 
     Parameters
     ----------
@@ -67,12 +69,16 @@ def counted_causes(outcome: Outcome, happenings: Table) -> dict[str, int]:
 
 def _overlapping(false: Table, happenings: Table) -> Strings:
     names = np.full(len(false), UNEXPLAINED, "U32")
+    size_off = np.full(len(false), np.inf)
     length_s = happenings["end_s"] - happenings["start_s"]
     # The longest first, so that the shortest has the last word.
     for each, lasts_s in sorted(zip(happenings, length_s, strict=True), key=lambda pair: -pair[1]):
         over = (false["peak_s"] >= each["start_s"] - GUARD_S) & (false["peak_s"] <= each["end_s"] + GUARD_S)
         if lasts_s > BRIEF_S:
-            over &= false["peak_to_peak_mg"] * LEAST_SHARE <= each["size_mg"]
+            ratio = false["peak_to_peak_mg"].astype(float) / each["size_mg"]
+            off = np.abs(np.log(np.maximum(ratio, TINY)))
+            over &= (ratio * LEAST_SHARE <= 1) & (off < size_off)
+            size_off[over] = off[over]
         names[over] = each["kind"]
     return names
 

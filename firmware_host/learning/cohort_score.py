@@ -21,6 +21,7 @@ from firmware_host.detection import Model
 from firmware_host.learning.causes import causes
 from firmware_host.learning.match import match_sites
 from firmware_host.learning.often import Often, often_firing
+from firmware_host.learning.rejected import Rejected, rejected
 from firmware_host.learning.score import TRUTH_DTYPE, Score, in_valid_time, merge_truth, outcome_of, score_of
 from firmware_host.simulation import simulate_night
 from firmware_host.simulation.cohort import TEST_NUMBERS, NightSpec, subject
@@ -123,12 +124,14 @@ class SiteNight:
 class NightResult:
     """A night's sites; for each model with probabilities those of its candidates, and which proved true.
 
-    `often` holds by judge how the units fared that fire often.
+    `often` holds by judge how the units fared that fire often, `rejected` of each judge at its balanced point
+    what the candidates were that do not count, and the reasons they were given.
     """
 
     sites: tuple[SiteNight, ...]
     probability: dict[str, tuple[Float32, npt.NDArray[np.bool_]]]
     often: dict[tuple[str, str], Often]
+    rejected: dict[tuple[str, str], Rejected]
 
 
 def cases(subjects: int, hours: float, extra_hours: float, situations: Sequence[str]) -> list[Case]:
@@ -177,13 +180,15 @@ def score_findings(
     truth = twitches[list(TRUTH_DTYPE.names or ())].astype(TRUTH_DTYPE)
     units = twitches[["site", "peak_s", "unit"]]
     judged: dict[str, list[SiteScore]] = {site: [] for site in case.spec.sites}
-    probability, often = {}, {}
+    probability, often, why_not = {}, {}, {}
     for one in judges:
         rows = one.judge(findings)
         if one.name[0] not in probability and np.isfinite(rows["probability"]).any():
             probability[one.name[0]] = proved(rows, findings.coverage, truth)
         outcome = outcome_of(events_of(rows), findings.coverage, truth)
         often[one.name] = often_firing(outcome, units)
+        if one.point == "balanced":
+            why_not[one.name] = rejected(rows, findings.coverage, truth, happenings)
         why = causes(outcome, happenings)
         where = outcome.events["site"][outcome.false]
         for site in case.spec.sites:
@@ -196,7 +201,7 @@ def score_findings(
         _site_night(case, site, chip, _at(findings.coverage, site), _at(happenings, site), judged[site])
         for site, chip in zip(case.spec.sites, chips, strict=True)
     )
-    return NightResult(sites, probability, often)
+    return NightResult(sites, probability, often, why_not)
 
 
 def proved(rows: Table, coverage: Table, truth: Table) -> tuple[Float32, npt.NDArray[np.bool_]]:

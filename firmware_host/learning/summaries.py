@@ -18,6 +18,7 @@ from firmware_host.learning.intervals import Statistic, figure, pooled
 from firmware_host.learning.often import Often
 from firmware_host.learning.real_score import LARGE_MG, NAIVE, Searched, equal_recall
 from firmware_host.learning.recordings import EVOKED, INJECTED
+from firmware_host.learning.rejected import rejected_summary
 from firmware_host.learning.reliability import expected_error, reliability
 from firmware_host.learning.score import Score, score_of
 
@@ -75,6 +76,11 @@ def nights_summary(results: Sequence[NightResult], judges: Sequence[JudgeName]) 
                 for profile in sorted({one.sites[0].case.spec.profile for one in nights})
             },
             "often_firing": {label(judge): _often(nights, judge) for judge in judges},
+            "rejected": {
+                label(judge): rejected_summary(night.rejected[judge] for night in nights)
+                for judge in judges
+                if all(judge in night.rejected for night in nights)
+            },
         }
     mixed = [site for site in sites if site.case.situation == "mixed"]
     summary["splits"] = {name: _split(mixed, of, judges) for name, of in SPLITS.items()} if mixed else {}
