@@ -97,7 +97,12 @@ def fit(tried: Tried, draws: int = DRAWS, seed: int = 1) -> tuple[Curve, list[Cu
 
 
 def _fitted(
-    size: Float64, noise: Float64, found: Bool, weight: Float64, reference: float, begin: Float64 | None = None
+    size: Float64,
+    noise: Float64,
+    found: Bool,
+    weight: Float64,
+    reference: float,
+    begin: Float64 | None = None,
 ) -> Float64:
     """Return (fits, 4): log middle, log steepness, log-odds of lapses, power of the noise, by Fisher scoring.
 
