@@ -106,13 +106,13 @@ def test_memory_is_bounded(night: Path) -> None:
 def test_pass_1_alone_finds_what_the_whole_detector_finds(night: Path) -> None:
     """Where wear makes no difference a replay has the candidates of the whole night's detection.
 
-    But for some beats: over five minutes or one, what a beat is like is not quite the same.
+    But for some beats: over ten minutes or one, what a beat is like is not quite the same.
     """
     whole, live = find_candidates(night, LOWEST), replay_candidates(open_night(night), LOWEST)
     apart = [np.abs(live.rows["peak_s"] - peak_s).min() for peak_s in whole.rows["peak_s"]]
 
     assert len(whole.rows) > 200
-    assert np.mean(np.array(apart) < 1e-3) > 0.98
+    assert np.mean(np.array(apart) < 1e-3) > 0.96
     check_coverage(live.coverage)
 
 

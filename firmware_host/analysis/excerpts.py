@@ -7,7 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from firmware_host.analysis.findings import Waves, no_waves, row_columns
 from firmware_host.recording import Stretch
+from firmware_host.twitches import Table, dtype_of
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -38,3 +42,35 @@ def samples_with(
         acc_g = np.clip(acc_g, -np.float32(range_g), np.float32(range_g))
     cuts = np.cumsum([len(counts) for _, counts in found])[:-1]
     return list(zip(firsts, np.split(acc_g, cuts), strict=True))
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Candidates near added twitches: rows of `row_columns()`, their waves, their log-odds in pass 1."""
+
+    rows: Table
+    waves: Waves
+    first: Floats
+
+
+def together(parts: list[Beside]) -> Beside:
+    """Return several as one."""
+    none = Beside(np.zeros(0, dtype_of(row_columns())), no_waves(), np.zeros(0))
+    waves = (none.waves, *(part.waves for part in parts))
+    return Beside(
+        np.concatenate([none.rows, *(part.rows for part in parts)]),
+        Waves(*(np.concatenate(of) for of in zip(*waves, strict=True))),
+        np.concatenate([none.first, *(part.first for part in parts)]),
+    )
+
+
+def near_which(times_s: Floats, others_s: Floats, within_s: float) -> npt.NDArray[np.int64]:
+    """Return for each time the number of the nearest of others (in order) that is so near, or -1."""
+    if not len(others_s):
+        return np.full(len(times_s), -1, np.int64)
+    after = np.clip(np.searchsorted(others_s, times_s), 1, max(len(others_s) - 1, 1))
+    before = after - 1
+    after = np.minimum(after, len(others_s) - 1)
+    closer = np.abs(others_s[after] - times_s) < np.abs(others_s[before] - times_s)
+    nearest = np.where(closer, after, before)
+    return np.where(np.abs(others_s[nearest] - times_s) <= within_s, nearest, -1)

@@ -9,13 +9,12 @@ ones are those of a few units, each with its waveform and direction. All follows
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from firmware_host.analysis.excerpts import Excerpt, samples_with
-from firmware_host.analysis.findings import Findings, Waves, candidate_rows, no_waves, row_columns
+from firmware_host.analysis.excerpts import Beside, Excerpt, near_which, samples_with, together
+from firmware_host.analysis.findings import Findings, Waves, candidate_rows
 from firmware_host.analysis.recount import last_threshold
 from firmware_host.analysis.runs import passes_of
 from firmware_host.analysis.second_pass import first_odds, said_again
@@ -32,7 +31,7 @@ from firmware_host.detection.units import group
 from firmware_host.recording import Night
 from firmware_host.twitch_map import HourLimit, SiteLimit, inside, seconds_in
 from firmware_host.twitch_map.limits import limit_over
-from firmware_host.twitches import Kind, Table, dtype_of, valid_s
+from firmware_host.twitches import Kind, Table, valid_s
 
 Floats = npt.NDArray[np.float64]
 
@@ -40,7 +39,7 @@ BLOCKS = 4
 """Filter blocks in an excerpt: 4.8 minutes at 100 Hz."""
 GUARD_S = 24.0
 """Nothing is added so near to where an excerpt was cut off: there the detector sees to one side only."""
-COST_SHARE = 0.12
+COST_SHARE = 0.10
 """Of the night's samples are searched again, but for short nights: `FEWEST` excerpts at least."""
 FEWEST, MOST = 5, 96
 APART_S = (12.0, 4.0)
@@ -145,18 +144,21 @@ class _Site:
         way = rng.standard_normal((UNITS, 3))
         self._way = way / np.linalg.norm(way, axis=1, keepdims=True)
         chosen = self._excerpts(rng)
-        done: Table = np.zeros(0, ADDED_DTYPE)
-        near: list[_Near] = []
+        done, found = np.zeros(0, ADDED_DTYPE), together([])
         for batch in np.split(np.arange(len(chosen)), [-(-len(chosen) // 3)]):
             low, high = self._sizes(done)
-            added = [done]
+            added, near = [np.zeros(0, ADDED_DTYPE)], []
             for number in batch.tolist():
                 some, candidates = self._search(chosen[number], rng, low, high)
                 some["excerpt"] = number
                 added.append(some)
                 near.append(candidates)
-            done = self._judged(np.concatenate(added), _together(near))
-        return done
+            new = np.concatenate(added)
+            found = together([found, self._judged_first(new, together(near))])
+            # What pass 1 finds is near enough to choose the next sizes by.
+            counted = self._model.counted(found.rows, self._point, found.rows["probability"])
+            done = _marked(np.concatenate([done, new]), found.rows, found.rows["probability"], counted)
+        return _marked(done, found.rows, *self._judged_last(found, np.sort(done["peak_s"])))
 
     def _excerpts(self, rng: np.random.Generator) -> list[Excerpt]:
         """Choose excerpts evenly over valid time, in random order."""
@@ -195,7 +197,7 @@ class _Site:
 
     def _search(
         self, part: Excerpt, rng: np.random.Generator, low: float, high: float
-    ) -> tuple[Table, _Near]:
+    ) -> tuple[Table, Beside]:
         """Add twitches to an excerpt and return them with the candidates near them."""
         fs_hz, stretch = self._info.fs_hz, part.stretch
         peaks = self._moments(part, rng)
@@ -218,7 +220,7 @@ class _Site:
         reach, here = (NEAR_S + WANTED_MORE_S) * stretch.fs_hz, peaks - part.begin
         detector = SiteDetector(
             fs_hz, lowest, range_g=info.range_g, step_g=step_g, at_once=AT_ONCE,
-            wanted=lambda index: _near(index.astype(float), here, reach) >= 0,
+            wanted=lambda index: near_which(index.astype(float), here, reach) >= 0,
         )  # fmt: skip
         for first, acc_g in samples_with(part, more_mg, info.range_g, step_g):
             detector.push(first, acc_g)
@@ -235,8 +237,9 @@ class _Site:
             candidates[name] += part.begin
         found = Found(candidates, np.zeros(0, COVERED_DTYPE), searched.density)
         rows = candidate_rows(found, stretch, self._start_ns)
-        beside = np.flatnonzero(_near(rows["peak_s"], added["peak_s"], NEAR_S) >= 0)
-        return added, _Near(rows[beside], Waves(candidates["wave_mg"], candidates["floor_mg"]).at(beside))
+        beside = np.flatnonzero(near_which(rows["peak_s"], added["peak_s"], NEAR_S) >= 0)
+        own = Waves(candidates["wave_mg"], candidates["floor_mg"])
+        return added, Beside(rows[beside], own.at(beside), np.zeros(len(beside)))
 
     def _moments(self, part: Excerpt, rng: np.random.Generator) -> Floats:
         """Draw moments of valid time away from what counts, as grid indices."""
@@ -246,7 +249,7 @@ class _Site:
             tries = at + rng.uniform(0, APART_S[1], 6) * fs_hz
             tries_s = (part.stretch.time_ns(tries) - self._start_ns) / 1e9
             good = inside(tries_s - CLEAR_S, self._valid) & inside(tries_s + CLEAR_S, self._valid)
-            good &= (_near(tries_s, self._counted_s, CLEAR_S) < 0) & (tries < part.last)
+            good &= (near_which(tries_s, self._counted_s, CLEAR_S) < 0) & (tries < part.last)
             if good.any():
                 at = float(tries[np.argmax(good)])
                 chosen.append(at)
@@ -255,48 +258,41 @@ class _Site:
                 at += APART_S[1] * fs_hz
         return np.array(chosen)
 
-    def _judged(self, added: Table, near: _Near) -> Table:
-        """Judge what was found of added twitches, each among the night's own candidates."""
-        rows = near.rows
-        own = np.argsort(added["peak_s"], kind="stable")
-        times_s = added["peak_s"][own]
-        of = own[_near(rows["peak_s"], times_s, NEAR_S)]
-        hit = np.abs(rows["peak_s"] - added["peak_s"][of]) <= MATCH_S
+    def _judged_first(self, added: Table, near: Beside) -> Beside:
+        """Fill in what pass 1 says of candidates near added twitches, each among the night's own ones."""
+        rows, model = near.rows, self._model
+        of = _nearest(rows["peak_s"], added)
         for world in range(WORLDS):
-            here_s = added["peak_s"][own[added["world"][own] == world]]
+            here_s = np.sort(added["peak_s"][added["world"] == world])
             new = added["world"][of] == world
             if not new.any():
                 continue
-            kept = self._slim[_near(self._slim["peak_s"], here_s, NEAR_S) < 0]
+            kept = self._slim[near_which(self._slim["peak_s"], here_s, NEAR_S) < 0]
             here = make_site_night(self._site, np.concatenate([kept, _slim(rows[new])]), self._coverage)
             sites = list((self._sites | {self._site: here}).values())
             for column, values in context_of(rows[new], here, sites):
                 rows[column][new] = values
-        probability, counted = self._judge(near, times_s)
-        worth = np.where(np.isfinite(probability), probability, rows["score"])
-        order = np.argsort(worth, kind="stable")  # the likest of several is written last
-        order = order[hit[order]]
-        for name in ("worth", "measured_mg", "found"):
-            added[name] = 0
-        added["worth"][of[order]] = worth[order]
-        added["measured_mg"][of[order]] = rows["peak_to_peak_mg"][order]
-        added["found"][of[hit & counted]] = True
-        return added
+        if not isinstance(model, BoostedModel):
+            rows["probability"] = model.probability(rows)
+            return near
+        first = model.log_odds(matrix_of(rows, model.features))
+        rows["probability"] = model.probability_again(rows, model.calibrated(first))
+        return Beside(rows, near.waves, first)
 
-    def _judge(self, near: _Near, times_s: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    def _judged_last(self, near: Beside, times_s: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """Return the probability of candidates, and which of them count, in the last pass of the model."""
         model = self._model
         if not isinstance(model, BoostedModel) or passes_of(model) == 1 or self._waves is None:
-            probability = model.probability(near.rows)
+            probability = near.rows["probability"]
             return probability, model.counted(near.rows, self._point, probability)
         loud = self._rows["score"] >= model.search_score
-        kept = np.flatnonzero(loud & (_near(self._rows["peak_s"], times_s, NEAR_S) < 0))
+        kept = np.flatnonzero(loud & (near_which(self._rows["peak_s"], times_s, NEAR_S) < 0))
         new = np.flatnonzero(near.rows["score"] >= model.search_score)
         rows = np.concatenate([self._rows[kept], near.rows[new]])
         order = np.argsort(rows["peak_s"], kind="stable")
         parts = zip(self._waves.at(kept), near.waves.at(new), strict=True)
         waves = Waves(*(np.concatenate(both)[order] for both in parts))
-        first = np.append(self._first[kept], model.log_odds(matrix_of(near.rows[new], model.features)))
+        first = np.append(self._first[kept], near.first[new])
         rows, asked = rows[order], order >= len(kept)
         grouped = group(*waves, rows["score"], rows["peak_s"], asked)
         again = said_again(rows, grouped, valid_s(self._valid) / 3600, model, first[order], asked)
@@ -305,18 +301,25 @@ class _Site:
         return probability, probability >= last_threshold(model, self._point, 2)
 
 
-@dataclass(frozen=True)
-class _Near:
-    """Candidates near added twitches: rows of `row_columns()` and their waves."""
-
-    rows: Table
-    waves: Waves
+def _nearest(times_s: Floats, added: Table) -> npt.NDArray[np.int64]:
+    """Return the number of the added twitch that is nearest to each time."""
+    order = np.argsort(added["peak_s"], kind="stable")
+    return order[near_which(times_s, added["peak_s"][order], NEAR_S)]
 
 
-def _together(parts: list[_Near]) -> _Near:
-    rows = [np.zeros(0, dtype_of(row_columns())), *(part.rows for part in parts)]
-    waves = [no_waves(), *(part.waves for part in parts)]
-    return _Near(np.concatenate(rows), Waves(*(np.concatenate(of) for of in zip(*waves, strict=True))))
+def _marked(added: Table, rows: Table, probability: Floats, counted: npt.NDArray[np.bool_]) -> Table:
+    """Return added twitches with what became of them."""
+    of = _nearest(rows["peak_s"], added)
+    hit = np.abs(rows["peak_s"] - added["peak_s"][of]) <= MATCH_S
+    worth = np.where(np.isfinite(probability), probability, rows["score"])
+    order = np.argsort(worth, kind="stable")  # the likest of several is written last
+    order = order[hit[order]]
+    for name in ("worth", "measured_mg", "found"):
+        added[name] = 0
+    added["worth"][of[order]] = worth[order]
+    added["measured_mg"][of[order]] = rows["peak_to_peak_mg"][order]
+    added["found"][of[hit & counted]] = True
+    return added
 
 
 def _slim(rows: Table) -> Table:
@@ -378,18 +381,6 @@ def _interval(limit: float, drawn: Floats, excerpts: int) -> tuple[float, float]
 
 def _known(limit_mg: float) -> float | None:
     return round(float(limit_mg), 3) if np.isfinite(limit_mg) else None
-
-
-def _near(times_s: Floats, others_s: Floats, within_s: float) -> npt.NDArray[np.int64]:
-    """Return for each time the number of the nearest of others (in order) that is so near, or -1."""
-    if not len(others_s):
-        return np.full(len(times_s), -1, np.int64)
-    after = np.clip(np.searchsorted(others_s, times_s), 1, max(len(others_s) - 1, 1))
-    before = after - 1
-    after = np.minimum(after, len(others_s) - 1)
-    closer = np.abs(others_s[after] - times_s) < np.abs(others_s[before] - times_s)
-    nearest = np.where(closer, after, before)
-    return np.where(np.abs(others_s[nearest] - times_s) <= within_s, nearest, -1)
 
 
 def _tried(added: Table) -> Tried:

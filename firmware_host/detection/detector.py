@@ -56,8 +56,8 @@ BESIDE = 8
 STEP_CELLS = np.array([-4, -3, -2, 2, 3, 4])
 STEP_WEIGHTS = np.array([-1, -1, -1, 1, 1, 1], np.float32) / 3
 """The slow step of a burst: mean of three cells after less that of three before."""
-AT_ONCE = 4
-"""Filter blocks (five minutes) whose candidates are looked for together where nobody waits for them: beats
+AT_ONCE = 8
+"""Filter blocks (ten minutes) whose candidates are looked for together where nobody waits for them: beats
 are followed over a longer time, and fewer seconds twice."""
 BATCH = 64
 """Candidates whose features are measured at once."""

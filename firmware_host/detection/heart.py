@@ -64,6 +64,8 @@ CORE_S = 0.07
 """What is left is judged so long before and after the candidate."""
 NEIGHBOUR_S = 16.0
 """Beats speak for each other over such times."""
+FAR, MEANS_AT_ONCE = 4.0, 96
+"""In such times, what is farther has no weight; means of so many beats are made together."""
 COMPONENTS = 8
 """Ways in which beats vary together (breath, alignment) that are no surprise."""
 
@@ -326,19 +328,23 @@ def _widened(values: npt.NDArray[Any], before: int, after: int) -> npt.NDArray[A
     return out
 
 
-def _largest(gram: Float32, count: int) -> tuple[Float64, Float64]:
-    """Return the largest eigenvalues and their vectors, near enough, in a small share of the time of all."""
-    exact = gram.astype(float)
-    basis = _any_basis(len(gram), count)
+def _ways(apart: Float32, count: int) -> tuple[Float32, Float64]:
+    """Return (count, samples) unit vectors in which rows vary together most, and how much along each.
+
+    Near enough, in a small share of the time that the exact ones take.
+    """
+    basis = _any_basis(len(apart), count)
     for _ in range(4):
-        basis, _triangle = np.linalg.qr(exact @ basis)
-    values, turn = np.linalg.eigh(basis.T @ exact @ basis)
-    return values, basis @ turn
+        basis, _triangle = np.linalg.qr((apart @ (apart.T @ basis)).astype(float))
+    small = (basis.T.astype(np.float32) @ apart).astype(float)
+    values, turn = np.linalg.eigh(small @ small.T)
+    scale = np.sqrt(np.maximum(values, 1e-9))
+    return ((turn / scale).T @ small).astype(np.float32), scale
 
 
 @lru_cache(maxsize=256)
-def _any_basis(size: int, count: int) -> Float64:
-    return np.random.default_rng(1).standard_normal((size, count))
+def _any_basis(size: int, count: int) -> Float32:
+    return np.random.default_rng(1).standard_normal((size, count)).astype(np.float32)
 
 
 def _predict(cycles: Float32, time_s: Float64, like: Float64) -> tuple[Float32, Float32]:
@@ -353,20 +359,30 @@ def _predict(cycles: Float32, time_s: Float64, like: Float64) -> tuple[Float32, 
     limit = 1.5 * np.partition(size.T, rank, axis=1)[:, rank]
     limit = ndimage.maximum_filter1d(limit, 5)
     tame = (cycles * np.minimum(1.0, limit / np.maximum(size, 1e-9))[:, None, :]).reshape(count, -1)
-    scaled = (time_s / np.float32(NEIGHBOUR_S)).astype(np.float32)
-    weight = np.exp(-np.abs(scaled[:, None] - scaled)) * np.maximum(like, 0.0).astype(np.float32)
-    np.fill_diagonal(weight, 0.0)
-    weight /= np.maximum(weight.sum(axis=1, keepdims=True), np.float32(1e-9))
-    mean = weight @ tame
+    mean = _means_near(tame, time_s, like)
     apart = (tame - mean) * (like > 0)[:, None].astype(np.float32)
     # A twitch on a beat must not become a way in which beats vary.
     strange = np.linalg.norm(apart, axis=1)
     usual = UNUSUAL * np.median(strange[like > 0])
     apart *= np.minimum(1.0, usual / np.maximum(strange, 1e-9))[:, None] ** 2
-    values, vectors = _largest(apart @ apart.T, min(COMPONENTS, count - 2))
-    scale = np.sqrt(np.maximum(values, 1e-9))
-    ways = (vectors / scale).T.astype(np.float32) @ apart
+    ways, scale = _ways(apart, min(COMPONENTS, count - 2))
     share = (cycles.reshape(count, -1) - mean) @ ways.T
     most = (2.5 * scale / np.sqrt(count)).astype(np.float32)
     predicted = mean + np.clip(share, -most, most) @ ways
     return mean.reshape(cycles.shape), predicted.reshape(cycles.shape)
+
+
+def _means_near(rows: Float32, time_s: Float64, like: Float64) -> Float32:
+    """Return for each row the mean of those near it in time, itself left out, weighted by likeness."""
+    scaled = (time_s / np.float32(NEIGHBOUR_S)).astype(np.float32)
+    trusted = np.maximum(like, 0.0).astype(np.float32)
+    mean = np.empty_like(rows)
+    for first in range(0, len(rows), MEANS_AT_ONCE):
+        some = slice(first, first + MEANS_AT_ONCE)
+        low, high = np.searchsorted(scaled, (scaled[some][0] - FAR, scaled[some][-1] + FAR)).tolist()
+        weight = np.exp(-np.abs(scaled[some, None] - scaled[low:high])) * trusted[low:high]
+        each = np.arange(len(weight))
+        weight[each, first - low + each] = 0.0
+        weight /= np.maximum(weight.sum(axis=1, keepdims=True), np.float32(1e-9))
+        mean[some] = weight @ rows[low:high]
+    return mean

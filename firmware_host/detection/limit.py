@@ -85,25 +85,35 @@ def fit(tried: Tried, draws: int = DRAWS, seed: int = 1) -> tuple[Curve, list[Cu
     names, which = np.unique(tried.excerpt, return_inverse=True)
     rng = np.random.default_rng(seed)
     times = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), draws)
-    weight = np.concatenate([np.ones((1, len(which))), times[:, which]])
-    found = _fitted(np.log(tried.size_mg), np.log(tried.density / reference), tried.found, weight, reference)
+    known = np.log(tried.size_mg), np.log(tried.density / reference), tried.found
+    own = _fitted(*known, np.ones((1, len(which))), reference)
+    # The others lie near the first: they begin there.
+    others = _fitted(*known, times[:, which].astype(float), reference, own) if draws else own[:0]
     curves = [
         Curve(float(np.exp(m)), float(np.exp(s)), float(special.expit(lapse)), float(g), reference)
-        for m, s, lapse, g in found
+        for m, s, lapse, g in np.concatenate([own, others])
     ]
     return curves[0], curves[1:]
 
 
-def _fitted(size: Float64, noise: Float64, found: Bool, weight: Float64, reference: float) -> Float64:
+def _fitted(
+    size: Float64,
+    noise: Float64,
+    found: Bool,
+    weight: Float64,
+    reference: float,
+    begin: Float64 | None = None,
+) -> Float64:
     """Return (fits, 4): log middle, log steepness, log-odds of lapses, power of the noise, by Fisher scoring.
 
-    All fits are made at once: `weight` (fits, n) is how often each twitch counts in each.
+    All fits are made at once: `weight` (fits, n) is how often each twitch counts in each; `begin` (1, 4) is
+    where they begin, if not at what is expected.
     """
     mean = np.array(
         [PRIOR_MIDDLE[0] + np.log(reference), PRIOR_STEEPNESS[0], PRIOR_LAPSES[0], PRIOR_NOISE[0]]
     )
     precision = np.array([p[1] for p in (PRIOR_MIDDLE, PRIOR_STEEPNESS, PRIOR_LAPSES, PRIOR_NOISE)]) ** -2.0
-    at = np.tile(mean, (len(weight), 1))
+    at = np.tile(mean if begin is None else begin[0], (len(weight), 1))
     value = _likelihood(at, size, noise, found, weight) - 0.5 * (precision * (at - mean) ** 2).sum(axis=1)
     damping = np.full(len(weight), 1e-2)
     for _ in range(STEPS):
