@@ -335,11 +335,11 @@ def _ways(apart: Float32, count: int) -> tuple[Float32, Float64]:
     """
     basis = _any_basis(len(apart), count)
     for _ in range(4):
-        basis, _triangle = np.linalg.qr((apart @ (apart.T @ basis)).astype(float))
-    small = (basis.T.astype(np.float32) @ apart).astype(float)
+        basis = np.linalg.qr(apart @ (apart.T @ basis))[0]
+    small = (basis.T @ apart).astype(float)
     values, turn = np.linalg.eigh(small @ small.T)
     scale = np.sqrt(np.maximum(values, 1e-9))
-    return ((turn / scale).T @ small).astype(np.float32), scale
+    return np.asarray((turn / scale).T @ small, np.float32), np.asarray(scale)
 
 
 @lru_cache(maxsize=256)
@@ -368,8 +368,8 @@ def _predict(cycles: Float32, time_s: Float64, like: Float64) -> tuple[Float32, 
     ways, scale = _ways(apart, min(COMPONENTS, count - 2))
     share = (cycles.reshape(count, -1) - mean) @ ways.T
     most = (2.5 * scale / np.sqrt(count)).astype(np.float32)
-    predicted = mean + np.clip(share, -most, most) @ ways
-    return mean.reshape(cycles.shape), predicted.reshape(cycles.shape)
+    predicted: Float32 = mean + np.asarray(np.clip(share, -most, most), np.float32) @ ways
+    return np.asarray(mean.reshape(cycles.shape)), np.asarray(predicted.reshape(cycles.shape))
 
 
 def _means_near(rows: Float32, time_s: Float64, like: Float64) -> Float32:
