@@ -6,6 +6,7 @@ probabilities hold for the mix of nights as it was drawn.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +37,8 @@ NEAR_BEST = 0.002
 false alarms, and the last digit of a feature does not move it far."""
 GRID = np.round(1 / (1 + np.exp(-np.arange(-5.0, 5.01, 0.1))), 4)
 LARGE_D = 10.0
+MOST_TRUTHS = 200
+"""A night of thousands of twitches says no more of where F1 is best than one of so many."""
 
 
 def calibration(log_odds: Floats, is_twitch: Bools, knots: int = KNOTS) -> tuple[Floats, Floats]:
@@ -102,8 +105,32 @@ class Judged(NamedTuple):
         return np.asarray(2 * found / np.maximum(self.truths + found + false, 1))
 
 
+def together(nights: Sequence[Judged]) -> Judged:
+    """Return several nights as one."""
+    none = Judged(np.zeros(0), np.zeros(0, bool), np.zeros(0, bool), 0, 0.0)
+    every = (none, *nights)
+    return Judged(
+        np.concatenate([night.probability for night in every]),
+        np.concatenate([night.large for night in every]),
+        np.concatenate([night.false for night in every]),
+        sum(night.truths for night in every),
+        sum(night.valid_h for night in every),
+    )
+
+
+def f1_of_nights(nights: Sequence[Judged], points: Floats) -> Floats:
+    """Return F1 for d >= 10 over several nights, of which none counts for more than `MOST_TRUTHS`."""
+    found, wrong = np.zeros(len(points)), np.zeros(len(points))
+    for night in nights:
+        weight = min(1.0, MOST_TRUTHS / max(night.truths, 1))
+        own = night.found(points)
+        found += weight * own
+        wrong += weight * (night.truths - own + _reaching(night.probability[night.false], points))
+    return np.asarray(2 * found / np.maximum(2 * found + wrong, 1e-9))
+
+
 def operating_points(
-    mixed: Judged, silent: Judged, noise: dict[str, Judged], most_per_h: float = MOST_ALARMS_PER_H
+    mixed: Sequence[Judged], silent: Judged, noise: dict[str, Judged], most_per_h: float = MOST_ALARMS_PER_H
 ) -> dict[str, float]:
     """Choose the lowest probabilities that count.
 
@@ -114,8 +141,10 @@ def operating_points(
 
     Parameters
     ----------
-    mixed, silent
-        Nights of bodies with twitches, and without.
+    mixed
+        Nights of bodies with twitches, each by itself.
+    silent
+        Such nights without twitches, together.
     noise
         Nights of white noise without twitches, by chip.
     most_per_h
@@ -127,10 +156,11 @@ def operating_points(
     allowed = (alarms <= most_per_h) & (in_noise <= MOST_NOISE_ALARMS_PER_H * max(hours, 1e-9))
     for one in noise.values():
         allowed &= one.alarms_per_h(GRID) <= max(MOST_CHIP_ALARMS_PER_H, 1.01 / max(one.valid_h, 1e-9))
-    f1 = np.where(allowed, mixed.f1(GRID), -1.0)
+    f1 = np.where(allowed, f1_of_nights(mixed, GRID), -1.0)
     balanced = int(np.flatnonzero(f1 >= f1.max() - NEAR_BEST)[-1]) if allowed.any() else len(GRID) - 1
-    hours = mixed.valid_h + silent.valid_h
-    every = (mixed.alarms_per_h(GRID) * mixed.valid_h + alarms * silent.valid_h) / max(hours, 1e-9)
+    both = [*mixed, silent]
+    every = sum((night.alarms_per_h(GRID) * night.valid_h for night in both), np.zeros(len(GRID)))
+    every /= max(sum(night.valid_h for night in both), 1e-9)
     fewer = np.flatnonzero(every <= every[balanced] / APART)
     more = np.flatnonzero(every >= max(every[balanced] * APART, 1.0))
     specific = max(balanced, int(fewer[0]) if len(fewer) else len(GRID) - 1)

@@ -30,6 +30,7 @@ from firmware_host.learning.calibrate import (
     Judged,
     calibration,
     operating_points,
+    together,
 )
 from firmware_host.learning.dataset import (
     NEITHER,
@@ -54,7 +55,7 @@ from firmware_host.simulation.parameters import SIMULATOR_VERSION, Parameters
 
 Floats = npt.NDArray[np.float64]
 
-SUBJECTS = 350
+SUBJECTS = 420
 HOURS = 1.0
 FEWEST = 35
 """With fewer subjects some part would lack a situation."""
@@ -228,7 +229,7 @@ def _stage(
     at, value = calibration(np.concatenate([said[i] for i in apart])[known], label[known] == TWITCH)
     cohort = Cohort(subjects, nights, [1 / (1 + np.exp(-np.interp(each, at, value))) for each in said])
     points = operating_points(
-        cohort.judged("fit", "body"),
+        cohort.each_judged("fit", "body"),
         cohort.judged("fit", "silent"),
         {chip: cohort.judged("fit", "empty", chip) for chip in TRAINED.chips},
         most_per_h,
@@ -253,20 +254,21 @@ class Cohort:
 
     def judged(self, part: str, situation: str, chip: str | None = None) -> Judged:
         """Put together the judged candidates of a part's nights of one situation and, if given, one chip."""
-        own = [
-            (night, probability)
+        return together(self.each_judged(part, situation, chip))
+
+    def each_judged(self, part: str, situation: str, chip: str | None = None) -> list[Judged]:
+        """Return the same of each night by itself."""
+        return [
+            Judged(
+                probability,
+                night.d >= LARGE_D,
+                night.label == NOT,
+                int((night.truths_d >= LARGE_D).sum()),
+                night.valid_h,
+            )
             for one, night, probability in zip(self.subjects, self.nights, self.probability, strict=True)
             if (one.part, one.situation) == (part, situation) and chip in {None, *(one.spec.chips or ())}
         ]
-        label = np.concatenate([np.zeros(0, np.int8), *(night.label for night, _ in own)])
-        d = np.concatenate([np.zeros(0, np.float32), *(night.d for night, _ in own)])
-        return Judged(
-            np.concatenate([np.zeros(0), *(probability for _, probability in own)]),
-            d >= LARGE_D,
-            label == NOT,
-            sum(int((night.truths_d >= LARGE_D).sum()) for night, _ in own),
-            sum(night.valid_h for night, _ in own),
-        )
 
     def candidates(self, part: str) -> int:
         """Count the candidates of a part's subjects."""
