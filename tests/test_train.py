@@ -147,9 +147,9 @@ def test_operating_points_keep_their_limits() -> None:
     rng = np.random.default_rng(2)
     mixed = judged(rng.beta(5, 2, 400).tolist(), rng.beta(1, 5, 400).tolist(), 420, 10.0)
     silent = judged([], rng.beta(1, 4, 2000).tolist(), 0, 50.0)
-    free = calibrate.operating_points(mixed, judged([], [], 0, 50.0), {})
-    kept = calibrate.operating_points(mixed, silent, {})
-    quiet = calibrate.operating_points(mixed, silent, {"chip": judged([], [0.9, 0.95, 0.97], 0, 20.0)})
+    free = calibrate.operating_points([mixed], judged([], [], 0, 50.0), {})
+    kept = calibrate.operating_points([mixed], silent, {})
+    quiet = calibrate.operating_points([mixed], silent, {"chip": judged([], [0.9, 0.95, 0.97], 0, 20.0)})
     for points in (free, kept, quiet):
         assert 1 > points["specific"] >= points["balanced"] >= points["sensitive"] > 0
     least = mixed.f1(calibrate.GRID).max() - calibrate.NEAR_BEST
@@ -163,6 +163,18 @@ def test_operating_points_keep_their_limits() -> None:
     assert specific <= balanced / 3
     assert sensitive >= 3 * balanced
     assert quiet["balanced"] > 0.95
+
+
+def test_a_dense_night_does_not_choose_the_point_for_all() -> None:
+    """Where one night has most of the twitches, balanced is next to the best of the nights alike."""
+    rng = np.random.default_rng(3)
+    few = [judged(rng.beta(9, 1, 40).tolist(), rng.beta(2, 2, 60).tolist(), 40, 1.0) for _ in range(20)]
+    dense = judged(rng.beta(2, 2, 20_000).tolist(), rng.beta(1, 9, 500).tolist(), 20_000, 1.0)
+    silent = judged([], [], 0, 1e6)
+    own = calibrate.operating_points(few, silent, {})["balanced"]
+    both = calibrate.operating_points([*few, dense], silent, {})["balanced"]
+    assert calibrate.operating_points([dense], silent, {})["balanced"] < both - 0.2
+    assert abs(both - own) < 0.15
 
 
 def test_bundle_equals_scikit_learn(drawn: list[Subject], nights: list[Labelled], made: Trained) -> None:
