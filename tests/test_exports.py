@@ -209,6 +209,61 @@ def test_an_interrupt_while_files_are_put_in_place_leaves_no_half_named_file(
 
 
 @pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("earlier", [True, False], ids=["over another", "new"])
+def test_what_was_put_in_place_is_taken_back(
+    troubled: Night, form: str, earlier: bool, tmp_path: Path
+) -> None:
+    """When one of the files cannot have its name none of them is left, and those of before stand there."""
+    good = tmp_path / "good"
+    names = [file.relative_to(good) for file in export([troubled], good, form).files]
+    out = tmp_path / "out"
+    (out / names[-1] / "in the way").mkdir(parents=True)
+    for name in names[:-1] if earlier else ():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text(f"before: {name}")
+    there = folders(out)
+    with pytest.raises(StorageError, match="could not be written to"):
+        export([troubled], out, form)
+    assert folders(out) == there
+    assert all((out / name).read_text() == f"before: {name}" for name in names[:-1] if earlier)
+
+
+def test_files_come_back_when_putting_in_place_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C at any of the renames leaves the files of before, as they were, and the next export works."""
+    rename = Path.replace
+    for stopped_at in range(1, 8):
+        out = tmp_path / str(stopped_at)
+        out.mkdir()
+        for name in ("a", "b", "c"):
+            (out / name).write_text("before")
+        folder = Replacing(out).__enter__()
+        for name in ("a", "b", "c", "d"):
+            folder.file(name).write_text("new")
+        calls = 0
+
+        def stop(path: Path, to: Path) -> Path:
+            nonlocal calls
+            calls += 1
+            if calls == stopped_at:  # noqa: B023 - it is called in this round
+                raise KeyboardInterrupt
+            return rename(path, to)
+
+        monkeypatch.setattr(Path, "replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            folder.__exit__(None, None, None)
+        monkeypatch.setattr(Path, "replace", rename)
+        assert {path.name: path.read_text() for path in out.iterdir()} == dict.fromkeys("abc", "before")
+        with Replacing(out) as again:
+            again.file("a").write_text("new")
+            again.file("d").write_text("new")
+        assert {path.name: path.read_text() for path in out.iterdir()} == {
+            "a": "new", "b": "before", "c": "before", "d": "new",
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMATS)
 def test_the_command_exports_every_format(
     troubled: Night, form: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
