@@ -296,12 +296,16 @@ def test_formats_and_choices_that_there_are_not_are_refused(
 
 
 def test_without_pyarrow_there_is_a_sentence(
-    troubled: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    troubled: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Where pyarrow is not installed the sentence says what to install, and nothing is made."""
+    """Where pyarrow is not installed the sentence says what to install before a night is looked for."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingExtraError, match=r"twitchmap\[parquet\]"):
+    with pytest.raises(MissingExtraError, match=r"Parquet needs pyarrow.*twitchmap\[parquet\]"):
         export([troubled], tmp_path / "out", "parquet")
+    with pytest.raises(SystemExit) as end:
+        main(["export", str(tmp_path / "no.night"), "--out", str(tmp_path / "out"), "--format", "parquet"])
+    assert end.value.code == 1
+    assert "twitchmap[parquet]" in capfd.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -41,6 +41,7 @@ class Writer:
     """Writes a dataset; see `exporting.Writer`."""
 
     TAKES: frozenset[str] = frozenset()
+    NEEDS: str | None = None
 
     def __init__(self, folder: Replacing, choices: Choices) -> None:
         self._folder, self._choices = folder, choices

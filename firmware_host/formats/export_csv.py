@@ -40,6 +40,7 @@ class Writer:
     """Writes the tables of nights; see `exporting.Writer`."""
 
     TAKES = frozenset({"excel"})
+    NEEDS: str | None = None
 
     def __init__(self, folder: Replacing, choices: Choices) -> None:
         self._folder, self._choices = folder, choices

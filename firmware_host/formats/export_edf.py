@@ -43,6 +43,7 @@ class Writer:
     """Writes a file a night; see `exporting.Writer`."""
 
     TAKES: frozenset[str] = frozenset()
+    NEEDS: str | None = None
 
     def __init__(self, folder: Replacing, choices: Choices) -> None:  # noqa: ARG002
         self._folder = folder

@@ -9,13 +9,14 @@ import itertools
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import firmware_host
 from firmware_host import formats
 from firmware_host.analysis import Run, load_run
-from firmware_host.errors import BadValueError, NotFoundError, StorageError, TwitchmapError
+from firmware_host.errors import BadValueError, MissingExtraError, NotFoundError, StorageError, TwitchmapError
 from firmware_host.formats.leaving import Choices, Leaving
 from firmware_host.formats.replacing import Replacing
 from firmware_host.formats.sharing import shift_ns
@@ -32,6 +33,8 @@ class Writer(Protocol):
 
     TAKES: frozenset[str]
     """Which of the special choices it has."""
+    NEEDS: str | None
+    """A library that only the extra of the format's name installs."""
 
     def __init__(self, folder: Replacing, choices: Choices) -> None: ...
 
@@ -94,6 +97,8 @@ def export(
     BadValueError
         If the format or one of its choices is not there, the nights were judged by different detectors, or
         what is shared would lie beside files of something else.
+    MissingExtraError
+        If the format's library is not installed; nothing is read or made.
     TwitchmapError
         If no night at all could be exported: why the first could not.
     StorageError
@@ -134,12 +139,25 @@ def export(
 
 
 def writer_of(form: str, choices: Choices) -> type[Writer]:
-    """Return a format's class; raises `BadValueError` for a format or a choice that it has not."""
-    found = cast(type[Writer], formats.load("export", form).Writer)
+    """Return a format's class, before anything is done.
+
+    Raises
+    ------
+    BadValueError
+        For a format that there is not, or a choice that it has not.
+    MissingExtraError
+        If the library that it needs is not installed.
+    """
+    found = _writer(form)
     for name in SPECIAL:
         if getattr(choices, name) and name not in found.TAKES:
-            having = [other for other in formats.names("export") if name in _takes(other)]
+            having = [other for other in formats.names("export") if name in _writer(other).TAKES]
             raise BadValueError(f"--{name} is for {', '.join(having)}, not for {form}.")
+    if found.NEEDS is not None and find_spec(found.NEEDS) is None:
+        raise MissingExtraError(
+            f"Writing {form.capitalize()} needs {found.NEEDS}, which is not installed: "
+            f'pip install "twitchmap[{form}]".'
+        )
     return found
 
 
@@ -173,8 +191,8 @@ class _MixedError(BadValueError):
     """Nights of different detectors: nothing is exported."""
 
 
-def _takes(form: str) -> frozenset[str]:
-    return cast(frozenset[str], formats.load("export", form).Writer.TAKES)
+def _writer(form: str) -> type[Writer]:
+    return cast(type[Writer], formats.load("export", form).Writer)
 
 
 def _leaving(one: Night | Path, choices: Choices, opener: Opener) -> Leaving:
