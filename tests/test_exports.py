@@ -209,6 +209,27 @@ def test_an_interrupt_while_files_are_put_in_place_leaves_no_half_named_file(
 
 
 @pytest.mark.parametrize("form", FORMATS)
+def test_a_night_without_a_date_says_so(
+    troubled: Night, form: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever exports or reads is told of which night nobody knows when it began, and of no other night."""
+    undated = troubled_night(tmp_path / "lost.night", 0, start_known=False)
+    arguments = [str(troubled.path), str(undated), "--out", str(tmp_path / "out"), "--format", form, "--json"]
+    with pytest.raises(SystemExit) as end:
+        main(["export", *arguments])
+    assert end.value.code == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out)["undated"] == ["lost.night"]
+    assert "lost.night: nobody knows when it began" in err
+    assert "bad.night" not in err
+    if form in {"csv", "parquet"}:
+        words = (tmp_path / "out" / "data_dictionary.md").read_text()
+        assert "Such nights here: `lost.night`.\n" in words
+        assert export([troubled], tmp_path / "dated", form).undated == ()
+        assert "Such nights here: none.\n" in (tmp_path / "dated" / "data_dictionary.md").read_text()
+
+
+@pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("earlier", [True, False], ids=["over another", "new"])
 def test_what_was_put_in_place_is_taken_back(
     troubled: Night, form: str, earlier: bool, tmp_path: Path
@@ -317,6 +338,15 @@ def test_two_nights_of_one_name_do_not_meet_in_a_file(tmp_path: Path) -> None:
     assert [file.name for file in done.files] == ["a.edf", "a-2.edf"]
     names = {file.name for file in export(paths, tmp_path / "parquet", "parquet", ALL).files}
     assert {"samples_a.parquet", "samples_a-2.parquet"} <= names
+
+
+def test_names_that_differ_only_by_case_do_not_meet_on_any_disk(tmp_path: Path) -> None:
+    """Files of nights whose names are one to many disks have a number, whatever their letters."""
+    paths = [troubled_night(tmp_path / name, AUTUMN_NS) for name in ("Ära.night", "äRA.night", "other.night")]
+    files = export(paths, tmp_path / "edf", "edf").files
+    assert [file.name for file in files] == ["Ära.edf", "äRA-2.edf", "other.edf"]
+    names = [file.name for file in export(paths, tmp_path / "parquet", "parquet", ALL).files]
+    assert len({name.casefold() for name in names}) == len(names)
 
 
 def test_parquet_tables_have_types_and_nulls(tmp_path: Path) -> None:

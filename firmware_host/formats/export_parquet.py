@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.formats import tables
-from firmware_host.formats.exporting import Progress, night_document, own_file
+from firmware_host.formats.exporting import Progress, night_document, own_file, undated
 from firmware_host.formats.leaving import Choices, Leaving
 from firmware_host.formats.replacing import Replacing
 from firmware_host.twitches import Column
@@ -66,7 +66,7 @@ class Writer:
         document = night_document(described, bin_s=self._choices.bin_s)
         self._folder.file("night.json").write_text(document, encoding="utf-8")
         self._folder.file("data_dictionary.md").write_text(
-            tables.data_dictionary(".parquet", "A null", NOTE), encoding="utf-8"
+            tables.data_dictionary(".parquet", "A null", NOTE, undated(described)), encoding="utf-8"
         )
         self.close()
 

@@ -59,6 +59,8 @@ class Exported:
     nights: int
     problems: tuple[str, ...]
     """A sentence for each night that could not be exported."""
+    undated: tuple[str, ...]
+    """Names of the nights of which nobody knows when they began: their dates are made up."""
 
 
 def export(
@@ -135,7 +137,8 @@ def export(
                 _refuse_others(folder)
         finally:
             writer.close()
-    return Exported(folder.written, len(described), tuple(f"{name}: {error}" for name, error in failed))
+    problems = tuple(f"{name}: {error}" for name, error in failed)
+    return Exported(folder.written, len(described), problems, undated(described))
 
 
 def writer_of(form: str, choices: Choices) -> type[Writer]:
@@ -167,13 +170,20 @@ def night_document(described: list[dict[str, Any]], **more: object) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
+def undated(described: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Return the names of the nights of which nobody knows when they began."""
+    return tuple(one["night"] for one in described if not one["meta"]["start_known"])
+
+
 def own_file(folder: Replacing, stem: str, ending: str) -> Path:
-    """Return where a night's own file is to be written; a second one of the same name gets a number."""
-    taken = folder.names()
+    """Return where a night's own file is to be written; a second one of the same name gets a number.
+
+    Names that differ in upper and lower case are the same to many disks, so they are here.
+    """
+    taken = {str(path).casefold() for path in folder.names()}
     names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
-    return folder.file(
-        next(f"{name}{ending}" for name in names if folder.out / f"{name}{ending}" not in taken)
-    )
+    files = (f"{name}{ending}" for name in names)
+    return folder.file(next(name for name in files if str(folder.out / name).casefold() not in taken))
 
 
 def _refuse_others(folder: Replacing) -> None:
