@@ -26,6 +26,8 @@ from firmware_host.formats.replacing import Replacing
 from firmware_host.recording import Night, open_night
 from firmware_host.simulation import demonstration, simulate_night
 
+pytestmark = pytest.mark.lasts_s(25)
+
 pytest.importorskip("pyarrow")
 
 FORMATS = formats.names("export")

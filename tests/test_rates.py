@@ -15,6 +15,8 @@ from firmware_host.simulation.families import HELD_OUT
 from firmware_host.simulation.truth import TRUTH_DTYPE
 from firmware_host.twitches import COVERAGE_DTYPE, EVENT_DTYPE, Kind, table
 
+pytestmark = pytest.mark.lasts_s(30)
+
 CURVE = Curve(6.0, 3.5, 0.0, 1.0, 0.1)
 SITE, DURATION_S, POINT = "left_calf", 7200.0, 0.8
 FALSE_PER_H = 2.0

@@ -16,6 +16,8 @@ from firmware_host.recording.diary import write_diary
 from firmware_host.recording.settings import Settings, write_settings
 from firmware_host.review.server import application
 
+pytestmark = pytest.mark.lasts_s(20)
+
 HOME = "http://127.0.0.1:8765"
 OWN = {"origin": HOME, "content-type": "application/json"}
 SITE = "left_calf"
