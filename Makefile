@@ -10,9 +10,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 demo: $(VENV)/.installed  ## simulate a night, find its twitches, draw the map
 	$(BIN)/twitchmap demo
 
-# Radios and browsers in the tests wait more than they work, so four at a time suit two cores.
+# Radios and browsers in the tests wait more than they work, so four at a time suit two cores. Files are begun in
+# the order of tests/conftest.py, the longest first; xdist's own would begin with those of the most tests.
 test: $(VENV)/.tests  ## all tests; TWITCHMAP_REAL_DATA=FOLDER adds those on real recordings
-	$(BIN)/python -m pytest -n 4 --dist loadfile
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 soak: $(VENV)/.tests  ## the long storms
 	$(BIN)/python -m pytest -m soak --timeout=3600

@@ -15,12 +15,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from firmware_host.analysis import night_counts as counts
     from firmware_host.errors import TwitchmapError
     from firmware_host.notebook import (
         SiteSamples,
         Twitches,
         TwitchMap,
+        counts,
         detect,
         import_night,
         load_run,
@@ -41,7 +41,7 @@ _PUBLIC = {
     "TwitchMap": "notebook",
     "Twitches": "notebook",
     "TwitchmapError": "errors",
-    "counts": "analysis:night_counts",
+    "counts": "notebook",
     "detect": "notebook",
     "import_night": "notebook",
     "load_run": "notebook",
@@ -74,8 +74,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:  # noqa: ANN401
     if name not in _PUBLIC:
         raise AttributeError(f"firmware_host has no {name!r}; it has {', '.join(__all__)}")
-    module, _, attribute = _PUBLIC[name].partition(":")
-    return getattr(import_module(f"firmware_host.{module}"), attribute or name)
+    return getattr(import_module(f"firmware_host.{_PUBLIC[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -50,6 +50,7 @@ class Served:
 
 
 Serve = Callable[..., Served]
+Standing = Callable[[Path], Served]
 
 
 @pytest.fixture
@@ -70,6 +71,21 @@ def served(request: pytest.FixtureRequest) -> Iterator[Serve]:
     if browser is not None:
         browser.get("about:blank")
     end_review(*running)
+
+
+@pytest.fixture(scope="module")
+def standing() -> Iterator[Standing]:
+    """Give `standing(folder)`: one server over a folder for all tests of a file that only look at it."""
+    servers: dict[Path, Served] = {}
+
+    def serve(folder: Path) -> Served:
+        if folder not in servers:
+            process, url = start_review(folder)
+            servers[folder] = Served(url, process)
+        return servers[folder]
+
+    yield serve
+    end_review(*(server.process for server in servers.values()))
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from browser import _chromium, browser, served
+from browser import _chromium, browser, served, standing
 
 from firmware_host.cli import main
 
-__all__ = ["_chromium", "browser", "served"]
+__all__ = ["_chromium", "browser", "served", "standing"]
 
 Run = Callable[..., tuple[int, str, str]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files: several at a time, one that begins last ends long after the others."""
+
+    def lasts_s(item: pytest.Item) -> float:
+        mark = item.get_closest_marker("lasts_s")
+        return float(mark.args[0]) if mark else 0.0
+
+    items.sort(key=lasts_s, reverse=True)
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ def start_review(
     `before` is called in the new process before it becomes the server.
     """
     command = [sys.executable, "-m", "firmware_host", "review", str(folder), "--no-browser", "--port", "0"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
         [*command, *options], stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True,
         preexec_fn=before,

@@ -19,6 +19,8 @@ from firmware_host.detection.signals import make_plan, twitch_acceleration
 from firmware_host.errors import BadValueError
 from firmware_host.twitches import Flag, Kind
 
+pytestmark = pytest.mark.lasts_s(20)
+
 
 def twitching(seconds: float, fs_hz: float = 100.0, *, seed: int = 0, per_min: float = 20.0) -> Signal:
     """Return a signal with twitches of 5-60 mg at random times, and one turn in the middle."""

@@ -37,6 +37,8 @@ from firmware_host.simulation.cohort import TEST_NUMBERS, TRAIN_NUMBERS
 from firmware_host.simulation.truth import HAPPENING_DTYPE
 from firmware_host.twitches import COVERAGE_DTYPE, EVENT_DTYPE, Kind, Table, table
 
+pytestmark = pytest.mark.lasts_s(25)
+
 SITE = "left_calf"
 BAND = bounds.Band(5.0, 45.0)
 ALIKE = np.full(3, 0.1)

@@ -25,12 +25,14 @@ DAY_NS = 86_400 * 10**9
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Export three nights of participants whose pseudonyms differ only in what BIDS does not allow."""
+    """Export nights of people whose pseudonyms differ in what BIDS or a disk does not tell; two undated."""
     root = tmp_path_factory.mktemp("bids")
     nights = [
         troubled_night(root / "a.night", AUTUMN_NS, participant="P 1"),
         troubled_night(root / "b.night", AUTUMN_NS + DAY_NS, participant="P 1"),
         troubled_night(root / "c.night", AUTUMN_NS, participant="P-1"),
+        troubled_night(root / "d.night", 0, participant="p1", start_known=False),
+        troubled_night(root / "e.night", 0, participant="p1", start_known=False),
     ]
     export(nights, root / "out", "bids")
     return root / "out"
@@ -57,7 +59,7 @@ def test_sidecars_have_what_the_schema_requires(dataset: Path) -> None:
     columns = schema.rules.tabular_data.motion.motionChannels["columns"]
     needed = [name.split("__")[0] for name, level in columns.items() if level == "required"]
     sidecars = list(dataset.rglob("*_motion.json"))
-    assert len(sidecars) == 6
+    assert len(sidecars) == 10
     for path in sidecars:
         assert fields <= set(json.loads(path.read_text()))
     for path in dataset.rglob("*_channels.tsv"):
@@ -80,16 +82,30 @@ def test_the_official_validator_finds_no_error(dataset: Path, tmp_path: Path) ->
 
 
 def test_participants_and_sessions_are_told_apart(dataset: Path) -> None:
-    """Two pseudonyms with one label get a number, and the table says which is whose."""
+    """Pseudonyms with one label, or one to many disks, get a number, and the table says which is whose."""
     rows = read_tsv(dataset / "participants.tsv")
     assert rows == [
         {"participant_id": "sub-P1", "pseudonym": "P 1"},
         {"participant_id": "sub-P1x2", "pseudonym": "P-1"},
+        {"participant_id": "sub-p1x3", "pseudonym": "p1"},
     ]
     assert len(list(dataset.glob("sub-P1/ses-*"))) == 2
     assert len(list(dataset.glob("sub-P1x2/ses-*"))) == 1
     scans = [row for path in dataset.rglob("*_scans.tsv") for row in read_tsv(path)]
-    assert len(scans) == 6
+    assert len(scans) == 10
+
+
+def test_a_session_without_a_date_has_none(dataset: Path) -> None:
+    """Of a night of which nobody knows when it began no date is told, and its events say so."""
+    sessions = sorted(path.name for path in dataset.glob("sub-p1x3/ses-*"))
+    assert sessions == ["ses-undated", "ses-undatedx2"]
+    for path in dataset.rglob("*_scans.tsv"):
+        undated = "ses-undated" in path.name
+        assert {row["acq_time"] == "n/a" for row in read_tsv(path)} == {undated}
+        (events,) = path.parent.glob("motion/*_events.json")
+        assert json.loads(events.read_text())["StartKnown"] == (not undated)
+    assert not [path for path in dataset.rglob("*") if "1970" in path.name]
+    assert "ses-undated" in (dataset / "README.md").read_text()
 
 
 def test_events_come_in_order_with_what_is_known(dataset: Path) -> None:

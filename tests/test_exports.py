@@ -26,6 +26,8 @@ from firmware_host.formats.replacing import Replacing
 from firmware_host.recording import Night, open_night
 from firmware_host.simulation import demonstration, simulate_night
 
+pytestmark = pytest.mark.lasts_s(25)
+
 pytest.importorskip("pyarrow")
 
 FORMATS = formats.names("export")
@@ -209,6 +211,82 @@ def test_an_interrupt_while_files_are_put_in_place_leaves_no_half_named_file(
 
 
 @pytest.mark.parametrize("form", FORMATS)
+def test_a_night_without_a_date_says_so(
+    troubled: Night, form: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever exports or reads is told of which night nobody knows when it began, and of no other night."""
+    undated = troubled_night(tmp_path / "lost.night", 0, start_known=False)
+    arguments = [str(troubled.path), str(undated), "--out", str(tmp_path / "out"), "--format", form, "--json"]
+    with pytest.raises(SystemExit) as end:
+        main(["export", *arguments])
+    assert end.value.code == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out)["undated"] == ["lost.night"]
+    assert "lost.night: nobody knows when it began" in err
+    assert "bad.night" not in err
+    if form in {"csv", "parquet"}:
+        words = (tmp_path / "out" / "data_dictionary.md").read_text()
+        assert "Such nights here: `lost.night`.\n" in words
+        assert export([troubled], tmp_path / "dated", form).undated == ()
+        assert "Such nights here: none.\n" in (tmp_path / "dated" / "data_dictionary.md").read_text()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("earlier", [True, False], ids=["over another", "new"])
+def test_what_was_put_in_place_is_taken_back(
+    troubled: Night, form: str, earlier: bool, tmp_path: Path
+) -> None:
+    """When one of the files cannot have its name none of them is left, and those of before stand there."""
+    good = tmp_path / "good"
+    names = [file.relative_to(good) for file in export([troubled], good, form).files]
+    out = tmp_path / "out"
+    (out / names[-1] / "in the way").mkdir(parents=True)
+    for name in names[:-1] if earlier else ():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text(f"before: {name}")
+    there = folders(out)
+    with pytest.raises(StorageError, match="could not be written to"):
+        export([troubled], out, form)
+    assert folders(out) == there
+    assert all((out / name).read_text() == f"before: {name}" for name in names[:-1] if earlier)
+
+
+def test_files_come_back_when_putting_in_place_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C at any of the renames leaves the files of before, as they were, and the next export works."""
+    rename = Path.replace
+    for stopped_at in range(1, 8):
+        out = tmp_path / str(stopped_at)
+        out.mkdir()
+        for name in ("a", "b", "c"):
+            (out / name).write_text("before")
+        folder = Replacing(out).__enter__()
+        for name in ("a", "b", "c", "d"):
+            folder.file(name).write_text("new")
+        calls = 0
+
+        def stop(path: Path, to: Path) -> Path:
+            nonlocal calls
+            calls += 1
+            if calls == stopped_at:  # noqa: B023 - it is called in this round
+                raise KeyboardInterrupt
+            return rename(path, to)
+
+        monkeypatch.setattr(Path, "replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            folder.__exit__(None, None, None)
+        monkeypatch.setattr(Path, "replace", rename)
+        assert {path.name: path.read_text() for path in out.iterdir()} == dict.fromkeys("abc", "before")
+        with Replacing(out) as again:
+            again.file("a").write_text("new")
+            again.file("d").write_text("new")
+        assert {path.name: path.read_text() for path in out.iterdir()} == {
+            "a": "new", "b": "before", "c": "before", "d": "new",
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMATS)
 def test_the_command_exports_every_format(
     troubled: Night, form: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -241,12 +319,16 @@ def test_formats_and_choices_that_there_are_not_are_refused(
 
 
 def test_without_pyarrow_there_is_a_sentence(
-    troubled: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    troubled: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Where pyarrow is not installed the sentence says what to install, and nothing is made."""
+    """Where pyarrow is not installed the sentence says what to install before a night is looked for."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingExtraError, match=r"twitchmap\[parquet\]"):
+    with pytest.raises(MissingExtraError, match=r"Parquet needs pyarrow.*twitchmap\[parquet\]"):
         export([troubled], tmp_path / "out", "parquet")
+    with pytest.raises(SystemExit) as end:
+        main(["export", str(tmp_path / "no.night"), "--out", str(tmp_path / "out"), "--format", "parquet"])
+    assert end.value.code == 1
+    assert "twitchmap[parquet]" in capfd.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -258,6 +340,15 @@ def test_two_nights_of_one_name_do_not_meet_in_a_file(tmp_path: Path) -> None:
     assert [file.name for file in done.files] == ["a.edf", "a-2.edf"]
     names = {file.name for file in export(paths, tmp_path / "parquet", "parquet", ALL).files}
     assert {"samples_a.parquet", "samples_a-2.parquet"} <= names
+
+
+def test_names_that_differ_only_by_case_do_not_meet_on_any_disk(tmp_path: Path) -> None:
+    """Files of nights whose names are one to many disks have a number, whatever their letters."""
+    paths = [troubled_night(tmp_path / name, AUTUMN_NS) for name in ("Ära.night", "äRA.night", "other.night")]
+    files = export(paths, tmp_path / "edf", "edf").files
+    assert [file.name for file in files] == ["Ära.edf", "äRA-2.edf", "other.edf"]
+    names = [file.name for file in export(paths, tmp_path / "parquet", "parquet", ALL).files]
+    assert len({name.casefold() for name in names}) == len(names)
 
 
 def test_parquet_tables_have_types_and_nulls(tmp_path: Path) -> None:

@@ -191,6 +191,33 @@ def test_geneactiv_drift_over_hours_is_followed(tmp_path: Path) -> None:
     assert np.ptp(off) < 0.1e9  # the nominal rate would be 1.7 s off at the end
 
 
+OFFSETS = [("+14:00", 50_400), ("-12:00", -43_200), ("+05:45", 20_700), ("+14:01", None), ("-12:01", None),
+           ("+01:60", None), ("-99:00", None)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("zone", "east_s"), OFFSETS)
+@pytest.mark.parametrize("logger", ["GENEActiv", "ActiGraph"])
+def test_a_clock_that_is_nowhere_on_earth_is_refused(
+    tmp_path: Path, logger: str, zone: str, east_s: int | None
+) -> None:
+    """An offset from UTC of a header moves all times if it can be, and is told in a sentence if it cannot."""
+    stamps = wall_ns("2026-03-20T22:00:00") + np.arange(1200) * 10**7
+    counts = counts_of(1200, 256)
+    if logger == "GENEActiv":
+        path = write(tmp_path / "a.bin", genea(counts, stamps, 100.0, zone=zone))
+    else:
+        seconds = [counts[first : first + 100] for first in range(0, 1200, 100)]
+        log = [gt3x_record(0, int(stamps[0]) // 10**9 + i, gt3x_pack(part)) for i, part in enumerate(seconds)]
+        info = gt3x_info(rate=100, start_ns=int(stamps[0]), zone=f"{zone}:00")
+        path = gt3x(tmp_path / "a.gt3x", {"info.txt": info, "log.bin": b"".join(log)})
+    if east_s is None:
+        said = refusal(tmp_path, path)
+        assert f"between -12:00 and +14:00: {zone}" in said
+    else:
+        night, _ = bring(tmp_path, path)
+        assert np.abs(times_ns(night) - (stamps - east_s * 10**9)).max() < 1e6
+
+
 @pytest.mark.parametrize("kind", [0, 26])
 def test_gt3x_records(tmp_path: Path, kind: int) -> None:
     """Packed and plain activity give each count; seconds that the logger slept are a gap, in UTC."""

@@ -23,6 +23,8 @@ from firmware_host.twitch_map import HourLimit, SiteLimit
 from firmware_host.twitch_map.limits import limits_of
 from firmware_host.twitches import COVERAGE_DTYPE, Kind, table
 
+pytestmark = pytest.mark.lasts_s(25)
+
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from found_nights import simulated_run
 
 import firmware_host as tm
 from firmware_host.analysis.labelling import write_label
-from firmware_host.errors import BadValueError, MissingExtraError, NotEmptyError, NotFoundError
+from firmware_host.errors import BadValueError, MissingExtraError, NotEmptyError, NotFoundError, StorageError
 from firmware_host.formats.tables import COUNTS, COVERAGE, EVENTS
 from firmware_host.twitches import Column
 
@@ -152,7 +153,7 @@ def test_arrays_become_a_night(tmp_path: Path) -> None:
     assert back.fs_hz == pytest.approx(100)
     with pytest.raises(BadValueError, match="give fs_hz"):
         tm.import_night(tmp_path / "c.night", {"left_calf": acc_g})
-    for wrong in (acc_g[:, :2], [["a", "b", "c"]], 5):
+    for wrong in (acc_g[:, :2], [["a", "b", "c"]], 5, None, b"a.csv", [[1, 2, 3], [1, 2]], acc_g * 1j):
         with pytest.raises(BadValueError, match=r"left_calf is a file, or numbers of shape \(n, 3\)"):
             tm.import_night(tmp_path / "c.night", {"left_calf": wrong}, fs_hz=100)  # type: ignore[dict-item]
     with pytest.raises(BadValueError, match="by site"):
@@ -212,12 +213,12 @@ WRONG: list[tuple[Callable[[Path], object], type[tm.TwitchmapError], str]] = [
     (lambda night: tm.load_run(night, "zzz"), NotFoundError, "its runs are"),
     (lambda night: tm.load_run(night)["peaks"], BadValueError, "the columns are event_id, site"),
     (lambda night: tm.twitch_map(tm.open(night)), BadValueError, "load_run"),  # type: ignore[arg-type]
-    (lambda night: tm.twitch_map(tm.load_run(night), "15min"), BadValueError, "seconds"),  # type: ignore[arg-type]
+    (lambda night: tm.twitch_map(tm.load_run(night), "15min"), BadValueError, "of a bin in seconds is"),  # type: ignore[arg-type]
     (lambda night: tm.twitch_map(tm.load_run(night), 0), BadValueError, "Time bins of 0 s"),
     (lambda night: tm.twitch_map(tm.load_run(night)).save("map.gif"), BadValueError, ".svg or .png"),
-    (lambda night: tm.load_run(night).to_pandas("twitches"), BadValueError, "there are events"),  # type: ignore[arg-type]
+    (lambda night: tm.load_run(night).to_pandas("twitches"), BadValueError, "the tables are events"),  # type: ignore[arg-type]
     (lambda night: tm.samples(night, "left_claf"), BadValueError, "its sites are left_calf, right_thigh"),
-    (lambda night: tm.samples(night, "left_calf", "22:00"), BadValueError, "seconds from"),  # type: ignore[arg-type]
+    (lambda night: tm.samples(night, "left_calf", "22:00"), BadValueError, "in seconds from"),  # type: ignore[arg-type]
     (lambda night: tm.samples(night, "left_calf", 9, 3), BadValueError, "give end_s above it"),
     (lambda night: tm.samples(night, "left_calf", math.nan), BadValueError, "not at nan s"),
     (lambda night: tm.samples(night, "left_calf", None, math.inf), BadValueError, "not at inf s"),
@@ -226,7 +227,87 @@ WRONG: list[tuple[Callable[[Path], object], type[tm.TwitchmapError], str]] = [
     (lambda night: tm.score(tm.load_run(night), night / "truth.csv"), NotFoundError, "truth.csv"),
     (lambda night: tm.simulate(night / "x", sites="left_calf"), BadValueError, "Sites are a list"),
     (lambda night: tm.simulate(night / "x", truth=night / "no" / "t.csv"), BadValueError, "no folder"),
+    (lambda night: tm.import_night(night / "x", {3: "a"}), BadValueError, "Each of the sites"),  # type: ignore[dict-item]
+    (lambda night: tm.import_night(night / "x", {"left_calf": "a\0.csv"}), BadValueError, "is not"),
+    (lambda night: tm.load_run(night)[np.ones(3, bool)], BadValueError, "that is something of type ndarray"),  # type: ignore[index]
+    (lambda night: tm.load_run(night).to_pandas(["events"]), BadValueError, "that is something of type list"),  # type: ignore[arg-type]
+    (lambda night: tm.counts(night, tm.open(night)), BadValueError, "load_run"),  # type: ignore[arg-type]
 ]  # fmt: skip
+
+WRONG_TYPES: list[tuple[str, Callable[[Path, Any], object], tuple[object, ...]]] = [
+    ("folder of the nights", lambda _, wrong: tm.nights(wrong), (3, b"x", "a\0b", ["x"])),
+    ("folder of the nights", lambda _, wrong: tm.open("last", wrong), (3, b"x", "a\0b")),
+    ("folder of the night", lambda _, wrong: tm.simulate(wrong), (3, None, b"x", "a\0b")),
+    ("length in hours", lambda night, wrong: tm.simulate(night / "x", hours=wrong), ("x", None, True, 1j)),
+    ("Sites", lambda night, wrong: tm.simulate(night / "x", sites=wrong), (5, b"left_calf")),
+    ("Each of the sites", lambda night, wrong: tm.simulate(night / "x", sites=wrong), ([5], [None])),
+    ("profile", lambda night, wrong: tm.simulate(night / "x", profile=wrong), (3, ["few"])),
+    ("seed", lambda night, wrong: tm.simulate(night / "x", seed=wrong), ("x", 1.5, None, True)),
+    ("rate in Hz", lambda night, wrong: tm.simulate(night / "x", fs_hz=wrong), ("x", None)),
+    ("file of the truth", lambda night, wrong: tm.simulate(night / "x", truth=wrong), (3, "a\0b")),
+    ("folder of the night", lambda _, wrong: tm.import_night(wrong, {"left_calf": "a.csv"}), (3, None)),
+    ("rate in Hz", lambda night, wrong: imported(night, fs_hz=wrong), ("x", [100.0, 1.0])),
+    ("unit", lambda night, wrong: imported(night, unit=wrong), (3, ["g"])),
+    ("start", lambda night, wrong: imported(night, start=wrong), (3, datetime(2026, 1, 1, tzinfo=UTC))),
+    ("time zone", lambda night, wrong: imported(night, time_zone=wrong), (3,)),
+    ("participant", lambda night, wrong: imported(night, participant=wrong), (3, None)),
+    ("model", lambda night, wrong: tm.detect(night, model=wrong), (3, Path("x"))),
+    ("operating point", lambda night, wrong: tm.detect(night, operating_point=wrong), (3, None, [""])),
+    ("file of the truth", lambda night, wrong: tm.score(tm.load_run(night), wrong), (3, None, "a\0b")),
+    ("from the night's start", lambda night, wrong: tm.samples(night, "left_calf", wrong), (True, 1j, [1])),
+    ("length of a bin", lambda night, wrong: tm.counts(night, tm.load_run(night), wrong), ("x", True, 1j)),
+    ("picture's file", lambda night, wrong: tm.twitch_map(tm.load_run(night)).save(wrong), (3, b"x.svg")),
+]  # fmt: skip
+"""What a sentence names, a call with a wrong argument, and arguments that are wrong."""
+
+
+def imported(night: Path, **options: Any) -> tm.Night:
+    """Import a small array beside a night."""
+    return tm.import_night(night / "x", {"left_calf": np.ones((9, 3))}, **{"fs_hz": 100.0, **options})
+
+
+@pytest.mark.parametrize(("named", "call", "wrong"), WRONG_TYPES)
+def test_wrong_types_are_told_before_anything_is_done(
+    made: Path, named: str, call: Callable[[Path, Any], object], wrong: tuple[object, ...]
+) -> None:
+    """An argument of a wrong type is one of our own errors, which names it; nothing is made."""
+    for one in wrong:
+        there = sorted(made.parent.rglob("*"))
+        with pytest.raises(BadValueError, match=f"{named}.* (given as|is not)"):
+            call(made, one)
+        assert sorted(made.parent.rglob("*")) == there
+
+
+def test_numbers_may_be_those_of_numpy(tmp_path: Path, made: Path) -> None:
+    """Numbers and texts of numpy do as well as those of Python; a number too large to hold is told."""
+    night = tm.simulate(
+        tmp_path / "a.night", hours=np.float32(0.05), seed=np.int64(3), sites=np.array(["left_calf"])
+    )
+    same = tm.simulate(tmp_path / "b.night", hours=0.05000000074505806, seed=3, sites=["left_calf"])
+    np.testing.assert_array_equal(tm.samples(night, "left_calf").acc_g, tm.samples(same, "left_calf").acc_g)
+    with pytest.raises(BadValueError, match="not inf"):
+        tm.simulate(tmp_path / "c.night", hours=10**400)
+    run = tm.load_run(made)
+    np.testing.assert_array_equal(tm.counts(made, run, np.int32(900)), tm.twitch_map(run, 900).counts)
+
+
+def test_what_is_masked_is_no_number(tmp_path: Path) -> None:
+    """A masked array's hidden numbers are not imported as if they had been measured."""
+    acc_g = np.random.default_rng(1).normal([0, 0.6, 0.8], 0.002, (2000, 3))
+    hidden = np.ma.masked_array(acc_g, mask=np.zeros((2000, 3), bool))
+    hidden[1000] = np.ma.masked
+    night = tm.import_night(tmp_path / "a.night", {"left_calf": hidden}, fs_hz=100)
+    assert len(tm.samples(night, "left_calf", nan_at_gaps=False)) == 1999
+    hidden[100:] = np.ma.masked
+    with pytest.raises(tm.TwitchmapError, match="1,900 of 2,000 rows"):
+        tm.import_night(tmp_path / "b.night", {"left_calf": hidden}, fs_hz=100)
+
+
+def test_a_truth_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """The night that was made stays, and a sentence says that its truth is missing."""
+    with pytest.raises(StorageError, match=r"night is made, but its truth .*Is a directory"):
+        tm.simulate(tmp_path / "a.night", hours=0.05, sites=["left_calf"], truth=tmp_path)
+    assert tm.open(tmp_path / "a.night").sites == ("left_calf",)
 
 
 @pytest.mark.parametrize(("call", "error", "sentence"), WRONG, ids=[one[2] for one in WRONG])

@@ -35,6 +35,8 @@ from firmware_host.review.server import application
 from firmware_host.simulation import demonstration, simulate_night
 from firmware_host.twitches import COVERAGE_COLUMNS, Flag, Table
 
+pytestmark = pytest.mark.lasts_s(45)
+
 NIGHT = "short.night"
 
 

@@ -13,7 +13,10 @@ from firmware_host.learning.rate_score import shown
 from firmware_host.simulation.cohort import subject
 from firmware_host.simulation.families import HELD_OUT
 from firmware_host.simulation.truth import TRUTH_DTYPE
+from firmware_host.twitch_map import RateModel
 from firmware_host.twitches import COVERAGE_DTYPE, EVENT_DTYPE, Kind, table
+
+pytestmark = pytest.mark.lasts_s(25)
 
 CURVE = Curve(6.0, 3.5, 0.0, 1.0, 0.1)
 SITE, DURATION_S, POINT = "left_calf", 7200.0, 0.8
@@ -51,14 +54,13 @@ def matched(seed: int, count: int) -> list[Known]:
 
 
 @pytest.fixture(scope="module")
-def fitted() -> list[Known]:
-    """Draw the site-nights of the fit."""
-    return matched(1, 80)
+def model() -> RateModel:
+    """Fit a model on site-nights of its own."""
+    return fit_rates(matched(1, 80), POINT, "drawn")
 
 
-def test_the_constants_come_back(fitted: list[Known]) -> None:
+def test_the_constants_come_back(model: RateModel) -> None:
     """False alarms an hour, and how probabilities are spread, are those that the nights were drawn with."""
-    model = fit_rates(fitted, POINT, "drawn")
     assert model.fault() is None
     assert model.false_per_h == pytest.approx(FALSE_PER_H, rel=0.4)
     assert sum(model.true_share[:2]) < 0.05 < sum(model.false_share[:2])
@@ -69,9 +71,9 @@ def test_the_constants_come_back(fitted: list[Known]) -> None:
     assert model.gap_shares[-1] == 1.0
 
 
-def test_intervals_hold_on_other_nights(fitted: list[Known]) -> None:
+def test_intervals_hold_on_other_nights(model: RateModel) -> None:
     """On nights that nothing was fitted on the intervals hold the truth; at the limit 0.9 are found."""
-    figures = shown(matched(2, 120), fit_rates(fitted, POINT, "drawn"))
+    figures = shown(matched(2, 120), model)
     assert figures["night"]["all"]["held"] >= 0.92
     assert figures["bins_of_15_min"]["all"]["held"] >= 0.93
     assert 0.82 <= figures["found_near_limit"]["share"] <= 0.96

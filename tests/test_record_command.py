@@ -22,7 +22,10 @@ from firmware_host.cli._night_status import NightStatus
 from firmware_host.recording import gaps, list_nights, open_night, verify
 
 SENSORS = ("--virtual", "left_calf=polar_verity", "--virtual", "right_calf=thingy52")
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of POSIX")
+pytestmark = [
+    pytest.mark.lasts_s(50),
+    pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of POSIX"),
+]
 
 
 def twitchmap(*arguments: str) -> list[str]:

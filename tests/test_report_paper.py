@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import builtins
 import re
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from read_report import pages_of
 from selenium.webdriver import Chrome
 
 from firmware_host.recording.diary import write_diary
+from firmware_host.review.report import pdf
 
 EIGHT = (
     "left_calf", "right_calf", "left_thigh", "right_thigh", "left_upper_arm", "right_upper_arm",
@@ -144,6 +147,22 @@ def test_what_a_pdf_needs_is_told(
     assert words in err
     assert "FILE.html" in err
     assert not out.exists()
+
+
+def test_what_a_pdf_needs_is_told_first(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the library, or without Pango, the sentence comes before a night is looked for."""
+    monkeypatch.setitem(sys.modules, "weasyprint", None)
+    code, _, err = run("report", tmp_path / "no.night", "--out", tmp_path / "r.pdf")
+    assert code == 1
+    assert "twitchmap[pdf]" in err
+    monkeypatch.undo()
+    pytest.importorskip("weasyprint", reason="the extra `pdf` is not installed")
+    monkeypatch.setattr(pdf, "find_library", lambda _: None)
+    pdf.check_libraries()  # WeasyPrint finds it all the same, so it is there
+    monkeypatch.setattr(pdf.sys, "executable", shutil.which("false"))
+    code, _, err = run("report", tmp_path / "no.night", "--out", tmp_path / "r.pdf")
+    assert code == 1
+    assert "libpango-1.0-0" in err
 
 
 def test_a_pdf_fetches_nothing() -> None:

@@ -27,6 +27,8 @@ from firmware_host.review.night_list import NightsSeen
 from firmware_host.review.openapi import description, page_text
 from firmware_host.review.server import application
 
+pytestmark = pytest.mark.lasts_s(20)
+
 HOME = "http://127.0.0.1:8765"
 ORIGIN = {"origin": HOME}
 DAY_NS = 86_400 * 10**9

@@ -26,6 +26,8 @@ from firmware_host.recording.diary import read_diary
 from firmware_host.recording.labels import add_label, read_labels
 from firmware_host.review.server import application
 
+pytestmark = pytest.mark.lasts_s(30)
+
 HOME = "http://127.0.0.1:8765"
 OWN = {"origin": HOME, "content-type": "application/json"}
 CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24

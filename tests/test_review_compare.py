@@ -7,7 +7,7 @@ from typing import Any
 
 import found_nights
 import pytest
-from browser import Serve, axe_problems, screen, small_targets, wait_for
+from browser import Serve, Standing, axe_problems, screen, small_targets, wait_for
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from starlette.testclient import TestClient
@@ -15,6 +15,8 @@ from starlette.testclient import TestClient
 from firmware_host.recording.diary import write_diary
 from firmware_host.recording.settings import Settings, write_settings
 from firmware_host.review.server import application
+
+pytestmark = pytest.mark.lasts_s(20)
 
 HOME = "http://127.0.0.1:8765"
 OWN = {"origin": HOME, "content-type": "application/json"}
@@ -177,22 +179,28 @@ def test_the_page_shows_dots_and_how_many_were_looked_at(
     assert "Shown from 10 nights" in browser.find_element(By.ID, "factors").text
 
 
+@pytest.fixture(scope="module")
+def looked_at(standing: Standing, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give the address of a server over twenty nights with diaries."""
+    folder = tmp_path_factory.mktemp("looked at")
+    diaries(folder, nights(folder, [80] * 20), 10)
+    return standing(folder).url
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing_wrong(browser: Chrome, served: Serve, tmp_path: Path, *, dark: bool) -> None:
+def test_axe_finds_nothing_wrong(browser: Chrome, looked_at: str, *, dark: bool) -> None:
     """axe-core has no complaints of the pages that look at many nights, and their controls are large."""
-    diaries(tmp_path, nights(tmp_path, [80] * 20), 10)
-    address = served(tmp_path).url
     screen(browser, 390 if dark else 1280, dark=dark)
-    browser.get(address + "compare")
+    browser.get(looked_at + "compare")
     wait_for(browser, "body[data-ready]")
     browser.find_element(By.ID, "recent").click()
     wait_for(browser, "#ratio-said", "times")
     assert not [*axe_problems(browser), *small_targets(browser)]
-    browser.get(address + "triggers")
+    browser.get(looked_at + "triggers")
     wait_for(browser, "[data-factor=caffeine]").click()
     wait_for(browser, "#picture-title", "Caffeine")
     assert not [*axe_problems(browser), *small_targets(browser)]
-    browser.get(address + "learning")
+    browser.get(looked_at + "learning")
     wait_for(browser, "body[data-ready]")
     assert not [*axe_problems(browser), *small_targets(browser)]
 

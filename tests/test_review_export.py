@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -135,6 +136,39 @@ def test_a_bad_order_makes_nothing(
     assert words in answer.json()["error"]
     assert client.get("/api/export").json()["parcel"] is None
     assert client.get("/api/export/file").status_code == 404
+
+
+@pytest.mark.parametrize(("form", "library"), [("parquet", "pyarrow"), ("report_pdf", "weasyprint")])
+def test_a_library_that_is_not_there_is_told_first(
+    client: TestClient, night: Path, form: str, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be made is told with all that can be, and an order for it begins nothing."""
+    assert client.get("/api/export").json()["lacking"] == {}
+    monkeypatch.setitem(sys.modules, library, None)
+    (said,) = client.get("/api/export").json()["lacking"].items()
+    assert said[0] == form
+    assert "pip install" in said[1]
+    answer = client.post("/api/export", json={"form": form, "nights": [night.name]}, headers=OWN)
+    assert (answer.status_code, answer.json()["error"]) == (400, said[1])
+    assert client.get("/api/export").json()["parcel"] is None
+
+
+def test_the_page_does_not_offer_what_cannot_be_made(
+    browser: Chrome, served: Serve, night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A form without its library cannot be chosen, and says what to install."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['pyarrow'] = None\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    browser.get(f"{served(night.parent).url}export")
+    wait_for(browser, "body[data-ready]")
+    form = browser.find_element(By.CSS_SELECTOR, "input[value=parquet]")
+    assert not form.is_enabled()
+    label = form.find_element(By.XPATH, "..").text
+    assert "Parquet" in label
+    assert 'pip install "twitchmap[parquet]"' in label
+    assert browser.find_element(By.CSS_SELECTOR, "input[value=csv]").is_enabled()
+    assert axe_problems(browser) == []
+    assert small_targets(browser) == []
 
 
 def test_a_night_that_cannot_go_out_is_named(client: TestClient, tmp_path: Path, night: Path) -> None:

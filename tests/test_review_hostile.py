@@ -25,6 +25,8 @@ from firmware_host.recording.settings import Settings, write_settings
 from firmware_host.review.endpoints import find_endpoints
 from firmware_host.review.server import BODY_BYTES, application
 
+pytestmark = pytest.mark.lasts_s(30)
+
 HOME = "http://127.0.0.1:8765"
 JSON = {"origin": HOME, "content-type": "application/json"}
 NIGHT = "2026-11-22T23-30-00_a.night"

@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from browser import Serve, axe_problems, screen, small_targets, wait_for
+from browser import Serve, Standing, axe_problems, screen, small_targets, wait_for
 from counted_nights import counted_night
-from made_nights import meta
+from made_nights import meta, quiet_night
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -18,6 +18,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 from firmware_host.recording import create_night
 from firmware_host.recording.settings import Settings, write_settings
 from firmware_host.review.charts.colours import PALETTE
+
+pytestmark = pytest.mark.lasts_s(40)
 
 NAME = "2026-10-24T23-30-00_known.night"
 
@@ -35,9 +37,17 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def opened(browser: Chrome, served: Serve, folder: Path, query: str = "") -> None:
+@pytest.fixture(scope="module")
+def looked_at(made: Path, standing: Standing, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give the address of one server over a copy, for all tests that only look at the page."""
+    folder = tmp_path_factory.mktemp("looked at")
+    shutil.copytree(made, folder / NAME)
+    return standing(folder).url
+
+
+def opened(browser: Chrome, url: str, query: str = "") -> None:
     """Open the night's page and wait until map and signal are there."""
-    browser.get(f"{served(folder).url}night/{NAME}{query}")
+    browser.get(f"{url}night/{NAME}{query}")
     wait_for(browser, ".strip-rate", "valid hour")
     wait_for(browser, "#signal-view[data-state='ready']")
     wait_for(browser, "#signal-said", "counted")
@@ -68,9 +78,9 @@ def fill(browser: Chrome, site: str) -> str:
     return str(browser.execute_script(script, site))
 
 
-def test_the_map_tells_none_from_not_observed(browser: Chrome, served: Serve, folder: Path) -> None:
+def test_the_map_tells_none_from_not_observed(browser: Chrome, looked_at: str) -> None:
     """Every number stands with interval, valid time and limit; places without a sensor are not measured."""
-    opened(browser, served, folder)
+    opened(browser, looked_at)
     rates = [one.text for one in browser.find_elements(By.CSS_SELECTOR, ".strip-rate")]
     assert rates[0].startswith("none seen (0 to ")
     assert rates[1].startswith("12 per valid hour (")
@@ -86,9 +96,9 @@ def test_the_map_tells_none_from_not_observed(browser: Chrome, served: Serve, fo
     assert "left_forearm: below 90" in limits
 
 
-def test_figure_and_strips_move_in_step(browser: Chrome, served: Serve, folder: Path) -> None:
+def test_figure_and_strips_move_in_step(browser: Chrome, looked_at: str) -> None:
     """A time chosen on a strip is shown on the body, in the numbers and in the signal, and back again."""
-    opened(browser, served, folder)
+    opened(browser, looked_at)
     whole = fill(browser, "left_calf")
     plot = browser.find_element(By.CSS_SELECTOR, "[data-strip='left_calf'] .plot")
     # In the middle of the time in which the calf's sensor was not worn.
@@ -105,9 +115,9 @@ def test_figure_and_strips_move_in_step(browser: Chrome, served: Serve, folder: 
     assert fill(browser, "left_calf") == whole
 
 
-def test_a_site_is_chosen_on_the_body(browser: Chrome, served: Serve, folder: Path) -> None:
+def test_a_site_is_chosen_on_the_body(browser: Chrome, looked_at: str) -> None:
     """A region of the body opens the site's strip, and the signal shows that site."""
-    opened(browser, served, folder)
+    opened(browser, looked_at)
     browser.find_element(By.CSS_SELECTOR, "[data-base='left_calf']").click()
     title = browser.find_element(By.CSS_SELECTOR, "[data-strip='left_calf'] .strip-title")
     assert title.get_attribute("aria-expanded") == "true"
@@ -119,9 +129,9 @@ def test_a_site_is_chosen_on_the_body(browser: Chrome, served: Serve, folder: Pa
     assert "per valid hour" in (spot.get_attribute("aria-label") or "")
 
 
-def test_once_through_by_keyboard(browser: Chrome, served: Serve, folder: Path) -> None:
+def test_once_through_by_keyboard(browser: Chrome, looked_at: str) -> None:
     """Time, site, table, zoom, move, event and time field need no pointer."""
-    opened(browser, served, folder)
+    opened(browser, looked_at)
     press(browser, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
     wait_for(browser, "#chosen-name", "23:45 to 00:00")
     press(browser, "3", "v")
@@ -147,9 +157,9 @@ def test_once_through_by_keyboard(browser: Chrome, served: Serve, folder: Path) 
     assert sum(view_s(browser)) / 2 == pytest.approx(6125, abs=0.5)
 
 
-def test_an_hour_that_comes_twice_is_found_twice(browser: Chrome, served: Serve, folder: Path) -> None:
+def test_an_hour_that_comes_twice_is_found_twice(browser: Chrome, looked_at: str) -> None:
     """In the night in which clocks are put back, 02:10 is gone to first once, then the other time."""
-    opened(browser, served, folder)
+    opened(browser, looked_at)
     assert "Clocks back 60 min at 02:00" in browser.find_element(By.ID, "when").text
     hours = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#strips-axis text")]
     assert [hour for hour in hours if hour.endswith(":00")] == ["00:00", "01:00", "02:00", "02:00"]
@@ -167,9 +177,9 @@ def test_an_hour_that_comes_twice_is_found_twice(browser: Chrome, served: Serve,
     assert "Give a time" in browser.find_element(By.ID, "go-said").text
 
 
-def test_an_event_is_chosen_by_a_click(browser: Chrome, served: Serve, folder: Path) -> None:
+def test_an_event_is_chosen_by_a_click(browser: Chrome, looked_at: str) -> None:
     """A click near an event chooses it, others hear of it, and the address remembers it."""
-    opened(browser, served, folder, "?site=left_calf&t0=0&t1=60")
+    opened(browser, looked_at, "?site=left_calf&t0=0&t1=60")
     browser.execute_script(
         "document.addEventListener('event-chosen', (event) => (window.heard = event.detail));"
         "document.addEventListener('range-chosen', (event) => (window.range = event.detail));"
@@ -194,7 +204,7 @@ def test_an_event_is_chosen_by_a_click(browser: Chrome, served: Serve, folder: P
 
 def test_labels_are_followed(browser: Chrome, served: Serve, folder: Path) -> None:
     """When something else on the page has changed labels, numbers, bars and the chosen event follow."""
-    opened(browser, served, folder, "?site=left_calf&t0=0&t1=60")
+    opened(browser, served(folder).url, "?site=left_calf&t0=0&t1=60")
     press(browser, "n")
     wait_for(browser, "#event-facts", "none yet")
     wait_for(browser, "#signal-said", "1 counted")
@@ -214,9 +224,9 @@ def test_labels_are_followed(browser: Chrome, served: Serve, folder: Path) -> No
     wait_for(browser, "#signal-said", "0 counted")
 
 
-def test_up_to_four_traces_with_their_axes(browser: Chrome, served: Serve, folder: Path) -> None:
+def test_up_to_four_traces_with_their_axes(browser: Chrome, looked_at: str) -> None:
     """More sites and the three axes make the picture taller; each is drawn from its own numbers."""
-    opened(browser, served, folder)
+    opened(browser, looked_at)
     height = browser.find_element(By.ID, "canvas").size["height"]
     for button in browser.find_elements(By.CSS_SELECTOR, "#signal-sites button")[1:]:
         button.click()
@@ -241,13 +251,15 @@ def test_numbers_wait_until_they_are_asked_for(browser: Chrome, served: Serve, f
     wait_for(browser, "#signal-view[data-state='ready']")
 
 
-def test_a_night_that_was_not_counted_shows_its_signal(browser: Chrome, served: Serve, folder: Path) -> None:
+def test_a_night_that_was_not_counted_shows_its_signal(
+    browser: Chrome, served: Serve, tmp_path: Path
+) -> None:
     """Without a run the page says so and shows the signal; twitches are found at the press of a button."""
-    (folder / NAME / "results.sqlite").unlink()
-    browser.get(f"{served(folder).url}night/{NAME}")
+    quiet_night(tmp_path / NAME)
+    browser.get(f"{served(tmp_path).url}night/{NAME}")
     wait_for(browser, "#search", "Nothing was counted")
     wait_for(browser, "#signal-view[data-state='ready']")
-    wait_for(browser, "#signal-said", "left forearm")
+    wait_for(browser, "#signal-said", "left calf")
     assert not browser.find_element(By.CSS_SELECTOR, ".map").is_displayed()
     browser.find_element(By.ID, "find").click()
     wait_for(browser, ".strip-rate", "valid hour", 120)
@@ -264,9 +276,9 @@ def test_a_night_without_samples_opens(browser: Chrome, served: Serve, tmp_path:
     wait_for(browser, "#limits", "not a diagnosis")
 
 
-def test_marks_are_only_text(browser: Chrome, served: Serve, folder: Path) -> None:
+def test_marks_are_only_text(browser: Chrome, looked_at: str) -> None:
     """A mark stands beside what was seen, its markup is text, and its time leads to the signal."""
-    opened(browser, served, folder)
+    opened(browser, looked_at)
     row = wait_for(browser, "#marks tbody tr:nth-child(2)", "felt <b>one</b>")
     row.find_element(By.TAG_NAME, "button").click()
     assert sum(view_s(browser)) / 2 == pytest.approx(4000, abs=1)
@@ -274,20 +286,20 @@ def test_marks_are_only_text(browser: Chrome, served: Serve, folder: Path) -> No
 
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("dark", [False, True])
-def test_it_fits_the_screen(browser: Chrome, served: Serve, folder: Path, width: int, dark: bool) -> None:
+def test_it_fits_the_screen(browser: Chrome, looked_at: str, width: int, dark: bool) -> None:
     """Nothing runs out of the page sideways, and controls are large enough, on a phone too."""
     screen(browser, width, dark=dark)
-    opened(browser, served, folder)
+    opened(browser, looked_at)
     assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
     assert not small_targets(browser)
 
 
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("dark", [False, True])
-def test_axe_finds_nothing(browser: Chrome, served: Serve, folder: Path, width: int, dark: bool) -> None:
+def test_axe_finds_nothing(browser: Chrome, looked_at: str, width: int, dark: bool) -> None:
     """With a site, a time and an event chosen and the tables open, axe-core has nothing to say."""
     screen(browser, width, dark=dark)
-    opened(browser, served, folder)
+    opened(browser, looked_at)
     press(browser, "3", Keys.ARROW_RIGHT, "v", "n")
     wait_for(browser, "#event-facts", "20.0 mg")
     assert not axe_problems(browser)

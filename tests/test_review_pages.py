@@ -9,7 +9,7 @@ from pathlib import Path
 import made_nights
 import msgspec
 import pytest
-from browser import Serve, axe_problems, screen, small_targets, wait_for
+from browser import Serve, Standing, axe_problems, screen, small_targets, wait_for
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -19,6 +19,8 @@ from firmware_host.recording import known_meta
 from firmware_host.recording.night import write_meta
 from firmware_host.recording.settings import Settings, write_settings
 from firmware_host.review.pages import find_pages
+
+pytestmark = pytest.mark.lasts_s(60)
 
 NIGHT = "2026-11-22T23-30-00_a.night"
 EVIL = "<img src=x onerror=\"document.title='hit'\">"
@@ -48,6 +50,12 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return tmp_path / "nights"
 
 
+@pytest.fixture(scope="module")
+def looked_at(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give one copy for all tests that only look at the pages."""
+    return Path(shutil.copytree(made, tmp_path_factory.mktemp("looked at") / "nights"))
+
+
 def served_url(browser: Chrome) -> str:
     """Return the address of the server whose page is open."""
     return "/".join(browser.current_url.split("/")[:3]) + "/"
@@ -73,9 +81,9 @@ def test_a_new_folder_asks_first(browser: Chrome, served: Serve, folder: Path) -
     assert (folder / "settings.toml").read_text().strip() == 'show = "on_request"'
 
 
-def test_the_list_shows_the_nights(browser: Chrome, served: Serve, folder: Path) -> None:
+def test_the_list_shows_the_nights(browser: Chrome, standing: Standing, looked_at: Path) -> None:
     """Each night has its row; the simulated one says so, one without a run offers to find its twitches."""
-    browser.get(served(folder).url + "nights")
+    browser.get(standing(looked_at).url + "nights")
     wait_for(browser, "#state", "3 nights")
     rows = [row.text for row in browser.find_elements(By.CSS_SELECTOR, "#list tbody tr")]
     assert ["23 November" in rows[0], "22 November" in rows[1], "21 November" in rows[2]] == [True] * 3
@@ -96,9 +104,9 @@ def test_twitches_are_found_from_the_list(browser: Chrome, served: Serve, folder
     assert "in 0." in rate_of(browser, "raw.night")
 
 
-def test_the_calendar_has_every_night(browser: Chrome, served: Serve, folder: Path) -> None:
+def test_the_calendar_has_every_night(browser: Chrome, standing: Standing, looked_at: Path) -> None:
     """Each night is a link on its day; only nights that somebody slept have a shade; the view is kept."""
-    server = served(folder)
+    server = standing(looked_at)
     browser.get(server.url + "nights")
     wait_for(browser, "#view-calendar").send_keys(Keys.ENTER)
     wait_for(browser, ".month", "November 2026")
@@ -162,19 +170,21 @@ def test_markup_is_text(browser: Chrome, served: Serve, folder: Path) -> None:
 
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_pages_are_for_everybody(browser: Chrome, served: Serve, folder: Path, path: str, dark: bool) -> None:
+def test_pages_are_for_everybody(
+    browser: Chrome, standing: Standing, looked_at: Path, path: str, dark: bool
+) -> None:
     """axe-core finds nothing on any page, light or dark, and controls are large enough for a weak hand."""
     screen(browser, 1280, dark=dark)
-    browser.get(served(folder).url + path.lstrip("/"))
+    browser.get(standing(looked_at).url + path.lstrip("/"))
     settled(browser)
     assert not axe_problems(browser)
     assert not small_targets(browser)
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_pages_fit_a_phone(browser: Chrome, served: Serve, folder: Path, path: str) -> None:
+def test_pages_fit_a_phone(browser: Chrome, standing: Standing, looked_at: Path, path: str) -> None:
     """At 390 px, and at 320 px as when enlarged, a page is not wider than the screen."""
-    server = served(folder)
+    server = standing(looked_at)
     for width in (390, 320):
         screen(browser, width)
         browser.get(server.url + path.lstrip("/"))
@@ -202,9 +212,9 @@ def settled(browser: Chrome) -> None:
     )
 
 
-def test_all_controls_are_reached_by_tab(browser: Chrome, served: Serve, folder: Path) -> None:
+def test_all_controls_are_reached_by_tab(browser: Chrome, standing: Standing, looked_at: Path) -> None:
     """Tab goes through every control of the nights page once, and shows where it is."""
-    browser.get(served(folder).url + "nights")
+    browser.get(standing(looked_at).url + "nights")
     wait_for(browser, "#state", "3 nights")
     controls = browser.execute_script(
         """
@@ -229,9 +239,11 @@ def test_all_controls_are_reached_by_tab(browser: Chrome, served: Serve, folder:
     assert "Skip to the content" in seen[0]
 
 
-def test_help_and_colours_are_chosen_by_keyboard(browser: Chrome, served: Serve, folder: Path) -> None:
+def test_help_and_colours_are_chosen_by_keyboard(
+    browser: Chrome, standing: Standing, looked_at: Path
+) -> None:
     """`?` opens the list of keys, Esc closes it, and colours once chosen are there after a reload."""
-    browser.get(served(folder).url + "nights")
+    browser.get(standing(looked_at).url + "nights")
     wait_for(browser, "#state", "3 nights")
     body = browser.find_element(By.TAG_NAME, "body")
     body.send_keys("?")
@@ -244,9 +256,9 @@ def test_help_and_colours_are_chosen_by_keyboard(browser: Chrome, served: Serve,
     assert browser.find_element(By.TAG_NAME, "html").get_attribute("data-theme") == "dark"
 
 
-def test_single_keys_can_be_switched_off(browser: Chrome, served: Serve, folder: Path) -> None:
+def test_single_keys_can_be_switched_off(browser: Chrome, standing: Standing, looked_at: Path) -> None:
     """Who speaks to the computer can switch single keys off: `?` then does nothing, the button still does."""
-    browser.get(served(folder).url + "about")
+    browser.get(standing(looked_at).url + "about")
     body = wait_for(browser, "body")
     browser.find_element(By.ID, "keys").click()
     wait_for(browser, "dialog .check").click()

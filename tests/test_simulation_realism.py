@@ -20,6 +20,8 @@ from firmware_host.simulation.bodies import Grid, draw_sleeper, gravity
 from firmware_host.simulation.happenings import Canvas, Draft, draw_happenings, render
 from firmware_host.simulation.shapes import FINE_HZ, SHAPES, Tissue
 
+pytestmark = pytest.mark.lasts_s(20)
+
 FOLDER = Path(os.environ.get("TWITCHMAP_REAL_DATA", "absent"))
 needs_recordings = pytest.mark.skipif(
     not FOLDER.is_dir(), reason="TWITCHMAP_REAL_DATA does not name a folder of recordings"

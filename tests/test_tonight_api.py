@@ -24,6 +24,8 @@ from firmware_host.recording.reader import is_finished
 from firmware_host.review import processes
 from firmware_host.review.server import application
 
+pytestmark = pytest.mark.lasts_s(40)
+
 HOME = "http://127.0.0.1:8765"
 TRIAL = Setup(
     sensors=(SetupSensor(site="left_calf", model="witmotion", address="D0:5E:00:00:01:01"),), virtual=True

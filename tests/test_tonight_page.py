@@ -24,6 +24,8 @@ from firmware_host.recording.live_status import LiveStatus, Saying, SensorNow, a
 from firmware_host.recording.nights import running_night
 from firmware_host.recording.reader import is_finished
 
+pytestmark = pytest.mark.lasts_s(60)
+
 MARKUP = "<img src=x onerror=alert(1)> & <b>bold</b>"
 
 

@@ -50,6 +50,8 @@ from firmware_host.simulation.virtual_chip import VirtualChip
 from firmware_host.simulation.virtual_radio import VirtualSensor, VirtualWorld
 from firmware_host.simulation.virtual_sensors import Played, PlayedSensor
 
+pytestmark = pytest.mark.lasts_s(35)
+
 Result = TypeVar("Result")
 SITES = ("left_calf", "right_calf", "left_thigh", "right_thigh")
 

@@ -49,9 +49,12 @@ def command(
 ) -> None:
     """Write a report to print: a page for each night, and one of all of them together."""
     from firmware_host.review.report.making import Report
+    from firmware_host.review.report.pdf import check_libraries
 
     if out.suffix.lower() not in SUFFIXES:
         raise click.BadParameter(f"{out.name} must end in .html or .pdf.", param_hint="--out")
+    if out.suffix.lower() == ".pdf":
+        check_libraries()
     made = Report(mixed=mixed)
     hidden: list[str] = []
     paths = find_all(nights, directory)

@@ -23,7 +23,8 @@ Exported by twitchmap {version}. Sensors lay on the skin over muscles while the 
 
 - `motion/*_tracksys-<site>_motion.tsv`: one sensor each, no header; columns as in its `_channels.tsv`. One
   row a sample that arrived. The column of type LATENCY is its fitted time, in seconds from the `acq_time`
-  in `*_scans.tsv`. Rows are missing where the sensor sent nothing: nothing is filled in.
+  in `*_scans.tsv`, or from the first second of a night that has no `acq_time`: nobody knows when that one
+  began (`ses-undated`). Rows are missing where the sensor sent nothing: nothing is filled in.
 - `motion/*_events.tsv`: what was found, and what could be seen when. `trial_type` is `twitch` (counted),
   `not_counted`, the kind of a stretch (`valid`, `movement`, `gap`, `clipped`, `not_worn`, `noisy`,
   `excluded`), `no_samples`, or `mark` (made by the person). Only in `valid` time could a twitch have been
@@ -106,6 +107,7 @@ def events(leaving: Leaving) -> dict[str, Any]:
         "Passes": run.passes,
         "RunID": run.run_id,
         "Night": leaving.name,
+        "StartKnown": leaving.start_known,
         "TimeZone": "not told" if leaving.shared else leaving.time_zone,
     }
 

@@ -41,6 +41,7 @@ class Writer:
     """Writes a dataset; see `exporting.Writer`."""
 
     TAKES: frozenset[str] = frozenset()
+    NEEDS: str | None = None
 
     def __init__(self, folder: Replacing, choices: Choices) -> None:
         self._folder, self._choices = folder, choices
@@ -53,11 +54,15 @@ class Writer:
         """Write a night as a session."""
         person = self._label_of(leaving.participant)
         moment = local_time(leaving.whole_start_ns, leaving.time_zone)
-        session = _unused(f"{person}_ses-{moment:%Y%m%dT%H%M%S}", self._sessions)
+        label = f"{moment:%Y%m%dT%H%M%S}" if leaving.start_known else "undated"
+        session = _unused(f"{person}_ses-{label}", self._sessions)
         place = session.replace("_", "/", 1)
         stem = f"{place}/motion/{session}_task-{bids_texts.TASK}"
         scans: list[Row] = []
-        acquired = str(utc_text(np.array([leaving.whole_start_ns]))[0])[:19] + ("" if leaving.shared else "Z")
+        acquired = NOT_KNOWN
+        if leaving.start_known:
+            acquired = str(utc_text(np.array([leaving.whole_start_ns]))[0])[:19]
+            acquired += "" if leaving.shared else "Z"
         for number, info in enumerate(leaving.sensors):
             named = f"{stem}_tracksys-{_tracksys(info.site)}"
             if self._write_samples(leaving, info, named, number, progress):
@@ -187,5 +192,7 @@ def _tracksys(site: str) -> str:
 
 
 def _unused(name: str, taken: set[str]) -> str:
+    """Return a name with a number if need be: many disks do not tell upper from lower case."""
+    there = {one.lower() for one in taken}
     names = itertools.chain([name], (f"{name}x{number}" for number in itertools.count(2)))
-    return next(one for one in names if one not in taken)
+    return next(one for one in names if one.lower() not in there)

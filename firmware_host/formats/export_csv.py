@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.formats import tables
-from firmware_host.formats.exporting import Progress, night_document
+from firmware_host.formats.exporting import Progress, night_document, undated
 from firmware_host.formats.leaving import Choices, Leaving
 from firmware_host.formats.replacing import Replacing
 from firmware_host.twitches import Column
@@ -40,6 +40,7 @@ class Writer:
     """Writes the tables of nights; see `exporting.Writer`."""
 
     TAKES = frozenset({"excel"})
+    NEEDS: str | None = None
 
     def __init__(self, folder: Replacing, choices: Choices) -> None:
         self._folder, self._choices = folder, choices
@@ -63,7 +64,7 @@ class Writer:
         document = night_document(described, bin_s=self._choices.bin_s)
         self._folder.file("night.json").write_text(document, encoding="utf-8")
         self._folder.file("data_dictionary.md").write_text(
-            tables.data_dictionary(".csv", "An empty cell"), encoding="utf-8"
+            tables.data_dictionary(".csv", "An empty cell", undated=undated(described)), encoding="utf-8"
         )
 
     def close(self) -> None:

@@ -43,6 +43,7 @@ class Writer:
     """Writes a file a night; see `exporting.Writer`."""
 
     TAKES: frozenset[str] = frozenset()
+    NEEDS: str | None = None
 
     def __init__(self, folder: Replacing, choices: Choices) -> None:  # noqa: ARG002
         self._folder = folder
@@ -110,7 +111,7 @@ class _NightFile:
         start = offset_text(offset_min(self.start_ns, zone))
         place = "clock on the wall in the evening, date shifted" if leaving.shared else f"{zone}, UTC{start}"
         notes = [Note(0.0, None, f"time: {place}")]
-        if not leaving.night.meta.start_known:
+        if not leaving.start_known:
             notes.append(Note(0.0, None, "the date is not known"))
         if leaving.night.meta.origin in {"simulated", "virtual"}:
             notes.append(Note(0.0, None, "simulated"))

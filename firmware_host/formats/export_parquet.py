@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from firmware_host.errors import MissingExtraError
 from firmware_host.formats import tables
-from firmware_host.formats.exporting import Progress, night_document, own_file
+from firmware_host.formats.exporting import Progress, night_document, own_file, undated
 from firmware_host.formats.leaving import Choices, Leaving
 from firmware_host.formats.replacing import Replacing
 from firmware_host.twitches import Column
@@ -31,10 +30,14 @@ class Writer:
     """Writes the tables of nights; see `exporting.Writer`."""
 
     TAKES = frozenset({"samples"})
+    NEEDS: str | None = "pyarrow"
 
     def __init__(self, folder: Replacing, choices: Choices) -> None:
         self._folder, self._choices = folder, choices
-        self._pa, self._parquet = _arrow()
+        import pyarrow as pa
+        import pyarrow.parquet
+
+        self._pa, self._parquet = pa, pa.parquet
         self._files = ExitStack()
         self._schemas = {
             name: self._pa.schema([(column.name, self._type(column)) for column in columns])
@@ -63,7 +66,7 @@ class Writer:
         document = night_document(described, bin_s=self._choices.bin_s)
         self._folder.file("night.json").write_text(document, encoding="utf-8")
         self._folder.file("data_dictionary.md").write_text(
-            tables.data_dictionary(".parquet", "A null", NOTE), encoding="utf-8"
+            tables.data_dictionary(".parquet", "A null", NOTE, undated(described)), encoding="utf-8"
         )
         self.close()
 
@@ -124,14 +127,3 @@ def _cast(column: Column, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if column.name == "night_date":
         return values.astype("datetime64[D]")
     return values
-
-
-def _arrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError(
-            'Writing Parquet needs pyarrow, which is not installed: pip install "twitchmap[parquet]".'
-        ) from error
-    return pa, pa.parquet

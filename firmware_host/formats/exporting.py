@@ -9,13 +9,14 @@ import itertools
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import firmware_host
 from firmware_host import formats
 from firmware_host.analysis import Run, load_run
-from firmware_host.errors import BadValueError, NotFoundError, StorageError, TwitchmapError
+from firmware_host.errors import BadValueError, MissingExtraError, NotFoundError, StorageError, TwitchmapError
 from firmware_host.formats.leaving import Choices, Leaving
 from firmware_host.formats.replacing import Replacing
 from firmware_host.formats.sharing import shift_ns
@@ -32,6 +33,8 @@ class Writer(Protocol):
 
     TAKES: frozenset[str]
     """Which of the special choices it has."""
+    NEEDS: str | None
+    """A library that only the extra of the format's name installs."""
 
     def __init__(self, folder: Replacing, choices: Choices) -> None: ...
 
@@ -56,6 +59,8 @@ class Exported:
     nights: int
     problems: tuple[str, ...]
     """A sentence for each night that could not be exported."""
+    undated: tuple[str, ...]
+    """Names of the nights of which nobody knows when they began: their dates are made up."""
 
 
 def export(
@@ -94,6 +99,8 @@ def export(
     BadValueError
         If the format or one of its choices is not there, the nights were judged by different detectors, or
         what is shared would lie beside files of something else.
+    MissingExtraError
+        If the format's library is not installed; nothing is read or made.
     TwitchmapError
         If no night at all could be exported: why the first could not.
     StorageError
@@ -130,16 +137,30 @@ def export(
                 _refuse_others(folder)
         finally:
             writer.close()
-    return Exported(folder.written, len(described), tuple(f"{name}: {error}" for name, error in failed))
+    problems = tuple(f"{name}: {error}" for name, error in failed)
+    return Exported(folder.written, len(described), problems, undated(described))
 
 
 def writer_of(form: str, choices: Choices) -> type[Writer]:
-    """Return a format's class; raises `BadValueError` for a format or a choice that it has not."""
-    found = cast(type[Writer], formats.load("export", form).Writer)
+    """Return a format's class, before anything is done.
+
+    Raises
+    ------
+    BadValueError
+        For a format that there is not, or a choice that it has not.
+    MissingExtraError
+        If the library that it needs is not installed.
+    """
+    found = _writer(form)
     for name in SPECIAL:
         if getattr(choices, name) and name not in found.TAKES:
-            having = [other for other in formats.names("export") if name in _takes(other)]
+            having = [other for other in formats.names("export") if name in _writer(other).TAKES]
             raise BadValueError(f"--{name} is for {', '.join(having)}, not for {form}.")
+    if found.NEEDS is not None and find_spec(found.NEEDS) is None:
+        raise MissingExtraError(
+            f"Writing {form.capitalize()} needs {found.NEEDS}, which is not installed: "
+            f'pip install "twitchmap[{form}]".'
+        )
     return found
 
 
@@ -149,13 +170,20 @@ def night_document(described: list[dict[str, Any]], **more: object) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
+def undated(described: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Return the names of the nights of which nobody knows when they began."""
+    return tuple(one["night"] for one in described if not one["meta"]["start_known"])
+
+
 def own_file(folder: Replacing, stem: str, ending: str) -> Path:
-    """Return where a night's own file is to be written; a second one of the same name gets a number."""
-    taken = folder.names()
+    """Return where a night's own file is to be written; a second one of the same name gets a number.
+
+    Names that differ in upper and lower case are the same to many disks, so they are here.
+    """
+    taken = {str(path).casefold() for path in folder.names()}
     names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
-    return folder.file(
-        next(f"{name}{ending}" for name in names if folder.out / f"{name}{ending}" not in taken)
-    )
+    files = (f"{name}{ending}" for name in names)
+    return folder.file(next(name for name in files if str(folder.out / name).casefold() not in taken))
 
 
 def _refuse_others(folder: Replacing) -> None:
@@ -173,8 +201,8 @@ class _MixedError(BadValueError):
     """Nights of different detectors: nothing is exported."""
 
 
-def _takes(form: str) -> frozenset[str]:
-    return cast(frozenset[str], formats.load("export", form).Writer.TAKES)
+def _writer(form: str) -> type[Writer]:
+    return cast(type[Writer], formats.load("export", form).Writer)
 
 
 def _leaving(one: Night | Path, choices: Choices, opener: Opener) -> Leaving:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.errors import BadFileError, BadValueError, StorageError
-from firmware_host.formats.iso_time import NO_TIME
+from firmware_host.formats.iso_time import NO_TIME, offset_of
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
@@ -242,6 +242,20 @@ class ForeignRecording:
         """Make the error that says what is wrong with this file; a damaged name in it stays on the line."""
         plain = "".join(letter if letter.isprintable() else "\ufffd" for letter in sentence)
         return BadFileError(f"{self.source.name}: {plain}", path=self.source.path)
+
+    def take_offset(self, sign: str | None, hours: str, minutes: str) -> int:
+        """Note and return how many seconds east of UTC the file's clock is, as its header tells.
+
+        Raises
+        ------
+        BadFileError
+            If no place on earth has that offset.
+        """
+        try:
+            self.offset_s = offset_of(sign, hours, minutes)
+        except ValueError as error:
+            raise self.fault(f"its header tells {error}") from error
+        return self.offset_s
 
 
 def _fill(time: Floats | Ints, missing: npt.NDArray[np.bool_]) -> Floats | Ints:

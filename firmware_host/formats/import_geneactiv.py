@@ -117,8 +117,7 @@ def _describe(header: dict[str, str], recording: ForeignRecording) -> int:
     zone = re.fullmatch(r"GMT\s*([+-])?(\d{1,2}):?(\d{2})", header.get("Time Zone", ""))
     if zone is None:
         raise recording.fault("its header does not say which offset from UTC its clock has (Time Zone)")
-    seconds = (int(zone[2]) * 3600 + int(zone[3]) * 60) * (-1 if zone[1] == "-" else 1)
-    recording.offset_s = seconds
+    seconds = recording.take_offset(*zone.groups())
     recording.model = "GENEActiv " + header.get("Device Model", "")
     recording.serial = header.get("Device Unique Serial Code", "")
     recording.firmware = header.get("Device Firmware Version", "")

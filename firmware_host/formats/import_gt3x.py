@@ -119,10 +119,9 @@ def _clock(info: dict[str, str], recording: ForeignRecording) -> int:
     """
     zone = re.fullmatch(r"([+-])?(\d{1,2}):(\d{2}):\d{2}", info.get("TimeZone", ""))
     if zone is not None:
-        seconds = (int(zone[2]) * 3600 + int(zone[3]) * 60) * (-1 if zone[1] == "-" else 1)
-        recording.meaning, recording.offset_s = "utc", seconds
+        recording.meaning = "utc"
         recording.time_said = "timestamp: the clock of the file, which tells its offset from UTC"
-        return seconds * 1_000_000_000
+        return recording.take_offset(*zone.groups()) * 1_000_000_000
     recording.meaning = "local"
     ticks = _number(info, "Start Date", recording)
     recording.clock_set_ns = (int(ticks) - _UNIX_TICKS) * 100

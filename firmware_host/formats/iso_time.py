@@ -23,6 +23,9 @@ WIDTH = 40
 """Longer cells are no stamps."""
 _SHORTEST = len("2025-03-01T22:00")
 _NS_PER_S = 1_000_000_000
+_WEST_S, _EAST_S = -12 * 3600, 14 * 3600
+"""The offsets from UTC that there are on earth."""
+_NO_OFFSET = "an offset from UTC that is not between -12:00 and +14:00"
 _HALF_DAY_NS = 43_200 * _NS_PER_S
 _MISSING = (b"", b"nan", b"NaN", b"NA", b"null", b"NaT")
 
@@ -123,6 +126,14 @@ def parse_iso(cells: Bytes) -> IsoColumn:
     return IsoColumn(ns, offsets)
 
 
+def offset_of(sign: str | None, hours: str, minutes: str) -> int:
+    """Return an offset from UTC in s, east positive; raises `ValueError` for one that no place has."""
+    seconds = (int(hours) * 3600 + int(minutes) * 60) * (-1 if sign == "-" else 1)
+    if int(minutes) > 59 or not _WEST_S <= seconds <= _EAST_S:
+        raise ValueError(f"{_NO_OFFSET}: {sign or '+'}{hours}:{minutes}")
+    return seconds
+
+
 def _take_offsets(text: npt.NDArray[np.uint8], length: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """Read Z, +HH:MM, +HHMM and +HH at the end of each row, and blank them there."""
     rows = np.arange(len(text))
@@ -136,10 +147,12 @@ def _take_offsets(text: npt.NDArray[np.uint8], length: Ints) -> tuple[Ints, npt.
         if not has.any():
             continue
         row, at = rows[has], sign_at[has]
-        seconds = _two_digits(text, row, at + 1) * 3600
-        if minutes_at is not None:
-            seconds += _two_digits(text, row, at + minutes_at) * 60
-        offset_s[has] = np.where(signs[has] == ord("-"), -seconds, seconds)
+        hours = _two_digits(text, row, at + 1)
+        minutes = np.zeros_like(hours) if minutes_at is None else _two_digits(text, row, at + minutes_at)
+        seconds = (hours * 3600 + minutes * 60) * np.where(signs[has] == ord("-"), -1, 1)
+        if (minutes > 59).any() or (seconds < _WEST_S).any() or (seconds > _EAST_S).any():
+            raise ValueError(_NO_OFFSET)
+        offset_s[has] = seconds
         for column in range(size):
             text[row, at + column] = 0
         stated |= has

@@ -92,6 +92,11 @@ class Leaving:
         return "".join(kept)[:100].strip("-") or "night"
 
     @property
+    def start_known(self) -> bool:
+        """Whether anybody knows when the night began; else its dates and times of day are made up."""
+        return self.night.meta.start_known
+
+    @property
     def start_ns(self) -> int:
         """The night's start, from which seconds count."""
         return self.night.start_ns + self.shift_ns
@@ -208,7 +213,7 @@ class Leaving:
             "meta": {
                 "participant": meta.participant,
                 "origin": meta.origin,
-                "start_known": meta.start_known,
+                "start_known": self.start_known,
                 "sensors": msgspec.to_builtins(self.sensors),
             },
             "run": kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -20,6 +21,8 @@ class Replacing:
         self.out = out
         self.written: tuple[Path, ...] = ()
         self._parts: dict[Path, Path] = {}
+        self._aside: dict[Path, Path] = {}
+        """Where a file of an earlier export stands until all are in place."""
         self._made: list[Path] = []
         self._asked = 0
 
@@ -53,9 +56,7 @@ class Replacing:
     ) -> None:
         if error is None:
             try:
-                for place, part in self._parts.items():
-                    self._make(place.parent)
-                    part.replace(place)
+                self._put_in_place()
             except OSError as refused:
                 self._undo()
                 raise _refused(self.out, refused) from refused
@@ -68,6 +69,20 @@ class Replacing:
         if isinstance(error, OSError):
             raise _refused(self.out, error) from error
 
+    def _put_in_place(self) -> None:
+        """Give all files their names; those of an earlier export stand aside until the last one has its."""
+        for place, part in self._parts.items():
+            self._make(place.parent)
+            if len(self._parts) > 1:  # one alone takes the place of another in one step
+                self._aside[place] = part.with_suffix(".before")
+                if place.is_file() or place.is_symlink():
+                    place.replace(self._aside[place])
+            part.replace(place)
+        done, self._aside = self._aside, {}
+        for before in done.values():
+            with contextlib.suppress(OSError):
+                before.unlink(missing_ok=True)
+
     def _make(self, folder: Path) -> None:
         for path in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
             path.mkdir()
@@ -76,13 +91,19 @@ class Replacing:
             raise NotADirectoryError(20, "it is a file", str(folder))
 
     def _undo(self) -> None:
+        """Take back what has its name already, bring back what stood there, and leave no temporary file."""
+        for place, before in self._aside.items():
+            with contextlib.suppress(OSError):
+                if not self._parts[place].exists():
+                    place.unlink(missing_ok=True)
+                if before.exists():
+                    before.replace(place)
         for part in self._parts.values():
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
         for path in self._made:
-            try:
+            with contextlib.suppress(OSError):  # something of another program lies in it by now
                 path.rmdir()
-            except OSError:  # something of another program lies in it by now
-                continue
 
 
 def _refused(out: Path, error: OSError) -> StorageError:

@@ -148,7 +148,7 @@ def diary_table(leaving: Leaving) -> Columns:
     return {column.name: columns[column.name] for column in DIARY}
 
 
-def data_dictionary(ending: str, empty: str, note: Sequence[str] = ()) -> str:
+def data_dictionary(ending: str, empty: str, note: Sequence[str] = (), undated: Sequence[str] = ()) -> str:
     """Return what every column of every table means, as Markdown made from their declarations.
 
     Parameters
@@ -159,6 +159,8 @@ def data_dictionary(ending: str, empty: str, note: Sequence[str] = ()) -> str:
         What stands where a value is not known, such as "An empty cell".
     note
         More lines before the tables.
+    undated
+        Names of the nights of which nobody knows when they began.
     """
     lines = [
         "# What the columns mean",
@@ -166,6 +168,10 @@ def data_dictionary(ending: str, empty: str, note: Sequence[str] = ()) -> str:
         f"{empty} is a value that is not known. A bin with `valid_s` = 0 was not observed: its rates",
         "are not known, never 0. Times in seconds count from the night's `start_ns` in night.json",
         "(that of `meta` is what the computer's clock said when the night began).",
+        "",
+        "A night of which nobody knows when it began (`start_known` is false in night.json) lies on",
+        "1970-01-01 in UTC: its dates and times of day are made up, its seconds and lengths are not.",
+        f"Such nights here: {', '.join(f'`{name}`' for name in undated) or 'none'}.",
         *note,
     ]
     for name, columns in TABLES.items():

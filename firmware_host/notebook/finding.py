@@ -10,10 +10,12 @@ import numpy.typing as npt
 
 from firmware_host import analysis
 from firmware_host.errors import BadValueError
-from firmware_host.notebook.opening import NightLike, kind_of
+from firmware_host.notebook.arguments import kind_of, number_of, path_of, text_of
+from firmware_host.notebook.opening import NightLike
 from firmware_host.notebook.opening import open as open_night
 from firmware_host.notebook.results import Floats, SiteSamples, Twitches, TwitchMap
 from firmware_host.recording import Night
+from firmware_host.twitches import Table
 
 if TYPE_CHECKING:
     from firmware_host.learning.score import Score
@@ -42,6 +44,9 @@ def detect(
         If a name is unknown, no site was sampled fast enough, or the results cannot be stored.
     """
     night = open_night(night)
+    if model is not None:
+        text_of(model, "The model")
+    text_of(operating_point, "The operating point")
     return _with_night(analysis.detect_night(night, model=model, operating_point=operating_point), night)
 
 
@@ -78,10 +83,24 @@ def twitch_map(twitches: Twitches, bin_s: float | None = 900.0) -> TwitchMap:
         If the bins cannot be made.
     """
     _check_twitches(twitches)
-    if bin_s is not None and not isinstance(bin_s, int | float | np.number):
-        raise BadValueError(f"Bins have a length in seconds, such as 900, not {kind_of(bin_s)}.")
-    counts = analysis.night_counts(twitches.night, twitches, bin_s)
-    return TwitchMap(twitches, counts, bin_s)
+    bin_s = _bin(bin_s)
+    return TwitchMap(twitches, analysis.night_counts(twitches.night, twitches, bin_s), bin_s)
+
+
+def counts(night: NightLike, run: analysis.Run, bin_s: float | None = None) -> Table:
+    """Count as `twitch_map`, as a numpy table alone; None makes one bin of the whole night.
+
+    Returns
+    -------
+    (sites x bins,) `COUNT_DTYPE`, site by site, in order of time.
+
+    Raises
+    ------
+    BadValueError
+        If the bins cannot be made.
+    """
+    _check_twitches(run, analysis.Run)
+    return analysis.night_counts(open_night(night), run, _bin(bin_s))
 
 
 def samples(
@@ -109,9 +128,10 @@ def samples(
     """
     night = open_night(night)
     for at_s in (start_s, end_s):
-        if at_s is not None and not isinstance(at_s, int | float | np.number):
-            raise BadValueError(f"Samples lie between seconds from the night's start, not {kind_of(at_s)}.")
-        if at_s is not None and not abs(at_s) < LONGEST_S:
+        if (
+            at_s is not None
+            and not abs(number_of(at_s, "A time in seconds from the night's start")) < LONGEST_S
+        ):
             raise BadValueError(f"Samples lie between seconds from the night's start, not at {at_s} s.")
     if start_s is not None and end_s is not None and not start_s < end_s:
         raise BadValueError(
@@ -148,7 +168,7 @@ def score(twitches: Twitches, truth: Path | str) -> Score:
     from firmware_host.learning.score import outcome_of, read_truth, score_of
 
     _check_twitches(twitches)
-    known = read_truth(Path(truth))
+    known = read_truth(path_of(truth, "The file of the truth"))
     run = analysis.load_run(twitches.night, twitches.info.run_id, with_labels=False)
     noise = {site.site: site.noise_mg_per_sqrt_hz for site in run.summary.sites}
     floors = {site: density for site, density in noise.items() if density is not None}
@@ -159,8 +179,12 @@ def _with_night(run: analysis.Run, night: Night) -> Twitches:
     return Twitches(**vars(run), night=night)
 
 
-def _check_twitches(twitches: object) -> None:
-    if not isinstance(twitches, Twitches):
+def _bin(bin_s: object) -> float | None:
+    return None if bin_s is None else number_of(bin_s, "The length of a bin in seconds")
+
+
+def _check_twitches(twitches: object, kind: type[analysis.Run] = Twitches) -> None:
+    if not isinstance(twitches, kind):
         raise BadValueError(
             f"This needs what `detect(night)` or `load_run(night)` returns, not {kind_of(twitches)}."
         )

@@ -11,8 +11,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from firmware_host import recording
-from firmware_host.errors import BadValueError, NotFoundError
+from firmware_host import body, recording
+from firmware_host.errors import BadValueError, NotFoundError, StorageError
+from firmware_host.notebook.arguments import kind_of, number_of, path_of, text_of, texts_of, whole_of
 from firmware_host.recording import Night
 
 NightLike = Night | Path | str
@@ -87,15 +88,26 @@ def simulate(
 
     if isinstance(sites, str):
         raise BadValueError(f"Sites are a list: sites=[{sites!r}].")
-    if truth is not None and not Path(truth).absolute().parent.is_dir():
-        raise BadValueError(f"There is no folder {Path(truth).absolute().parent} to write the truth to.")
+    folder = path_of(target, "The folder of the night")
+    file = None if truth is None else path_of(truth, "The file of the truth")
+    if file is not None and not file.absolute().parent.is_dir():
+        raise BadValueError(f"There is no folder {file.absolute().parent} to write the truth to.")
     spec = NightSpec(
-        seed=seed, hours=hours, sites=tuple(sites or DEFAULT_SITES), fs_hz=fs_hz, profile=profile
+        seed=whole_of(seed, "The seed"),
+        hours=number_of(hours, "The length in hours"),
+        sites=DEFAULT_SITES if sites is None else texts_of(sites, "Sites"),
+        fs_hz=number_of(fs_hz, "The rate in Hz"),
+        profile=text_of(profile, "The profile"),
     )
-    made = simulate_night(Path(target), spec=spec)
-    if truth is not None:
-        write_truth(Path(truth), made.twitches)
-    return recording.open_night(Path(target))
+    made = simulate_night(folder, spec=spec)
+    if file is not None:
+        try:
+            write_truth(file, made.twitches)
+        except OSError as error:
+            raise StorageError(
+                f"The night is made, but its truth could not be written to {file}: {error.strerror or error}."
+            ) from error
+    return recording.open_night(folder)
 
 
 def import_night(
@@ -131,31 +143,46 @@ def import_night(
 
     if not isinstance(sources, Mapping):
         raise BadValueError(f'Sources are given by site, {{"left_calf": ...}}, not as {kind_of(sources)}.')
+    night = path_of(target, "The folder of the night")
+    moment = "The start, such as 2026-11-22T23:30:00+01:00,"
     options = ImportOptions(
-        unit=unit, rate_hz=fs_hz, start=start, timezone=time_zone, participant=participant
+        unit=None if unit is None else text_of(unit, "The unit"),
+        rate_hz=None if fs_hz is None else number_of(fs_hz, "The rate in Hz"),
+        start=None if start is None else text_of(start, moment),
+        timezone=None if time_zone is None else text_of(time_zone, "The time zone"),
+        participant=text_of(participant, "The participant"),
     )
+    texts_of(sources, "Sites")
     with tempfile.TemporaryDirectory() as folder:
         files = {}
-        for number, (site, source) in enumerate(sources.items()):
-            if isinstance(source, Path | str):
-                files[site] = os.fspath(source)
+        for site, source in sources.items():
+            if isinstance(source, str | os.PathLike):
+                files[site] = str(path_of(source, f"The file for {site}"))
                 continue
-            acc = np.asarray(source)
-            if acc.ndim != 2 or acc.shape[1] != 3 or acc.dtype.kind not in "fiu":
-                raise BadValueError(
-                    f"What is imported for {site} is a file, or numbers of shape (n, 3), not {acc.shape}."
-                )
-            if fs_hz is None:
+            acc = _samples(source, site)
+            if options.rate_hz is None:
                 raise BadValueError(f"The array for {site} has no times: give fs_hz, its sampling rate.")
-            files[site] = str(Path(folder) / f"{number}.npz")
-            np.savez(files[site], acc=acc, fs_hz=fs_hz)
-        return recording.open_night(make(Path(target), files, options, show=lambda _: None))
+            files[site] = str(Path(folder) / f"{body.site(site).name}.npz")
+            np.savez(files[site], acc=acc, fs_hz=options.rate_hz)
+        return recording.open_night(make(night, files, options, show=lambda _: None))
+
+
+def _samples(source: object, site: str) -> npt.NDArray[Any]:
+    """Return an array of samples (n, 3); a number that is masked in one is none."""
+    if isinstance(source, np.ma.MaskedArray) and source.dtype.kind in "fiu":
+        source = np.ma.filled(source.astype(np.float64), np.nan)
+    try:
+        acc = np.asarray(source)
+    except (TypeError, ValueError):  # rows of different lengths
+        acc = np.array(None)
+    if acc.ndim != 2 or acc.shape[1] != 3 or acc.dtype.kind not in "fiu":
+        got = f"shape {acc.shape}" if acc.ndim else kind_of(source)
+        got += f" and type {acc.dtype}" if acc.ndim and acc.dtype.kind not in "fiu" else ""
+        raise BadValueError(f"What is imported for {site} is a file, or numbers of shape (n, 3), not {got}.")
+    return acc
 
 
 def _folder(folder: Path | str | None) -> Path:
-    return Path(folder if folder is not None else os.environ.get("TWITCHMAP_DIR", "recordings"))
-
-
-def kind_of(value: object) -> str:
-    """Return what a sentence calls a value of the wrong type."""
-    return "None" if value is None else f"something of type {type(value).__name__}"
+    if folder is None:
+        return Path(os.environ.get("TWITCHMAP_DIR", "recordings"))
+    return path_of(folder, "The folder of the nights")

@@ -15,6 +15,7 @@ from firmware_host import analysis
 from firmware_host.errors import BadValueError, MissingExtraError
 from firmware_host.formats import tables
 from firmware_host.formats.leaving import Choices, Leaving
+from firmware_host.notebook.arguments import name_of, path_of
 from firmware_host.recording import Night
 from firmware_host.review.charts.map_data import MapData, limit_words, map_of, rate_words, valid_words
 from firmware_host.twitches import Column, Table
@@ -59,11 +60,9 @@ class Twitches(analysis.Run):
         BadValueError
             For another table.
         """
+        name_of(table, get_args(TableName), "table")
         if table == "units":
             return _pandas().DataFrame(self.units)
-        if table not in get_args(TableName):
-            names = ", ".join(get_args(TableName))
-            raise BadValueError(f"There is no table {table!r}; there are {names}.")
         return _frame(*_written(self, table), self.night.meta.time_zone)
 
     def __repr__(self) -> str:
@@ -132,7 +131,7 @@ class TwitchMap:
         from firmware_host.formats.replacing import Replacing
         from firmware_host.review.charts.scene import to_png
 
-        file = Path(file)
+        file = path_of(file, "The picture's file")
         if file.suffix not in {".svg", ".png"}:
             raise BadValueError(f"{file.name}: a map is drawn as .svg or .png.")
         content = self._svg().encode() if file.suffix == ".svg" else to_png(_drawn(self._data()))
@@ -197,10 +196,7 @@ class SiteSamples:
 
 
 def _column(rows: Table, name: str) -> npt.NDArray[Any]:
-    names = rows.dtype.names or ()
-    if name not in names:
-        raise BadValueError(f"There is no column {name!r}; the columns are {', '.join(names)}.")
-    return rows[name]
+    return rows[name_of(name, rows.dtype.names or (), "column")]
 
 
 def _padded(rows: list[list[str]]) -> list[list[str]]:

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from firmware_host import formats
-from firmware_host.errors import BadValueError
+from firmware_host.errors import BadValueError, MissingExtraError
 from firmware_host.review.endpoints import Context, Names, Stored, endpoint
 from firmware_host.review.parcels import REPORTS, Parcels, State
 from firmware_host.review.texts import t
@@ -50,6 +50,8 @@ class ExportState(msgspec.Struct, frozen=True):
     """What can be made, and what is there."""
 
     forms: tuple[str, ...]
+    lacking: dict[str, str]
+    """What has to be installed before a form can be made: a sentence for each form that cannot be now."""
     parcel: ParcelOut | None
 
 
@@ -58,11 +60,12 @@ def export(context: Context) -> ExportState:
     """Tell."""
     parcel = context.shared(Parcels).newest()
     if parcel is None:
-        return ExportState(_forms(), None)
+        return ExportState(_forms(), _lacking(), None)
     there = parcel.file is not None and parcel.file.is_file()
     file = parcel.file if there else None
     return ExportState(
         _forms(),
+        _lacking(),
         ParcelOut(
             parcel.form, parcel.nights, parcel.share, parcel.state, parcel.progress, parcel.sentence,
             file.name if file else None, file.stat().st_size if file else None,
@@ -77,6 +80,7 @@ def make(context: Context, body: ExportOrder) -> ExportState:
         raise BadValueError(t("export.no_form", forms=", ".join(_forms())))
     if body.share and body.form in REPORTS:
         raise BadValueError(t("export.report_not_shared"))
+    _check_libraries(body.form)
     nights = [context.night(name) for name in dict.fromkeys(body.nights)]
     for night in nights if body.form in REPORTS else ():
         context.check_shown(night, asked=True)
@@ -95,6 +99,28 @@ def cancel(context: Context, body: ExportCancel) -> ExportState:  # noqa: ARG001
 def file(context: Context) -> Stored:
     """Hand it out."""
     return Stored(context.shared(Parcels).file())
+
+
+def _check_libraries(form: str) -> None:
+    """Raise `MissingExtraError` where a form needs what is not installed."""
+    from firmware_host.formats.exporting import writer_of
+    from firmware_host.formats.leaving import Choices
+    from firmware_host.review.report.pdf import check_libraries
+
+    if form not in REPORTS:
+        writer_of(form, Choices())
+    elif REPORTS[form] == ".pdf":
+        check_libraries()
+
+
+def _lacking() -> dict[str, str]:
+    found = {}
+    for form in _forms():
+        try:
+            _check_libraries(form)
+        except MissingExtraError as error:
+            found[form] = str(error)
+    return found
 
 
 def _forms() -> tuple[str, ...]:

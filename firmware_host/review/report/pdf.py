@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from ctypes.util import find_library
+from importlib.util import find_spec
 from typing import Any, NoReturn
 
 from firmware_host.errors import MissingExtraError
+
+_INSTEAD = "Or name FILE.html and print it from a browser."
+
+
+def check_libraries() -> None:
+    """Raise `MissingExtraError` where a PDF could not be made; nothing is imported into this process."""
+    if find_spec("weasyprint") is None:
+        raise _no_library()
+    if find_library("pangoft2-1.0") is None:  # it may still lie where WeasyPrint alone looks
+        found = subprocess.run([sys.executable, "-c", "import weasyprint"], capture_output=True, check=False)
+        if found.returncode != 0:
+            raise _no_pango()
 
 
 def report_pdf(html: str) -> bytes:
@@ -22,17 +38,24 @@ def report_pdf(html: str) -> bytes:
 
 
 def _library() -> Any:  # noqa: ANN401
-    instead = "Or name FILE.html and print it from a browser."
     try:
         import weasyprint
     except ImportError:
-        raise MissingExtraError(f'A PDF needs WeasyPrint: pip install "twitchmap[pdf]". {instead}') from None
+        raise _no_library() from None
     except OSError:  # the library is there, the system's is not
-        raise MissingExtraError(
-            "A PDF needs Pango, which draws its letters: on Debian and Ubuntu apt install libpango-1.0-0 "
-            f"libpangoft2-1.0-0, with Homebrew brew install pango. {instead}"
-        ) from None
+        raise _no_pango() from None
     return weasyprint
+
+
+def _no_library() -> MissingExtraError:
+    return MissingExtraError(f'A PDF needs WeasyPrint: pip install "twitchmap[pdf]". {_INSTEAD}')
+
+
+def _no_pango() -> MissingExtraError:
+    return MissingExtraError(
+        "A PDF needs Pango, which draws its letters: on Debian and Ubuntu apt install libpango-1.0-0 "
+        f"libpangoft2-1.0-0, with Homebrew brew install pango. {_INSTEAD}"
+    )
 
 
 def _nothing_else(url: str, *_: object, **__: object) -> NoReturn:

@@ -14,6 +14,15 @@ function choice(type, name, value, checked, ...words) {
   return make("label", { class: "check" }, make("input", { type, name, value, checked }), make("span", {}, ...words));
 }
 
+/** A form that can be made, or one that cannot with what there is to do about it. */
+function formChoice(form, index, lacking) {
+  const made = choice("radio", "form", form, index === 0, t(`export.form_${form}`));
+  if (!lacking) return made;
+  made.querySelector("input").disabled = true;
+  made.querySelector("span").append(make("br"), make("span", { class: "quiet" }, lacking));
+  return made;
+}
+
 function nightChoice(one, index) {
   const named = one.made_up ? [] : [one.label, one.participant];
   const words = [one.evening, ...named].filter(Boolean).join(" · ") || one.night;
@@ -80,7 +89,7 @@ async function start() {
     const [list, state] = await Promise.all([get("/nights"), get("/export")]);
     element("state").textContent = list.nights.length ? "" : t("export.none");
     element("nights").replaceChildren(...list.nights.map(nightChoice));
-    element("forms").replaceChildren(...state.forms.map((form, index) => choice("radio", "form", form, index === 0, t(`export.form_${form}`))));
+    element("forms").replaceChildren(...state.forms.map((form, index) => formChoice(form, index, state.lacking[form])));
     element("order").hidden = !list.nights.length;
     offerSharing();
     show(state);
