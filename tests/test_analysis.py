@@ -14,6 +14,7 @@ from test_results_store import as_of_schema_1
 
 import firmware_host as tm
 from firmware_host import analysis
+from firmware_host.detection.classifier import FRAME_VERSION
 from firmware_host.errors import BadFileError, BadValueError, NotFoundError
 from firmware_host.recording import NightMeta, ResultsStore, SensorInfo, amend_night, create_night
 from firmware_host.simulation import demonstration, simulate_night
@@ -150,7 +151,7 @@ def test_a_boosted_model_judges_a_night(night: Path) -> None:
     """A model of trees gives each candidate a probability, and counts from its operating point on."""
     leaf = {"threshold": [8.0, 0.0, 0.0], "missing_left": [False] * 3, "left": [1, 0, 0], "right": [2, 0, 0]}
     content = {
-        "name": "mine", "version": "1", "frame": 4, "kind": "boosted", "made": "by hand",
+        "name": "mine", "version": "1", "frame": FRAME_VERSION, "kind": "boosted", "made": "by hand",
         "operating_points": {"specific": 0.9, "balanced": 0.6, "sensitive": 0.1}, "candidate_score": 5.5,
         "features": ["score"], "baseline": 0.0,
         "trees": [{"feature": [0, 0, 0], "value": [0.0, -1.0, 1.0], **leaf}],
