@@ -22,7 +22,6 @@ from firmware_host.errors import BadValueError, MissingExtraError, NotFoundError
 from firmware_host.formats import export_parquet
 from firmware_host.formats.exporting import export
 from firmware_host.formats.leaving import Choices
-from firmware_host.formats.replacing import Replacing
 from firmware_host.recording import Night, open_night
 from firmware_host.simulation import demonstration, simulate_night
 
@@ -192,24 +191,6 @@ def test_nothing_is_left_of_an_export_that_fails(
     assert not (tmp_path / "new").exists()
 
 
-def test_an_interrupt_while_files_are_put_in_place_leaves_no_half_named_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Ctrl-C between two renames takes the temporary files away, as an error of the disk does."""
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    folder = Replacing(tmp_path / "new")
-    folder.__enter__()
-    folder.file("events.csv").write_text("1")
-    folder.file("counts.csv").write_text("2")
-    monkeypatch.setattr(Path, "replace", stop)
-    with pytest.raises(KeyboardInterrupt):
-        folder.__exit__(None, None, None)
-    assert not (tmp_path / "new").exists()
-
-
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_night_without_a_date_says_so(
     troubled: Night, form: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -249,41 +230,6 @@ def test_what_was_put_in_place_is_taken_back(
         export([troubled], out, form)
     assert folders(out) == there
     assert all((out / name).read_text() == f"before: {name}" for name in names[:-1] if earlier)
-
-
-def test_files_come_back_when_putting_in_place_is_interrupted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Ctrl-C at any of the renames leaves the files of before, as they were, and the next export works."""
-    rename = Path.replace
-    for stopped_at in range(1, 8):
-        out = tmp_path / str(stopped_at)
-        out.mkdir()
-        for name in ("a", "b", "c"):
-            (out / name).write_text("before")
-        folder = Replacing(out).__enter__()
-        for name in ("a", "b", "c", "d"):
-            folder.file(name).write_text("new")
-        calls = 0
-
-        def stop(path: Path, to: Path) -> Path:
-            nonlocal calls
-            calls += 1
-            if calls == stopped_at:  # noqa: B023 - it is called in this round
-                raise KeyboardInterrupt
-            return rename(path, to)
-
-        monkeypatch.setattr(Path, "replace", stop)
-        with pytest.raises(KeyboardInterrupt):
-            folder.__exit__(None, None, None)
-        monkeypatch.setattr(Path, "replace", rename)
-        assert {path.name: path.read_text() for path in out.iterdir()} == dict.fromkeys("abc", "before")
-        with Replacing(out) as again:
-            again.file("a").write_text("new")
-            again.file("d").write_text("new")
-        assert {path.name: path.read_text() for path in out.iterdir()} == {
-            "a": "new", "b": "before", "c": "before", "d": "new",
-        }  # fmt: skip
 
 
 @pytest.mark.parametrize("form", FORMATS)

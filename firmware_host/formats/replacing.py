@@ -23,6 +23,8 @@ class Replacing:
         self._parts: dict[Path, Path] = {}
         self._aside: dict[Path, Path] = {}
         """Where a file of an earlier export stands until all are in place."""
+        self._old: list[Path] = []
+        """Of these what has to go."""
         self._made: list[Path] = []
         self._asked = 0
 
@@ -78,10 +80,8 @@ class Replacing:
                 if place.is_file() or place.is_symlink():
                     place.replace(self._aside[place])
             part.replace(place)
-        done, self._aside = self._aside, {}
-        for before in done.values():
-            with contextlib.suppress(OSError):
-                before.unlink(missing_ok=True)
+        self._old, self._aside = list(self._aside.values()), {}
+        self._sweep()
 
     def _make(self, folder: Path) -> None:
         for path in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
@@ -96,14 +96,18 @@ class Replacing:
             with contextlib.suppress(OSError):
                 if not self._parts[place].exists():
                     place.unlink(missing_ok=True)
-                if before.exists():
+                if before.exists() or before.is_symlink():  # a link that leads nowhere does not exist
                     before.replace(place)
-        for part in self._parts.values():
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
+        self._sweep()
         for path in self._made:
             with contextlib.suppress(OSError):  # something of another program lies in it by now
                 path.rmdir()
+
+    def _sweep(self) -> None:
+        """Remove temporary files."""
+        for path in (*self._parts.values(), *self._old):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def _refused(out: Path, error: OSError) -> StorageError:
