@@ -82,6 +82,14 @@ def test_many_within_a_second_are_movement() -> None:
     assert told(rows_at()) == []
 
 
+def test_a_site_that_ends_when_the_next_begins_is_told_of_alone() -> None:
+    """The last candidates of one site and the first of the next are not near each other, whenever they are."""
+    rows = rows_at(10.0, 10.5, 10.6, 10.9, score=[8.0, 8.0, 20.0, 9.0])
+    assert told(rows) == [Reason.MOVEMENT] * 4
+    rows["site"][2:] = "right_calf"
+    assert told(rows) == [Reason.UNLIKE, Reason.UNLIKE, Reason.UNLIKE, Reason.SECOND_MAXIMUM]
+
+
 def events_at(*peaks_s: float, snr: Any = 8.0, mg: Any = 10.0) -> Table:
     """Make counted events."""
     return table(
@@ -138,3 +146,12 @@ def test_of_what_lasts_the_nearest_in_size_is_the_cause() -> None:
     events = events_at(100.0, 200.0, snr=[9.0, 9.0], mg=[5.0, 30.0])
     outcome = outcome_of(events, valid_hour(), truth_at(3000.0))
     assert causes(outcome, happenings).tolist() == ["ventilator", "heart"]
+
+
+def test_of_what_lasts_the_shortest_is_the_cause_where_no_size_is_known() -> None:
+    """Sizes that a file of happenings leaves out decide nothing, and one of 0 explains nothing."""
+    sizes = [np.inf, np.inf, 0.0]
+    lasting = zip(("heart", "ventilator", "snore"), (3600, 1000, 500), sizes, strict=True)
+    happenings = np.concatenate([happening(kind, 0, end_s, size) for kind, end_s, size in lasting])
+    outcome = outcome_of(events_at(100.0), valid_hour(), truth_at(3000.0))
+    assert causes(outcome, happenings).tolist() == ["ventilator"]

@@ -33,8 +33,13 @@ def reasons(rows: Table) -> npt.NDArray[np.uint8]:
     Parameters
     ----------
     rows : (n,) with the columns of an event, of candidates and of their context
-        By site, in order of time.
+        By site, in order of time: what is near is looked for in each site's own rows.
     """
+    cuts = np.flatnonzero(rows["site"][1:] != rows["site"][:-1]) + 1
+    return np.concatenate([_of_site(own) for own in np.split(rows, cuts)])
+
+
+def _of_site(rows: Table) -> npt.NDArray[np.uint8]:
     moved_s = np.minimum(rows["since_movement_s"], rows["until_movement_s"])
     beat = (rows["heart_match"] >= BEAT_MATCH) & (rows["heart_near"] >= BEAT_SHARE)
     rules = {
@@ -65,9 +70,9 @@ def _with_larger(rows: Table, told: npt.NDArray[np.uint8]) -> npt.NDArray[np.uin
 
 
 def _of_many(peak_s: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Tell which candidates are among `MANY` within `MANY_S`; another site's begin anew, so earlier."""
+    """Tell which candidates are among `MANY` within `MANY_S`."""
     out = np.zeros(len(peak_s), bool)
     lasts_s = peak_s[MANY - 1 :] - peak_s[: max(len(peak_s) - MANY + 1, 0)]
-    first = np.flatnonzero((lasts_s >= 0) & (lasts_s <= MANY_S))
+    first = np.flatnonzero(lasts_s <= MANY_S)
     out[(first[:, None] + np.arange(MANY)).ravel()] = True
     return out

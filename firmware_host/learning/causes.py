@@ -75,9 +75,9 @@ def _overlapping(false: Table, happenings: Table) -> Strings:
     for each, lasts_s in sorted(zip(happenings, length_s, strict=True), key=lambda pair: -pair[1]):
         over = (false["peak_s"] >= each["start_s"] - GUARD_S) & (false["peak_s"] <= each["end_s"] + GUARD_S)
         if lasts_s > BRIEF_S:
-            ratio = false["peak_to_peak_mg"].astype(float) / each["size_mg"]
+            ratio = false["peak_to_peak_mg"].astype(float) / max(float(each["size_mg"]), TINY)
             off = np.abs(np.log(np.maximum(ratio, TINY)))
-            over &= (ratio * LEAST_SHARE <= 1) & (off < size_off)
+            over &= (ratio * LEAST_SHARE <= 1) & (off <= size_off)
             size_off[over] = off[over]
         names[over] = each["kind"]
     return names
