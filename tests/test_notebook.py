@@ -285,6 +285,10 @@ def test_numbers_may_be_those_of_numpy(tmp_path: Path, made: Path) -> None:
     )
     same = tm.simulate(tmp_path / "b.night", hours=0.05000000074505806, seed=3, sites=["left_calf"])
     np.testing.assert_array_equal(tm.samples(night, "left_calf").acc_g, tm.samples(same, "left_calf").acc_g)
+    part = tm.samples(night, "left_calf", 100, 100.5)
+    for kind in (np.float16, np.float32, np.uint8, np.float64):
+        asked = tm.samples(night, "left_calf", kind(100), kind(100.5) if kind is not np.uint8 else 100.5)
+        np.testing.assert_array_equal(asked.time_s, part.time_s)
     with pytest.raises(BadValueError, match="not inf"):
         tm.simulate(tmp_path / "c.night", hours=10**400)
     run = tm.load_run(made)

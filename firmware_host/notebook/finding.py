@@ -127,12 +127,7 @@ def samples(
         If the night has no such site, or the end is not after the start.
     """
     night = open_night(night)
-    for at_s in (start_s, end_s):
-        if (
-            at_s is not None
-            and not abs(number_of(at_s, "A time in seconds from the night's start")) < LONGEST_S
-        ):
-            raise BadValueError(f"Samples lie between seconds from the night's start, not at {at_s} s.")
+    start_s, end_s = (None if at_s is None else _time(at_s) for at_s in (start_s, end_s))
     if start_s is not None and end_s is not None and not start_s < end_s:
         raise BadValueError(
             f"The samples are to end at {end_s:g} s and begin at {start_s:g} s: give end_s above it."
@@ -181,6 +176,13 @@ def _with_night(run: analysis.Run, night: Night) -> Twitches:
 
 def _bin(bin_s: object) -> float | None:
     return None if bin_s is None else number_of(bin_s, "The length of a bin in seconds")
+
+
+def _time(at_s: object) -> float:
+    known = number_of(at_s, "A time in seconds from the night's start")
+    if not abs(known) < LONGEST_S:
+        raise BadValueError(f"Samples lie between seconds from the night's start, not at {known:g} s.")
+    return known
 
 
 def _check_twitches(twitches: object, kind: type[analysis.Run] = Twitches) -> None:
