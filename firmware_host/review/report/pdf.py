@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from ctypes.util import find_library
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, NoReturn
 
@@ -17,10 +18,15 @@ def check_libraries() -> None:
     """Raise `MissingExtraError` where a PDF could not be made; nothing is imported into this process."""
     if find_spec("weasyprint") is None:
         raise _no_library()
-    if find_library("pangoft2-1.0") is None:  # it may still lie where WeasyPrint alone looks
-        found = subprocess.run([sys.executable, "-c", "import weasyprint"], capture_output=True, check=False)
-        if found.returncode != 0:
-            raise _no_pango()
+    # It may still lie where WeasyPrint alone looks.
+    if find_library("pangoft2-1.0") is None and not _imports(sys.executable):
+        raise _no_pango()
+
+
+@cache
+def _imports(python: str) -> bool:
+    """Tell whether WeasyPrint can be imported; that takes a second or more, and a page asks often."""
+    return not subprocess.run([python, "-c", "import weasyprint"], capture_output=True, check=False).returncode
 
 
 def report_pdf(html: str) -> bytes:
