@@ -83,7 +83,7 @@ def test_many_within_a_second_are_movement() -> None:
 
 
 def test_a_site_that_ends_when_the_next_begins_is_told_of_alone() -> None:
-    """The last candidates of one site and the first of the next are not near each other, whenever they are."""
+    """The last candidates of one site and the first of the next are never near each other."""
     rows = rows_at(10.0, 10.5, 10.6, 10.9, score=[8.0, 8.0, 20.0, 9.0])
     assert told(rows) == [Reason.MOVEMENT] * 4
     rows["site"][2:] = "right_calf"

@@ -18,15 +18,15 @@ def check_libraries() -> None:
     """Raise `MissingExtraError` where a PDF could not be made; nothing is imported into this process."""
     if find_spec("weasyprint") is None:
         raise _no_library()
-    # It may still lie where WeasyPrint alone looks.
-    if find_library("pangoft2-1.0") is None and not _imports(sys.executable):
+    if find_library("pangoft2-1.0") is None and not _found_by_weasyprint():
         raise _no_pango()
 
 
 @cache
-def _imports(python: str) -> bool:
-    """Tell whether WeasyPrint can be imported; that takes a second or more, and a page asks often."""
-    return not subprocess.run([python, "-c", "import weasyprint"], capture_output=True, check=False).returncode
+def _found_by_weasyprint() -> bool:
+    """Tell whether Pango lies where WeasyPrint alone looks; to ask takes seconds, and the page asks often."""
+    found = subprocess.run([sys.executable, "-c", "import weasyprint"], capture_output=True, check=False)
+    return found.returncode == 0
 
 
 def report_pdf(html: str) -> bytes:
