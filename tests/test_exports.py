@@ -278,6 +278,16 @@ def test_without_pyarrow_there_is_a_sentence(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_pyarrow_that_is_not_whole_is_told(
+    troubled: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some packages of pyarrow have no Parquet: that is a sentence, and nothing is made."""
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(MissingExtraError, match=r"pyarrow, which cannot be used here: .*parquet"):
+        export([troubled], tmp_path / "out", "parquet")
+    assert not (tmp_path / "out").exists()
+
+
 def test_two_nights_of_one_name_do_not_meet_in_a_file(tmp_path: Path) -> None:
     """Nights that are called alike have files of their own, and tables hold both."""
     paths = [troubled_night(tmp_path / place / "a.night", AUTUMN_NS + day * 86_400 * 10**9)

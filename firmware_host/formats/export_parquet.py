@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from firmware_host.errors import MissingExtraError
 from firmware_host.formats import tables
 from firmware_host.formats.exporting import Progress, night_document, own_file, undated
 from firmware_host.formats.leaving import Choices, Leaving
@@ -34,10 +35,7 @@ class Writer:
 
     def __init__(self, folder: Replacing, choices: Choices) -> None:
         self._folder, self._choices = folder, choices
-        import pyarrow as pa
-        import pyarrow.parquet
-
-        self._pa, self._parquet = pa, pa.parquet
+        self._pa, self._parquet = _arrow()
         self._files = ExitStack()
         self._schemas = {
             name: self._pa.schema([(column.name, self._type(column)) for column in columns])
@@ -127,3 +125,14 @@ def _cast(column: Column, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if column.name == "night_date":
         return values.astype("datetime64[D]")
     return values
+
+
+def _arrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet
+    except ImportError as error:  # it is there, but not whole, or not for this Python
+        raise MissingExtraError(
+            f"Writing Parquet needs pyarrow, which cannot be used here: {error}."
+        ) from error
+    return pa, pa.parquet
