@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,13 +108,12 @@ def grow(
         Of each night the number of the fold that it is left out with, from 0 on; None if it teaches nothing.
     """
 
-    def from_folds(own: Callable[[int], bool]) -> HistGradientBoostingClassifier:
-        taught = [night for night, fold in zip(nights, folds, strict=True) if fold is not None and own(fold)]
+    def without(left_out: int | None) -> HistGradientBoostingClassifier:
+        each = zip(nights, folds, strict=True)
+        taught = [night for night, fold in each if fold is not None and fold != left_out]
         return fit(taught, seed, learnt, rising, lowest_score=lowest_score)
 
-    every: dict[int | None, HistGradientBoostingClassifier] = {None: from_folds(lambda _: True)}
-    for left_out in range(FOLDS):
-        every[left_out] = from_folds(lambda fold, left_out=left_out: fold != left_out)  # type: ignore[misc]
+    every = {left_out: without(left_out) for left_out in (None, *range(FOLDS))}
     said = [said_by(every[fold], night.features) for night, fold in zip(nights, folds, strict=True)]
     return Grown(every[None], said)
 
