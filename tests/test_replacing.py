@@ -102,3 +102,14 @@ def test_an_interrupt_while_earlier_files_are_removed_leaves_none_of_them(
     with pytest.raises(KeyboardInterrupt):
         folder.__exit__(None, None, None)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys("ab", "new")
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "夜", "𝄞"])
+def test_a_name_as_long_as_disks_take_it_can_be_written(tmp_path: Path, letter: str) -> None:
+    """The temporary name of a file is never too long where its own is not, whatever its letters."""
+    name = letter * (250 // len(letter.encode())) + ".edf"
+    for _ in range(2):
+        with Replacing(tmp_path) as folder:
+            for each in (name, "other"):
+                folder.file(each).write_text("new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "other"])

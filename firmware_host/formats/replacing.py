@@ -39,9 +39,9 @@ class Replacing:
     def file(self, name: str) -> Path:
         """Return the path under which the file `name`, such as a/b.csv, is to be written for now."""
         place = self.out.joinpath(*PurePosixPath(name).parts)
-        if place not in self._parts:  # the number keeps a long path's file name short
+        if place not in self._parts:  # the number keeps a long path's file name short; a letter has 4 bytes
             self._asked += 1
-            self._parts[place] = self.out / f".{self._asked}-{place.name[-100:]}.{os.getpid()}.part"
+            self._parts[place] = self.out / f".{self._asked}-{place.name[-50:]}.{os.getpid()}.part"
         return self._parts[place]
 
     def names(self) -> set[Path]:
