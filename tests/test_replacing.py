@@ -74,7 +74,7 @@ def test_a_link_that_leads_nowhere_comes_back(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("nowhere")
     (tmp_path / "b" / "in the way").mkdir(parents=True)
     folder = written(tmp_path, "ab")
-    with pytest.raises(StorageError):
+    with pytest.raises(StorageError, match=r"\(b\)\.$"):
         folder.__exit__(None, None, None)
     assert (tmp_path / "a").readlink() == Path("nowhere")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]

@@ -111,4 +111,6 @@ class Replacing:
 
 
 def _refused(out: Path, error: OSError) -> StorageError:
-    return StorageError(f"The files could not be written to {out}: {error.strerror or error}.")
+    """Say what the disk says, and of which file where one could not take its place."""
+    of = f" ({Path(error.filename2).name})" if error.filename2 else ""
+    return StorageError(f"The files could not be written to {out}: {error.strerror or error}{of}.")
