@@ -200,7 +200,8 @@ def small(picture: Image.Image) -> Image.Image:
 
 def main() -> None:
     """Make the nights, judge one, and take all pictures."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.gettempdir()) / "recordings"
+    # Nights that were kept show what an earlier model counted, so they are only for who names their folder.
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp()) / "recordings"
     only = set(sys.argv[2:])
     if not folder.exists():
         make_nights(folder)
