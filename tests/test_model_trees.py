@@ -23,6 +23,7 @@ from firmware_host.detection.classifier import (
     matrix_of,
     model_from_dict,
 )
+from firmware_host.detection.trees import FEW_ROWS
 from firmware_host.errors import BadFileError, BadValueError
 from firmware_host.learning.export_trees import export_trees
 from firmware_host.twitches import Table, dtype_of
@@ -106,9 +107,13 @@ def test_probabilities_follow_the_calibration() -> None:
 
 
 def test_rows_are_judged_one_by_one() -> None:
-    """A candidate's probability is the same alone and among 40,000."""
+    """A candidate's probability is the same alone, among few and among 40,000, to the digit."""
     model, rows = boosted(), candidates(40_000, 6)
     together = model.probability(rows)
+    for n in (2, FEW_ROWS, FEW_ROWS + 1):
+        for first in range(0, 40_000 - n, 1777):
+            some = slice(first, first + n)
+            np.testing.assert_array_equal(model.probability(rows[some]), together[some])
     for at in (0, 16_383, 16_384, 39_999):
         assert model.probability(rows[at : at + 1])[0] == together[at]
     assert len(model.probability(rows[:0])) == 0

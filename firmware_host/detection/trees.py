@@ -19,11 +19,14 @@ from firmware_host.detection.signals import Float64
 
 ROWS_AT_ONCE = 1 << 14
 """So many rows of codes of one feature stay in a processor's nearest cache."""
+FEW_ROWS = 100
+"""So few are followed down all trees at once; with more the masks of bytes are quicker."""
 LARGEST = float(np.finfo(np.float64).max)
 MOST_LOG_ODDS = 1000.0
 """No sum of trees comes near; larger numbers are damage, and would overflow."""
 
 Codes = npt.NDArray[np.uint16] | npt.NDArray[np.uint8]
+Whole = npt.NDArray[np.intp]
 
 
 class Tree(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,17 +88,19 @@ class Forest:
         self._steps: list[Float64] = [np.unique(np.array(each, float)) for each in steps]
         codes = [{value: code for code, value in enumerate(each.tolist())} for each in self._steps]
         self._trees = [_prepared(tree, codes) for tree in trees]
+        self._joined = _joined(trees, codes)
 
     def sum(self, features: Float64, start: float) -> Float64:
         """Return `start` plus the values of all trees for rows (n, features)."""
         out = np.full(len(features), start)
         for first in range(0, len(features), ROWS_AT_ONCE):
             rows = slice(first, first + ROWS_AT_ONCE)
-            self._add(features[rows], out[rows])
+            few = len(out[rows]) <= FEW_ROWS
+            (self._add_to_few if few else self._add)(features[rows], out[rows])
         return out
 
-    def _add(self, features: Float64, out: Float64) -> None:
-        """Add the trees' values; a code is the number of thresholds that lie below a value."""
+    def _coded(self, features: Float64) -> list[tuple[Codes, Codes]]:
+        """Return how many thresholds lie below each value: a missing one goes right, or left."""
         coded: list[tuple[Codes, Codes]] = []
         for column, steps in zip(features.T, self._steps, strict=True):
             kind = np.min_scalar_type(len(steps))
@@ -103,6 +108,22 @@ class Forest:
             codes = np.searchsorted(steps, known).astype(kind)
             missing = np.isnan(column)
             coded.append((codes, np.where(missing, kind.type(0), codes) if missing.any() else codes))
+        return coded
+
+    def _add_to_few(self, features: Float64, out: Float64) -> None:
+        """Add the trees' values: every row goes down all trees at once, a step at a time."""
+        asked, most, child, value, roots, depth = self._joined
+        codes = np.array(self._coded(features)).ravel()  # of each feature, both sorts, of all rows
+        row = np.arange(len(out))
+        at = np.repeat(roots[:, None], len(out), axis=1)
+        for _ in range(depth):
+            at = child.take(2 * at + (codes.take(asked.take(at) * len(out) + row) > most.take(at)))
+        for each in value.take(at):
+            out += each
+
+    def _add(self, features: Float64, out: Float64) -> None:
+        """Add the trees' values."""
+        coded = self._coded(features)
         for nodes, number, value in self._trees:
             # From the leaves up, each node knows for every row the leaf that it would end in. The masks of
             # bytes are quicker than following each row down.
@@ -118,6 +139,33 @@ class Forest:
                 ends[node] = goes_left
                 ends[left] = ends[right] = 0  # lets go of the memory, which is still near
             out += value.take(ends[0]) if nodes else value[0]
+
+
+def _joined(
+    trees: Sequence[Tree], codes: Sequence[Mapping[float, int]]
+) -> tuple[Whole, Whole, Whole, Float64, Whole, int]:
+    """Return all trees' nodes one after the other, where each begins, and how many steps lead to any leaf.
+
+    Of each node: the row of codes that it asks, the largest that goes left, both children, and its value.
+    A leaf is its own child.
+    """
+    roots = np.cumsum([0, *(len(tree.left) for tree in trees)])
+    asked, most, value, depth = [], [], [], 0
+    child: list[int] = []
+    for root, tree in zip(roots.tolist(), trees, strict=False):
+        steps = [0] * len(tree.left)
+        for node, (feature, threshold, missing_left, left, right, leaf) in enumerate(
+            zip(*msgspec.structs.astuple(tree), strict=True)
+        ):
+            asked.append(2 * feature + missing_left if left else 0)
+            most.append(codes[feature][threshold] if left else 0)
+            child += (root + left, root + right) if left else (root + node, root + node)
+            value.append(leaf)
+            if left:
+                steps[left] = steps[right] = steps[node] + 1
+        depth = max(depth, *steps, 0)
+    whole = [np.array(each, np.intp) for each in (asked, most, child)]
+    return whole[0], whole[1], whole[2], np.array(value), roots[:-1], depth
 
 
 def _prepared(
