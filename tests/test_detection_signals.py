@@ -9,9 +9,13 @@ from hypothesis import strategies as st
 from scipy import fft, ndimage, signal
 
 from firmware_host.detection.signals import (
+    BAND_HZ,
+    KERNEL_HALF_S,
     SERIES,
+    STOP_BAND_DB,
     TEMPLATE_RISE_S,
     BlockFilter,
+    _band_pass,
     check_rate,
     largest_within,
     make_plan,
@@ -52,6 +56,19 @@ def test_any_rate_comes_down_to_a_rate_that_holds_the_band(fs_hz: float, decimat
     assert 45 <= plan.fs_internal_hz < 180
     assert plan.hop % plan.cell == 0
     assert plan.hop / plan.fs_internal_hz <= 75
+
+
+@pytest.mark.parametrize("fs_hz", [45.0, 100.0, 112.3])
+def test_the_band_pass_is_that_of_scipy(fs_hz: float) -> None:
+    """The filter is Kaiser's, as scipy.signal designs it, but for gravity, which it takes away altogether."""
+    half, block = round(KERNEL_HALF_S * fs_hz), 1024
+    width = signal.kaiser_beta(STOP_BAND_DB)
+    taps = signal.firwin(2 * half + 1, [BAND_HZ[0], min(BAND_HZ[1], 0.45 * fs_hz)], window=("kaiser", width),
+                         pass_zero=False, fs=fs_hz, scale=False)  # fmt: skip
+    window = signal.windows.kaiser(2 * half + 1, width)
+    taps -= window * (taps.sum() / window.sum())
+    ring = np.roll(np.pad(taps, (0, block - len(taps))), -half)
+    np.testing.assert_allclose(_band_pass(fs_hz, half, block), fft.rfft(ring).real, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("fs_hz", [100.0, 200.0, 416.0])
