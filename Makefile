@@ -11,7 +11,10 @@ demo: $(VENV)/.installed  ## simulate a night, find its twitches, draw the map
 	$(BIN)/twitchmap demo
 
 # Radios and browsers in the tests wait more than they work, so four at a time suit two cores. Files are begun in
-# the order of tests/conftest.py, the longest first; xdist's own would begin with those of the most tests.
+# the order of tests/conftest.py, the longest first; xdist's own would begin with those of the most tests. Where
+# Python is told to keep no bytecode, as in many containers, each of the some hundred processes that tests start
+# would compile the package for itself.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.tests  ## all tests; TWITCHMAP_REAL_DATA=FOLDER adds those on real recordings
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
