@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from firmware_host.analysis import detect_night, find_candidates, load_model
+from firmware_host.analysis.findings import Findings
 from firmware_host.analysis.live import LiveDetector
 from firmware_host.analysis.live_count import LiveCount
 from firmware_host.analysis.replay import replay_candidates
@@ -42,7 +44,10 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def fed(path: Path, stop: int | None = None) -> tuple[LiveDetector, list[tuple[float, Table]]]:
+Fed = tuple[LiveDetector, list[tuple[float, Table]]]
+
+
+def fed(path: Path, stop: int | None = None) -> Fed:
     """Feed the blocks of a log as a recorder would; return what came out, with the time it came at."""
     opened = open_night(path)
     detector = LiveDetector(opened.meta.sensors, LOWEST)
@@ -60,44 +65,54 @@ def fed(path: Path, stop: int | None = None) -> tuple[LiveDetector, list[tuple[f
     return detector, out
 
 
-def test_live_events_equal_a_replay_of_the_log(night: Path) -> None:
+@pytest.fixture(scope="module")
+def whole(night: Path) -> Fed:
+    """Feed the whole night; the detector is not closed."""
+    return fed(night)
+
+
+@pytest.fixture(scope="module")
+def replayed(night: Path) -> Findings:
+    """Find the night's candidates as `detect --pass 1` does."""
+    return replay_candidates(open_night(night), LOWEST)
+
+
+def test_live_events_equal_a_replay_of_the_log(night: Path, whole: Fed, replayed: Findings) -> None:
     """What came out while recording is what `detect --pass 1` finds: samples, features, probabilities."""
-    detector, out = fed(night)
-    live = np.concatenate([*(rows for _, rows in out), detector.close()])
-    replayed = replay_candidates(open_night(night), LOWEST).rows
+    detector, out = whole
+    live = np.concatenate([*(rows for _, rows in out), copy.deepcopy(detector).close()])
+    again = replayed.rows
     model = load_model("standard", night.parent)[0]
     order = np.lexsort((live["peak_s"], [SITES.index(site) for site in live["site"]]))
     live = live[order]
 
-    assert len(live) == len(replayed) > 200
-    assert live["site"].tolist() == replayed["site"].tolist()
-    np.testing.assert_allclose(model.probability(live), model.probability(replayed), atol=1e-6)
-    apart = live["peak_s"] - replayed["peak_s"]
+    assert len(live) == len(again) > 200
+    assert live["site"].tolist() == again["site"].tolist()
+    np.testing.assert_allclose(model.probability(live), model.probability(again), atol=1e-6)
+    apart = live["peak_s"] - again["peak_s"]
     assert np.quantile(np.abs(apart - np.median(apart)), 0.99) < 0.03
 
 
-def test_what_is_told_never_changes(night: Path) -> None:
+def test_what_is_told_never_changes(night: Path, whole: Fed) -> None:
     """Events that came out by some moment are the first of those that come out in the end."""
-    _, whole = fed(night)
     _, half = fed(night, len(open_night(night).scan.index) // 2)
     told = np.concatenate([rows for _, rows in half])
 
     assert len(told) > 50
-    assert np.concatenate([rows for _, rows in whole])[: len(told)].tobytes() == told.tobytes()
+    assert np.concatenate([rows for _, rows in whole[1]])[: len(told)].tobytes() == told.tobytes()
 
 
-def test_events_are_final_soon(night: Path) -> None:
+def test_events_are_final_soon(whole: Fed) -> None:
     """While all sensors stream an event is out 165 s after its peak."""
-    _, out = fed(night)
-    waits = np.concatenate([at_s - rows["peak_s"] for at_s, rows in out if at_s])
+    waits = np.concatenate([at_s - rows["peak_s"] for at_s, rows in whole[1] if at_s])
 
     assert len(waits) > 200
     assert np.quantile(waits, 0.95) < LATEST_S
 
 
-def test_memory_is_bounded(night: Path) -> None:
+def test_memory_is_bounded(whole: Fed) -> None:
     """Rows, coverage and cells of long ago are let go of."""
-    detector, _ = fed(night)
+    detector, _ = whole
 
     assert len(detector._rows) < 400
     assert all(np.ptp(part["end_s"]) < 600 for part in detector._coverage.values() if len(part))
@@ -105,17 +120,17 @@ def test_memory_is_bounded(night: Path) -> None:
     assert detector.covered == []
 
 
-def test_pass_1_alone_finds_what_the_whole_detector_finds(night: Path) -> None:
+def test_pass_1_alone_finds_what_the_whole_detector_finds(night: Path, replayed: Findings) -> None:
     """Where wear makes no difference a replay has the candidates of the whole night's detection.
 
     But for some beats: over ten minutes or one, what a beat is like is not quite the same.
     """
-    whole, live = find_candidates(night, LOWEST), replay_candidates(open_night(night), LOWEST)
-    apart = [np.abs(live.rows["peak_s"] - peak_s).min() for peak_s in whole.rows["peak_s"]]
+    found = find_candidates(night, LOWEST)
+    apart = [np.abs(replayed.rows["peak_s"] - peak_s).min() for peak_s in found.rows["peak_s"]]
 
-    assert len(whole.rows) > 200
+    assert len(found.rows) > 200
     assert np.mean(np.array(apart) < 1e-3) > 0.96
-    check_coverage(live.coverage)
+    check_coverage(replayed.coverage)
 
 
 def test_detect_stores_a_run_of_pass_1(night: Path) -> None:
