@@ -40,19 +40,35 @@ pytestmark = pytest.mark.lasts_s(45)
 NIGHT = "short.night"
 
 
-@pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder with a simulated night of an hour, and a run of the shipped model."""
-    folder = tmp_path_factory.mktemp("nights")
-    simulate_night(folder / NIGHT, spec=demonstration(5, 1.0))
+def simulated(folder: Path, hours: float) -> Path:
+    """Make a folder with a simulated night, and a run of the shipped model."""
+    simulate_night(folder / NIGHT, spec=demonstration(5, hours))
     tm.detect(tm.open(folder / NIGHT))
     return folder
 
 
+@pytest.fixture(scope="module")
+def hour(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a folder with a night of an hour: enough events to tell which model agrees more often."""
+    return simulated(tmp_path_factory.mktemp("hour"), 1.0)
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a folder with a night of twenty minutes."""
+    return simulated(tmp_path_factory.mktemp("short"), 1 / 3)
+
+
 @pytest.fixture
-def folder(simulated: Path, tmp_path: Path) -> Path:
-    """Copy it for a test that changes it."""
-    return Path(shutil.copytree(simulated, tmp_path / "nights"))
+def long_folder(hour: Path, tmp_path: Path) -> Path:
+    """Copy the night of an hour for a test that changes it."""
+    return Path(shutil.copytree(hour, tmp_path / "nights"))
+
+
+@pytest.fixture
+def folder(short: Path, tmp_path: Path) -> Path:
+    """Copy the short night for a test that changes it."""
+    return Path(shutil.copytree(short, tmp_path / "nights"))
 
 
 SHIPPED = (analysis.DEFAULT_MODEL, analysis.load_model()[1])
@@ -97,28 +113,28 @@ def label(night: Path, *, checks: int = 1, piles: bool = True) -> None:
             )  # fmt: skip
 
 
-def test_a_model_learns_what_its_user_thinks(folder: Path) -> None:
+def test_a_model_learns_what_its_user_thinks(long_folder: Path) -> None:
     """On the whole night, most of it never labelled, it agrees more often than the shipped model does."""
-    night = folder / NIGHT
+    night = long_folder / NIGHT
     label(night, checks=2)
-    _, made = train_from_labels([night], folder)
+    _, made = train_from_labels([night], long_folder)
     assert made.model == "mine"
     assert made.agrees_more
     assert made.before is not None
     assert made.after is not None
     assert made.after.f1 > made.before.f1 + 0.05
-    assert read_made(folder, "mine") == made
+    assert read_made(long_folder, "mine") == made
     rows = features(night)
     says = opinion(rows)
-    shipped, own = (analysis.load_model(name, folder)[0] for name in (analysis.DEFAULT_MODEL, "mine"))
+    shipped, own = (analysis.load_model(name, long_folder)[0] for name in (analysis.DEFAULT_MODEL, "mine"))
     right = [float(np.mean(model.counted(rows)[says | model.counted(rows)] ==
                            says[says | model.counted(rows)])) for model in (shipped, own)]  # fmt: skip
     assert right[1] > right[0] + 0.05
 
 
-def test_two_thousand_labels_take_seconds(folder: Path) -> None:
+def test_two_thousand_labels_take_seconds(long_folder: Path) -> None:
     """With 2,000 labels, training and counting the night anew is a matter of seconds."""
-    night = folder / NIGHT
+    night = long_folder / NIGHT
     run = raw(night)
     order = np.random.default_rng(1).permutation(len(run.events))[:2000]
     at_ns = run.summary.start_ns + np.rint(run.events["peak_s"] * 1e9).astype(np.int64)
@@ -129,23 +145,25 @@ def test_two_thousand_labels_take_seconds(folder: Path) -> None:
         peaks = {str(site): at_ns[own[sites == site]].tolist() for site in np.unique(sites)}
         add_label(night, what="twitch" if verdict else "not_twitch", drawn="event", peaks_ns=peaks)
     began = time.process_time()
-    _, made = train_from_labels([night], folder)
+    _, made = train_from_labels([night], long_folder)
     analysis.recount_night(night, model=made.model)
     assert made.labels == min(2000, len(run.events))
     assert time.process_time() - began < 5.0
 
 
-def test_too_few_random_labels_tell_nothing(folder: Path) -> None:
+def test_too_few_random_labels_tell_nothing(long_folder: Path) -> None:
     """Piles alone make a model, but not a word on whether it agrees more often."""
-    label(folder / NIGHT, checks=0)
-    _, made = train_from_labels([folder / NIGHT], folder)
+    label(long_folder / NIGHT, checks=0)
+    _, made = train_from_labels([long_folder / NIGHT], long_folder)
     assert made.random == 0
     assert made.before is made.after is made.agrees_more is None
-    done = CliRunner().invoke(commands, ["train", "--from-labels", str(folder / NIGHT), "--dir", str(folder)])
+    done = CliRunner().invoke(
+        commands, ["train", "--from-labels", str(long_folder / NIGHT), "--dir", str(long_folder)]
+    )
     assert done.exit_code == 0
     assert "too few to tell" in " ".join(done.output.split())
     assert "mine-2" in done.output
-    assert analysis.current_model(folder) == analysis.DEFAULT_MODEL
+    assert analysis.current_model(long_folder) == analysis.DEFAULT_MODEL
 
 
 def test_without_labels_there_is_nothing_to_learn(folder: Path) -> None:
