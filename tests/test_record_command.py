@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Run
 
 from firmware_host.capture.told import View
 from firmware_host.cli._night_status import NightStatus
@@ -203,13 +204,13 @@ def test_a_terminal(tmp_path: Path) -> None:
         (["--virtual", "left_calf=polar_verity", "--hours", "0"], 2, "hours"),
     ],
 )
-def test_what_cannot_be_recorded(tmp_path: Path, arguments: list[str], code: int, words: str) -> None:
+def test_what_cannot_be_recorded(
+    tmp_path: Path, run: Run, arguments: list[str], code: int, words: str
+) -> None:
     """What was mistyped is said in a sentence, and no night is made."""
-    done = subprocess.run(
-        twitchmap("record", "--dir", str(tmp_path), *arguments), capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, words in done.stderr) == (code, True), done.stderr
-    assert "Traceback" not in done.stderr
+    ended, _, err = run("record", "--dir", tmp_path, *arguments)
+    assert (ended, words in err) == (code, True), err
+    assert "Traceback" not in err
     assert list_nights(tmp_path) == []
 
 
