@@ -143,7 +143,7 @@ def wait_for(
                     return element
         return None
 
-    wait = WebDriverWait(browser, timeout_s, 0.05)
+    wait = WebDriverWait(browser, timeout_s, 0.1)  # to look costs the browser some 20 ms
     element = wait.until(found, f"no {selector} with {text!r}")
     assert element is not None
     return element
