@@ -8,6 +8,7 @@ import pytest
 from browser import _chromium, browser, served, standing
 
 from firmware_host.cli import main
+from firmware_host.simulation import virtual_chip
 
 __all__ = ["_chromium", "browser", "served", "standing"]
 
@@ -22,6 +23,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return float(mark.args[0]) if mark else 0.0
 
     items.sort(key=lasts_s, reverse=True)
+
+
+@pytest.fixture
+def short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let virtual sensors feel their body by the half minute: with every drop they begin a new piece."""
+    monkeypatch.setattr(virtual_chip, "PIECE_S", 30.0)
 
 
 @pytest.fixture

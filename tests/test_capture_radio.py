@@ -17,6 +17,8 @@ from firmware_host.sensors.protocol import Counts
 from firmware_host.simulation.virtual_radio import VirtualSensor, VirtualWorld
 from firmware_host.simulation.virtual_sensors import PlayedSensor
 
+pytestmark = pytest.mark.usefixtures("short_pieces")
+
 SITES = ("left_calf", "right_calf", "left_thigh", "right_thigh")
 SPARE = VirtualSensor("left_chest", "thingy52")
 """One that nobody wants."""

@@ -24,6 +24,8 @@ from firmware_host.sensors.protocol import BATTERY_LEVEL, Await, Batch, Driver, 
 from firmware_host.simulation.time_lapse import TimeLapseLoop
 from firmware_host.simulation.virtual_radio import VirtualSensor, VirtualWorld
 
+pytestmark = [pytest.mark.lasts_s(25), pytest.mark.usefixtures("short_pieces")]
+
 Run = Callable[..., tuple[int, str, str]]
 FOUR = {"left_calf": "witmotion", "right_calf": "movesense", "left_thigh": "oba", "right_chest": "polar_h10"}
 TWO = {"left_calf": "oba", "right_calf": "movesense"}
