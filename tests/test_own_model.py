@@ -35,7 +35,7 @@ from firmware_host.review.server import application
 from firmware_host.simulation import demonstration, simulate_night
 from firmware_host.twitches import COVERAGE_COLUMNS, Flag, Table
 
-pytestmark = pytest.mark.lasts_s(45)
+pytestmark = pytest.mark.lasts_s(30)
 
 NIGHT = "short.night"
 
@@ -69,6 +69,14 @@ def long_folder(hour: Path, tmp_path: Path) -> Path:
 def folder(short: Path, tmp_path: Path) -> Path:
     """Copy the short night for a test that changes it."""
     return Path(shutil.copytree(short, tmp_path / "nights"))
+
+
+@pytest.fixture(scope="module")
+def bundle(short: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train a model on a copy of the short night, to be damaged."""
+    folder = Path(shutil.copytree(short, tmp_path_factory.mktemp("trained") / "nights"))
+    label(folder / NIGHT, piles=False)
+    return train_from_labels([folder / NIGHT], folder)[0]
 
 
 SHIPPED = (analysis.DEFAULT_MODEL, analysis.load_model()[1])
@@ -282,17 +290,16 @@ def test_a_model_without_corrections_is_the_shipped_one(folder: Path) -> None:
                          "value": [1e9]}]),
     ],
 )  # fmt: skip
-def test_a_damaged_model_is_refused(folder: Path, field: str, value: object) -> None:
+def test_a_damaged_model_is_refused(bundle: Path, tmp_path: Path, field: str, value: object) -> None:
     """A bundle that was tampered with is a sentence, never a wrong count."""
-    label(folder / NIGHT, piles=False)
-    path, _ = train_from_labels([folder / NIGHT], folder)
+    path = Path(shutil.copytree(bundle, tmp_path / "models" / "mine"))
     content = json.loads((path / "model.json").read_text()) | {field: value}
     with pytest.raises(BadValueError):
         model_from_dict(content)
     (path / "model.json").write_text(json.dumps(content))
     with pytest.raises(BadFileError):
-        analysis.use_model(folder, "mine")
-    assert analysis.current_model(folder) == analysis.DEFAULT_MODEL
+        analysis.use_model(tmp_path, "mine")
+    assert analysis.current_model(tmp_path) == analysis.DEFAULT_MODEL
 
 
 def test_a_model_is_put_to_use_and_taken_back(folder: Path) -> None:
