@@ -238,16 +238,16 @@ def test_loss_that_nothing_counts_is_noticed(tmp_path: Path) -> None:
 
     async def script(evening: Evening) -> None:
         await evening.streaming()
-        await asyncio.sleep(40)
+        await asyncio.sleep(30)
         for sensor in evening.sensors:
             sensor.lose(1.0)
         await asyncio.sleep(0.5)
         for sensor in evening.sensors:
             sensor.lose(0.0)
-        await asyncio.sleep(40)
+        await asyncio.sleep(30)
         for sensor in evening.sensors:
             sensor.stall(1.0)  # late, not lost
-        await asyncio.sleep(20)
+        await asyncio.sleep(10)
 
     night = open_night(evening.play(script).path)
     for sensor, summary in zip(evening.sensors, summarise(night).sensors, strict=True):
