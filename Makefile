@@ -64,7 +64,7 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 $(VENV)/.tests: $(VENV)/.installed
-	$(PIP) install --quiet --editable '.[pandas,parquet,pdf,plots,virtual]' --group test
+	$(PIP) install --quiet --editable '.[cluster,pandas,parquet,pdf,plots,virtual]' --group test
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.tests

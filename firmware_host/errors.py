@@ -55,6 +55,10 @@ class NightBusyError(TwitchmapError):
     """Another process is writing this night."""
 
 
+class WorkersError(TwitchmapError):
+    """The processes or computers that work on many nights cannot be reached, do not fit, or are gone."""
+
+
 class RadioError(TwitchmapError):
     """Bluetooth is off, missing, blocked or not allowed on this computer."""
 

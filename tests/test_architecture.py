@@ -96,6 +96,9 @@ def test_libraries_stay_in_their_rooms(path: Path) -> None:
             assert room == "learning"
         if top == "bleak":
             assert relative == "capture/ble.py" or room == "simulation"
+        if top in {"dask", "distributed"}:
+            assert relative == "study/pools.py"
+            assert not at_load
         if top == "scipy" and at_load:
             assert room in {"detection", "learning", "simulation"}
         if room in {"detection", "sensors"}:
@@ -115,9 +118,9 @@ def test_files_and_functions_stay_short(path: Path) -> None:
                 assert (body[-1].end_lineno or 0) - body[0].lineno < 60, f"{node.name} is too long"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["nights", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["nights", "--help"], ["study", "--help"]])
 def test_start_up_is_light(arguments: list[str]) -> None:
-    """Help and lists start without scipy, scikit-learn, bleak and matplotlib."""
+    """Help and lists start without scipy, scikit-learn, joblib, Dask, bleak and matplotlib."""
     starts_light(
         "from firmware_host.cli import main\n"
         f"try:\n    main({arguments!r})\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
@@ -137,7 +140,8 @@ def starts_light(script: str) -> None:
     """Run a script and see that it imported nothing heavy."""
     script = (
         f"import sys\n{script}"
-        "heavy = {'scipy', 'sklearn', 'bleak', 'matplotlib', 'pyarrow'} & set(sys.modules)\n"
+        "heavy = {'scipy', 'sklearn', 'joblib', 'distributed', 'dask', 'bleak', 'matplotlib', 'pyarrow'}\n"
+        "heavy &= set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
