@@ -150,6 +150,7 @@ def test_every_command_prints_one_json_document(run: Run, nights: Path) -> None:
     )
     calls = {
         "detect": [night], "map": [night], "export": [night, "--out", nights / "out"],
+        "study": [night, "--jobs", "1"],
         "nights": ["--dir", nights], "diary": [night, "caffeine=much"],
         "info": [night], "verify": [night], "amend": [night, "--note", "x"],
         "report": [night, "--out", nights / "r.html"],

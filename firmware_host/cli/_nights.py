@@ -12,7 +12,7 @@ from firmware_host.cli._terminal import note
 
 if TYPE_CHECKING:
     from firmware_host.analysis import Run
-    from firmware_host.recording import Night
+    from firmware_host.recording import Damage, Night
 
 SAME_LENGTH_S = 1.0
 """A run of a night whose length has changed by more was made before samples were added or lost."""
@@ -62,15 +62,20 @@ def open_noted(path: Path) -> Night:
     from firmware_host.recording import open_night
 
     night = open_night(path)
-    for one in night.damage:
+    note_damage(path.name, night.damage)
+    return night
+
+
+def note_damage(name: str, damage: Sequence[Damage]) -> None:
+    """Tell what could not be read of a night."""
+    for one in damage:
         if not one.length:
-            note(f"{path.name}: {one.what}")
-    if lost := [one.length for one in night.damage if one.length]:
+            note(f"{name}: {one.what}")
+    if lost := [one.length for one in damage if one.length]:
         note(
-            f"{path.name}: {len(lost)} damaged place{'s' if len(lost) > 1 else ''} in its log, {sum(lost)} "
+            f"{name}: {len(lost)} damaged place{'s' if len(lost) > 1 else ''} in its log, {sum(lost)} "
             "bytes; what can be read is used (`twitchmap verify` lists them)."
         )
-    return night
 
 
 def open_with_run(path: Path, run_id: str | None, *, with_labels: bool = True) -> tuple[Night, Run]:

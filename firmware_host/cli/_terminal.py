@@ -119,6 +119,10 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.wipe()
+
+    def wipe(self) -> None:
+        """Take the bar away, until it is drawn again: something else is told."""
         self._draw("")
 
     def _draw(self, text: str) -> None:
