@@ -71,7 +71,7 @@ def columns(declared: Sequence[Column]) -> str:
 
 def help_page() -> str:
     """Return every command with its arguments and options, as `--help` has them."""
-    root = click.Context(commands, info_name="twitchmap")
+    root = click.Context(commands, info_name="twitchmap", **commands.context_settings)
     parts = [
         "# Every option\n\n"
         "What `twitchmap COMMAND --help` says, made from the program by `make pages`.\n"

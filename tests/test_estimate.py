@@ -237,13 +237,13 @@ def test_the_shipped_rates_are_those_of_the_shipped_model() -> None:
 def test_rates_that_cannot_be_used_are_a_sentence(
     change: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A rates.json that is cut, misspelt or impossible is refused with its name."""
+    """A rates.json that is cut, misspelt or impossible is refused with its name, and with what to do."""
     shutil.copytree(model_folders()[0] / "standard", tmp_path / "standard")
     path = tmp_path / "standard" / "rates.json"
     text = path.read_text()
     path.write_text(change(text))  # type: ignore[operator]
     monkeypatch.setattr(models, "model_folders", lambda _=None: [tmp_path])
-    with pytest.raises(BadFileError, match=r"rates\.json"):
+    with pytest.raises(BadFileError, match=r"rates\.json .*take it away"):
         load_rates("standard", msgspec.json.decode(text, type=RateFile).model_sha256)
 
 

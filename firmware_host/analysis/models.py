@@ -97,6 +97,7 @@ def _write_current(recordings: Path, current: _Current) -> None:
 
 
 RATES_FILE = "rates.json"
+MEND_RATES = "Fit it anew, or take it away: rates are then those of counting alone."
 
 
 def load_rates(name: str, model_sha256: str, recordings: Path | None = None) -> dict[str, RateModel]:
@@ -114,10 +115,11 @@ def load_rates(name: str, model_sha256: str, recordings: Path | None = None) -> 
     try:
         rates = msgspec.json.decode(path.read_bytes(), type=RateFile)
     except (OSError, msgspec.DecodeError) as error:
-        raise BadFileError(f"{path} cannot be used: {str(error).rstrip('.')}.", path=path) from error
+        sentence = f"{path} cannot be used: {str(error).rstrip('.')}. {MEND_RATES}"
+        raise BadFileError(sentence, path=path) from error
     fault = rates.fault()
     if fault is not None:
-        raise BadFileError(f"{path} {fault}.", path=path)
+        raise BadFileError(f"{path} {fault}. {MEND_RATES}", path=path)
     return rates.points if rates.model_sha256 == model_sha256 else {}
 
 
