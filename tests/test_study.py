@@ -114,12 +114,15 @@ def test_a_study_finds_what_detect_finds(
 
 
 def test_only_what_would_be_the_same_is_left(run: Run, patterns: list[Path], tmp_path: Path) -> None:
-    """A run by another model, point or pass, of other samples or of stored findings does not count."""
-    same, samples, others = (
-        fresh(patterns[0], tmp_path / f"{n}.night") for n in ("same", "samples", "others")
+    """A run by another model, point or pass, of other samples or findings, or unreadable, does not count."""
+    same, samples, others, odd = (
+        fresh(patterns[0], tmp_path / f"{n}.night") for n in ("same", "samples", "others", "odd")
     )
-    for night in (same, samples, others):
+    for night in (same, samples, others, odd):
         shutil.copy(patterns[0] / "results.sqlite", night)
+    with closing(sqlite3.connect(odd / "results.sqlite")) as connection, connection:
+        connection.execute("UPDATE runs SET settings = '[]'")
+    assert run("map", odd)[0] == 1
     with (samples / "samples.log").open("r+b") as log:
         log.truncate(log.seek(0, os.SEEK_END) - 5000)
     recount_night(others)
@@ -133,6 +136,7 @@ def test_only_what_would_be_the_same_is_left(run: Run, patterns: list[Path], tmp
     assert "damaged place" in err
     assert {name: night["done"] for name, night in done(out).items()} == {
         "same.night": "was_there", "samples.night": "detected", "others.night": "detected",
+        "odd.night": "detected",
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,6 +16,7 @@ from firmware_host.twitch_map import RateFile, RateModel
 
 if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do without
     from firmware_host.detection.classifier import Model
+    from firmware_host.recording import RunInfo
 
 
 def model_folders(recordings: Path | None = None) -> list[Path]:
@@ -121,6 +122,23 @@ def load_rates(name: str, model_sha256: str, recordings: Path | None = None) -> 
     if fault is not None:
         raise BadFileError(f"{path} {fault}. {MEND_RATES}", path=path)
     return rates.points if rates.model_sha256 == model_sha256 else {}
+
+
+def settings_of(info: RunInfo) -> dict[str, Any]:
+    """Return the settings that are stored with a run: its model without the trees, and how it was used.
+
+    Raises
+    ------
+    BadFileError
+        If they are no settings.
+    """
+    try:
+        settings = json.loads(info.settings)
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict):
+        raise BadFileError(f"The run {info.run_id} has settings that cannot be read: detect again.")
+    return settings
 
 
 def load_model(name: str = DEFAULT_MODEL, recordings: Path | None = None) -> tuple[Model, str]:

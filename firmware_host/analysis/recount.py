@@ -17,7 +17,7 @@ import numpy as np
 
 import firmware_host
 from firmware_host.analysis.findings import events_of, row_columns
-from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model, load_rates
+from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model, load_rates, settings_of
 from firmware_host.analysis.runs import Run, load_run, reviewed, runs_of, with_rates
 from firmware_host.analysis.stored_units import STORED_UNIT_COLUMNS, stored_units
 from firmware_host.errors import NotFoundError
@@ -38,7 +38,7 @@ def run_by(path: Path, model: str, model_sha256: str) -> RunInfo:
         If there is none; the sentence says what to do.
     """
     for info in reversed(runs_of(path)):
-        if info.model_sha256 == model_sha256 and not json.loads(info.settings).get("as_live"):
+        if info.model_sha256 == model_sha256 and not settings_of(info).get("as_live"):
             return info
     raise NotFoundError(
         f"{path.name} has no run of the model {model!r} as it is now: run `twitchmap detect --model {model}` "

@@ -25,7 +25,7 @@ from firmware_host.analysis.findings import (
     row_columns,
 )
 from firmware_host.analysis.labelled import labelled, said_of, site_slices
-from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model, load_rates
+from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model, load_rates, settings_of
 from firmware_host.analysis.stored_units import STORED_UNIT_COLUMNS, no_units, read_units, stored_units
 from firmware_host.errors import BadFileError
 from firmware_host.recording import Night, ResultsStore, RunInfo, open_night
@@ -97,7 +97,7 @@ class Run:
     @property
     def rate_model(self) -> RateModel | None:
         """What the counts are worth; None where that is not known of the model at this operating point."""
-        known = json.loads(self.info.settings).get("rates")
+        known = settings_of(self.info).get("rates")
         return msgspec.convert(known, RateModel) if known else None
 
     @property
@@ -299,7 +299,7 @@ def load_run(night: Night, run_id: str | None = None, *, with_labels: bool = Tru
     try:
         check_events(events)
         check_coverage(coverage)
-        json.loads(info.settings)
+        settings_of(info)
         since_ns = round(datetime.fromisoformat(info.created_utc).timestamp() * 1e9)
     except ValueError as error:
         raise damaged(store.path, error) from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from firmware_host.cli._judging import model_option, point_option
 from firmware_host.cli._nights import dir_option, find_all, nights_argument, open_noted
 from firmware_host.cli._showing import kept_back, run_document, show_option, summary_document
 from firmware_host.cli._terminal import Progress, aligned, json_option, note, show
@@ -21,18 +22,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @nights_argument
-@click.option(
-    "--model",
-    metavar="NAME",
-    help="Model bundle that judges; without it the one in use: standard, or a model of your own.",
-)
-@click.option(
-    "--operating-point",
-    type=click.Choice(["specific", "balanced", "sensitive"]),
-    default="balanced",
-    show_default=True,
-    help="How much has to speak for a twitch.",
-)
+@model_option
+@point_option
 @click.option(
     "--pass",
     "passes",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from firmware_host.cli._judging import model_option, point_option
 from firmware_host.cli._nights import dir_option, find_all, nights_argument, note_damage
 from firmware_host.cli._showing import show_option
 from firmware_host.cli._terminal import Progress, aligned, json_option, note, show
@@ -17,18 +18,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @nights_argument
-@click.option(
-    "--model",
-    metavar="NAME",
-    help="Model bundle that judges; without it the one in use: standard, or a model of your own.",
-)
-@click.option(
-    "--operating-point",
-    type=click.Choice(["specific", "balanced", "sensitive"]),
-    default="balanced",
-    show_default=True,
-    help="How much has to speak for a twitch.",
-)
+@model_option
+@point_option
 @click.option("--again", is_flag=True, help="Also nights that were judged so already.")
 @click.option(
     "--jobs",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import Literal
 
 import firmware_host
 from firmware_host.analysis import Run, detect_night, load_model, load_run, runs_of, summary_of
+from firmware_host.analysis.models import settings_of
 from firmware_host.errors import BadFileError, BadValueError, NotFoundError, NotShownError, TwitchmapError
 from firmware_host.recording import Damage, Night, open_night
 from firmware_host.recording.settings import check_shown
@@ -111,12 +111,12 @@ def _made_before(night: Night, order: Order) -> Run | None:
         if made_by != (order.model_sha256, order.operating_point, f"twitchmap {order.twitchmap}"):
             continue
         try:
-            settings = json.loads(info.settings)
+            settings = settings_of(info)
             if settings.get("as_live") or "recounted" in settings:  # of pass 1, or of an older run's findings
                 continue
             samples = samples or night.log_sha256()
             if summary_of(info).samples_sha256 == samples:
                 return load_run(night, info.run_id)
-        except (BadFileError, ValueError):
+        except BadFileError:
             continue
     return None
