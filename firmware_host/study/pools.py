@@ -58,7 +58,8 @@ def processes(jobs: int) -> Iterator[Pool]:
     deaf = (signal.SIGINT, signal.SIG_IGN)
     pool = ProcessPoolExecutor(jobs, timeout=IDLE_S, env=ONE_THREAD, initializer=signal.signal, initargs=deaf)
     try:
-        yield Pool(pool, jobs + 1)  # all that are handed over have been taken: to drop others it fails at
+        # No more than are taken at once: over nights that still wait, to be shut down it fails.
+        yield Pool(pool, jobs + 1)
     except BaseException:
         pool.shutdown(kill_workers=True)
         raise
