@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -444,6 +445,17 @@ def test_finding_a_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         find_night("yesterday", tmp_path)
     with pytest.raises(BadFileError, match="is no night"):
         find_night(str(tmp_path / "other"), tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("file", ["samples.log", "night.toml"])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, file: str) -> None:
+    """A named pipe in the place of a night's file is told, not read until somebody writes to it."""
+    night = small_night(tmp_path / "one.night")
+    (night / file).unlink()
+    os.mkfifo(night / file)
+    with pytest.raises(BadFileError, match=f"{file} is no file"):
+        open_night(night)
 
 
 def test_a_damaged_night_is_still_listed_by_its_date(tmp_path: Path) -> None:

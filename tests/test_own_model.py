@@ -27,7 +27,7 @@ from firmware_host.detection.classifier import CorrectedModel, matrix_of, model_
 from firmware_host.detection.trees import Forest
 from firmware_host.errors import BadFileError, BadValueError, NotFoundError
 from firmware_host.learning.corrections import corrections_of
-from firmware_host.learning.own_model import train_from_labels
+from firmware_host.learning.own_model import surely_more, train_from_labels
 from firmware_host.learning.small_trees import LEAVES, grow
 from firmware_host.recording import ResultsStore
 from firmware_host.recording.labels import add_label, undo
@@ -172,6 +172,15 @@ def test_too_few_random_labels_tell_nothing(long_folder: Path) -> None:
     assert "too few to tell" in " ".join(done.output.split())
     assert "mine-2" in done.output
     assert analysis.current_model(long_folder) == analysis.DEFAULT_MODEL
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "more"),
+    [(0, 0, False), (1, 0, False), (4, 0, False), (5, 0, True), (3, 5, False), (14, 6, False), (15, 5, True)],
+)
+def test_chance_does_not_agree_more_often(gained: int, lost: int, more: bool) -> None:
+    """As many more that are judged rightly as tosses of a coin give one time in twenty are no difference."""
+    assert surely_more(gained, lost) is more
 
 
 def test_without_labels_there_is_nothing_to_learn(folder: Path) -> None:

@@ -116,11 +116,11 @@ def _text(made: Made, folder: Path) -> str:
             ("your twitches that are not counted", "missed"),
         )
     ]
-    said = "agrees" if made.agrees_more else "does not agree"
+    how = "agrees with you more often" if made.agrees_more else "agrees with you no more often than by chance"
     lines += [
         f"On {made.random} events drawn at random, judged by fits that never saw their unit and time:",
         aligned(("", made.corrects, made.model), rows),
         f"As you do judge {made.gained} of them only {made.model}, and {made.lost} only {made.corrects}: "
-        f"{made.model} {said} with you more often.",
+        f"{made.model} {how}.",
     ]
     return "\n".join(lines)

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 import firmware_host
 from firmware_host.analysis import DEFAULT_MODEL, last_threshold, load_model, model_folders
@@ -40,6 +41,8 @@ FEWEST_OF_KIND = 5
 """Labels of one kind alone would only make every event more, or less, probable."""
 FEWEST_RANDOM, FEWEST_OF_EACH = 40, 8
 """Events drawn at random, and twitches and others among them, below which nothing is told."""
+BY_CHANCE = 0.05
+"""A model agrees more often if tosses of a coin would less often than this seem to say so."""
 NAME = "mine"
 POINT = "balanced"
 
@@ -132,7 +135,7 @@ def _corrected(
 
 def _made(name: str, base: BoostedModel, known: Corrections) -> Made:
     before, after, gained, lost = _agreements(base, known)
-    more = after.f1 > before.f1 and gained > lost if before and after else None
+    more = after.f1 > before.f1 and surely_more(gained, lost) if before and after else None
     return Made(
         model=name,
         corrects=f"{base.name} {base.version}",
@@ -149,6 +152,11 @@ def _made(name: str, base: BoostedModel, known: Corrections) -> Made:
         made_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         twitchmap=str(firmware_host.__version__),
     )
+
+
+def surely_more(gained: int, lost: int) -> bool:
+    """Tell whether so many are gained that as many tosses of a coin would seldom give it."""
+    return gained > lost and float(special.bdtrc(gained - 1, gained + lost, 0.5)) <= BY_CHANCE
 
 
 def _agreements(

@@ -57,10 +57,9 @@ function model(one, { in_use: inUse }, running) {
   );
 }
 
-function agreement({ before, after, gained, lost, random, corrects, model: name }) {
+function agreement({ before, after, gained, lost, random, corrects, model: name, agrees_more: more }) {
   const percent = (share) => t("learning.percent", { share: number(100 * share, 0) });
   const row = (key) => make("tr", {}, make("th", { scope: "row" }, t(`learning.row_${key}`)), make("td", { class: "number" }, percent(before[key])), make("td", { class: "number" }, percent(after[key])));
-  const more = after.f1 > before.f1 && gained > lost;
   return [
     make("table", {}, make("thead", {}, make("tr", {}, make("td"), make("th", { scope: "col", class: "number" }, corrects), make("th", { scope: "col", class: "number" }, name))), make("tbody", {}, row("precision"), row("missed"))),
     make("p", {}, t("learning.aside", { random: number(random), gained, lost })),
