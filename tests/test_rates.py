@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
 from firmware_host.analysis.limits import ADDED_DTYPE
 from firmware_host.detection.limit import Curve
-from firmware_host.learning.rate_fit import Known, fit_rates, known
+from firmware_host.learning.rate_fit import WIDER, Known, fit_rates, known, wider
 from firmware_host.learning.rate_nights import FIT_NUMBERS, TEST_NUMBERS, SiteNight, specs
-from firmware_host.learning.rate_score import shown
+from firmware_host.learning.rate_score import coverage, shown
 from firmware_host.simulation.cohort import subject
 from firmware_host.simulation.families import HELD_OUT
 from firmware_host.simulation.truth import TRUTH_DTYPE
@@ -79,6 +80,14 @@ def test_intervals_hold_on_other_nights(model: RateModel) -> None:
     assert 0.82 <= figures["found_near_limit"]["share"] <= 0.96
     night = figures["night"]["all"]
     assert night["estimated"] == pytest.approx(night["truths"], rel=0.1)
+
+
+def test_intervals_hold_what_they_say_where_they_are_fitted(model: RateModel) -> None:
+    """So many nights of the fit hold the truth as their intervals say, however narrow what fits best is."""
+    assert coverage(matched(1, 80), model, None)["all"]["held"] >= 0.94  # the rates of a run are rounded
+    off = msgspec.structs.replace(model, found_scale=0.5)
+    assert wider(matched(1, 80), off, 0.01, 0.01) == WIDER[-1]
+    assert wider(matched(1, 80), model, model.found_spread, model.size_shift) == 1
 
 
 def test_a_site_night_without_a_limit_is_left_out() -> None:

@@ -119,6 +119,20 @@ def test_parts_share_no_subject_and_have_every_situation() -> None:
         assert (one.spec.rate_scale == 0) == (one.situation in {"silent", "silent trunk", "empty"})
 
 
+def test_no_trees_know_the_shapes_that_they_are_judged_by() -> None:
+    """Of those that teach each fold has shapes of its own; those that are held back have all and no fold."""
+    drawn = train.draw_subjects(1, 2 * train.FEWEST)
+    of_fold: dict[int | None, set[tuple[str, ...] | None]] = {}
+    for one in drawn:
+        assert (one.fold is None) == (one.part != "fit")
+        of_fold.setdefault(one.fold, set()).add(one.spec.shapes)
+    assert of_fold.pop(None) == {TRAINED.shapes}
+    apart = [shape for shapes in of_fold.values() for one in shapes for shape in one or ()]
+    assert all(len(shapes) == 1 for shapes in of_fold.values())
+    assert sorted(apart) == sorted(TRAINED.shapes)
+    assert len(of_fold) == grow.FOLDS
+
+
 def test_seed_decides_the_subjects() -> None:
     """The same seed draws the same subjects, another one others."""
     assert train.draw_subjects(1, 40) == train.draw_subjects(1, 40)
@@ -149,7 +163,7 @@ def judged(large: list[float], false: list[float], truths: int, valid_h: float) 
 
 
 def test_operating_points_keep_their_limits() -> None:
-    """Balanced is the strictest next to the best F1 that false alarms allow; the others lie around it."""
+    """Balanced is the middle one next to the best F1 that false alarms allow; the others lie around it."""
     rng = np.random.default_rng(2)
     mixed = judged(rng.beta(5, 2, 400).tolist(), rng.beta(1, 5, 400).tolist(), 420, 10.0)
     silent = judged([], rng.beta(1, 4, 2000).tolist(), 0, 50.0)
@@ -158,9 +172,10 @@ def test_operating_points_keep_their_limits() -> None:
     quiet = calibrate.operating_points([mixed], silent, {"chip": judged([], [0.9, 0.95, 0.97], 0, 20.0)})
     for points in (free, kept, quiet):
         assert 1 > points["specific"] >= points["balanced"] >= points["sensitive"] > 0
-    least = mixed.f1(calibrate.GRID).max() - calibrate.NEAR_BEST
-    assert mixed.f1(np.array([free["balanced"]]))[0] >= least
-    assert mixed.f1(calibrate.GRID[free["balanced"] < calibrate.GRID]).max() < least
+    f1 = mixed.f1(calibrate.GRID)
+    near_best = calibrate.GRID[f1 >= f1.max() - calibrate.NEAR_BEST]
+    assert (near_best < free["balanced"]).sum() == len(near_best) // 2 >= 1
+    assert free["balanced"] in near_best
     assert silent.alarms_per_h(np.array([kept["balanced"]]))[0] <= calibrate.MOST_ALARMS_PER_H
     balanced, specific, sensitive = (
         sum(one.alarms_per_h(np.array([kept[name]]))[0] * one.valid_h for one in (mixed, silent))

@@ -41,8 +41,8 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     lost: int
     """The other way round."""
     agrees_more: bool | None
-    """Whether it agrees with the user more often than the model that it corrects, beyond what chance could do;
-    None: cannot be told."""
+    """Whether it agrees with the user more often than the model that it corrects, beyond chance; None: cannot
+    be told."""
     made_utc: str
     twitchmap: str
 

@@ -33,8 +33,8 @@ MOST_CHIP_ALARMS_PER_H = 0.1
 APART = 3.0
 """Specific gives so many times fewer false alarms than balanced, sensitive so many times more."""
 NEAR_BEST = 0.002
-"""F1 hardly changes around its best: of points as good as this, the strictest is balanced. It gives fewer
-false alarms, and the last digit of a feature does not move it far."""
+"""F1 hardly changes around its best: of points as good as this, the middle one is balanced, which the last
+digit of a feature does not move far."""
 GRID = np.round(1 / (1 + np.exp(-np.arange(-5.0, 5.01, 0.1))), 4)
 LARGE_D = 10.0
 MOST_TRUTHS = 200
@@ -134,7 +134,7 @@ def operating_points(
 ) -> dict[str, float]:
     """Choose the lowest probabilities that count.
 
-    Balanced is the strictest of those whose F1 for d >= 10 on nights with twitches is next to the best,
+    Balanced is the middle one of those whose F1 for d >= 10 on nights with twitches is next to the best,
     among the points that keep to the limits of false alarms on nights without and in white noise (if none
     does, the strictest of all). Specific and sensitive give three times fewer and more false alarms, nights
     with and without twitches together.
@@ -157,7 +157,8 @@ def operating_points(
     for one in noise.values():
         allowed &= one.alarms_per_h(GRID) <= max(MOST_CHIP_ALARMS_PER_H, 1.01 / max(one.valid_h, 1e-9))
     f1 = np.where(allowed, f1_of_nights(mixed, GRID), -1.0)
-    balanced = int(np.flatnonzero(f1 >= f1.max() - NEAR_BEST)[-1]) if allowed.any() else len(GRID) - 1
+    near_best = np.flatnonzero(f1 >= f1.max() - NEAR_BEST)
+    balanced = int(near_best[len(near_best) // 2]) if allowed.any() else len(GRID) - 1
     both = [*mixed, silent]
     every = sum((night.alarms_per_h(GRID) * night.valid_h for night in both), np.zeros(len(GRID)))
     every /= max(sum(night.valid_h for night in both), 1e-9)

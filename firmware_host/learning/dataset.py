@@ -89,12 +89,17 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Subject:
-    """A virtual subject's night: who, what it stands for in the mix, what it is used for, how to make it."""
+    """A virtual subject's night: who, what it stands for in the mix, what it is used for, how to make it.
+
+    `fold` is the number of the trees that have seen neither it nor its families of twitch shapes; None if it
+    teaches nothing.
+    """
 
     number: int
     situation: str
     part: str
     spec: NightSpec
+    fold: int | None
 
 
 def collect(

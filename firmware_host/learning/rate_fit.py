@@ -34,6 +34,8 @@ BIN_S = 900.0
 LEAST_VALID_S = 60.0
 FEW = 3.0
 """Bins with fewer true twitches are held by any interval; the spreads are not fitted on them."""
+WIDER = (1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2.0, 2.25, 2.5, 2.75, 3.0)
+"""Times the spreads of least loss that are tried, for intervals that hold what they say."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,10 @@ def fit_rates(nights: Sequence[Known], threshold: float, made: str) -> RateModel
         found_scale=1.0, found_spread=0.0, made=made,
     )  # fmt: skip
     scale, found, shift = _spreads(nights, model)
+    model = msgspec.structs.replace(model, found_scale=round(scale, 4))
+    times = wider(nights, model, found, shift)
     return msgspec.structs.replace(
-        model, found_scale=round(scale, 4), found_spread=round(found, 4), size_shift=round(shift, 4)
+        model, found_spread=round(times * found, 4), size_shift=round(times * shift, 4)
     )
 
 
@@ -222,6 +226,21 @@ def _spreads(nights: Sequence[Known], model: RateModel) -> tuple[float, float, f
                              "maxfev": 60, "xatol": 0.02, "fatol": 1e-4}).x  # fmt: skip
     scale, found, shift = np.exp(best).tolist()
     return scale, found, shift
+
+
+def wider(nights: Sequence[Known], model: RateModel, found: float, shift: float) -> float:
+    """Return how many times larger both spreads must be for the intervals of nights to hold what they say.
+
+    The least loss is nearly flat there, and by itself leaves them too narrow.
+    """
+    asked = [one for night in nights for one in _asked(night, model, None)]
+    truly = np.array([one.truly for one in asked])
+    for times in WIDER:
+        tried = msgspec.structs.replace(model, found_spread=times * found, size_shift=times * shift)
+        low, high = np.array([estimate(one.seen, tried, *one.prior)[1:3] for one in asked]).T
+        if np.mean((truly >= low) & (truly <= high)) >= LEVELS[1] - LEVELS[0]:
+            return times
+    return WIDER[-1]
 
 
 class _Asked(NamedTuple):

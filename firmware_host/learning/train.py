@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,7 +54,7 @@ from firmware_host.simulation.parameters import SIMULATOR_VERSION, Parameters
 
 Floats = npt.NDArray[np.float64]
 
-SUBJECTS = 420
+SUBJECTS = 700
 HOURS = 1.0
 FEWEST = 35
 """With fewer subjects some part would lack a situation."""
@@ -77,7 +76,7 @@ EMPTY_TIMES = 4.0
 
 RATE_SCALES = (0.3, 1.0, 3.0)
 """Times the rates of the subject's profile: nights with next to none, few and very many twitches."""
-MEDIANS_MG = (5.0, 10.0, 20.0, 40.0)
+MEDIANS_MG = (5.0, 10.0, 20.0, 40.0, 80.0)
 """Median amplitude of a subject's motor units: nobody has measured it, so the model must not learn one."""
 TRUNK_AWAKE_SHARE = (0.05, 0.7)
 """Trunks are learnt with much time awake, when they are restless between the beats."""
@@ -133,12 +132,17 @@ def draw_subjects(seed: int, count: int, hours: float = HOURS) -> list[Subject]:
     """Draw the virtual subjects of a training: of trained families only, each with its situation and part."""
     rng = np.random.default_rng(seed)
     numbers = rng.choice(len(TRAIN_NUMBERS), count, replace=False) + TRAIN_NUMBERS.start
-    drawn = []
+    drawn: list[Subject] = []
+    taught = 0
     for i, number in enumerate(numbers.tolist()):
         situation, part = MIX[i % len(MIX)], PARTS[i % len(PARTS)]
+        fold = taught % FOLDS if part == "fit" else None
+        taught += part == "fit"
         units = replace(Parameters(), amplitude_median_mg=float(rng.choice(MEDIANS_MG)))
         spec = replace(subject(number, TRAINED), hours=hours, parameters=units)
         spec = replace(spec, rate_scale=float(rng.choice(RATE_SCALES)))
+        if fold is not None:
+            spec = replace(spec, shapes=TRAINED.shapes[fold::FOLDS])
         if rng.random() < ALONE_SHARE:
             spec = replace(spec, sites=spec.sites[:1], chips=(spec.chips or ())[:1] or None)
         if "trunk" in situation:
@@ -153,7 +157,7 @@ def draw_subjects(seed: int, count: int, hours: float = HOURS) -> list[Subject]:
         if situation == "empty":
             chip = TRAINED.chips[i // (len(MIX) * len(PARTS)) % len(TRAINED.chips)]
             spec = replace(spec, hours=EMPTY_TIMES * hours, chips=(chip,) * len(spec.sites))
-        drawn.append(Subject(number, situation, part, spec))
+        drawn.append(Subject(number, situation, part, spec, fold))
     return drawn
 
 
@@ -162,8 +166,7 @@ def make_model(name: str, seed: int, subjects: Sequence[Subject], nights: Sequen
 
     Calibration and operating points look at what trees say of nights that they have not seen, as does pass 2.
     """
-    learnt_from = count()
-    folds = [next(learnt_from) % FOLDS if one.part == "fit" else None for one in subjects]
+    folds = [one.fold for one in subjects]
     trees, log_odds = grow(nights, folds, seed)
     first = _stage(trees, LEARNT, CANDIDATE_SCORE, subjects, nights, log_odds, MOST_ALARMS_PER_H)
     # Each night is looked at twice: as it is, and as if its sites twitched a few times only.
