@@ -221,6 +221,8 @@ def read_meta(folder: Path) -> NightMeta:
         If a newer program made the night.
     """
     path = folder / META_FILE
+    if path.exists() and not path.is_file():
+        raise BadFileError(f"{path} is no file: put the night's own there.", path=path)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

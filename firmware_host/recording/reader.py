@@ -251,9 +251,8 @@ def open_night(path: Path | str) -> Night:
         raise BadFileError(
             f"{folder} is no night: a night is a folder with {META_FILE} and {LOG_FILE}.", path=folder
         )
-    for file in (log, folder / META_FILE):
-        if file.exists() and not file.is_file():
-            raise BadFileError(f"{file} is no file: put the night's own there.", path=file)
+    if log.exists() and not log.is_file():
+        raise BadFileError(f"{log} is no file: put the night's own there.", path=log)
     being_written = is_being_written(folder)
     if not log.exists():
         missing = Damage(0, 0, f"{LOG_FILE} is missing: there are no samples")
