@@ -20,14 +20,9 @@ show_option = click.option(
 
 def kept_back(night: Night, *, asked: bool) -> str | None:
     """Return why a night's counts are not shown, a sentence; None if they are."""
-    from firmware_host.errors import NotShownError
-    from firmware_host.recording.settings import check_shown
+    from firmware_host.recording.settings import kept_back
 
-    try:
-        check_shown(night.path, night.meta, night.start_ns, asked=asked)
-    except NotShownError as error:
-        return str(error)
-    return None
+    return kept_back(night.path, night.meta, night.start_ns, asked=asked)
 
 
 def summary_document(summary: Summary, *, shown: bool) -> dict[str, Any]:

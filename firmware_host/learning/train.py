@@ -141,7 +141,7 @@ def draw_subjects(seed: int, count: int, hours: float = HOURS) -> list[Subject]:
         units = replace(Parameters(), amplitude_median_mg=float(rng.choice(MEDIANS_MG)))
         spec = replace(subject(number, TRAINED), hours=hours, parameters=units)
         spec = replace(spec, rate_scale=float(rng.choice(RATE_SCALES)))
-        if fold is not None:
+        if fold is not None:  # trees that leave a fold out know none of its shapes
             spec = replace(spec, shapes=TRAINED.shapes[fold::FOLDS])
         if rng.random() < ALONE_SHARE:
             spec = replace(spec, sites=spec.sites[:1], chips=(spec.chips or ())[:1] or None)

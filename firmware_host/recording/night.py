@@ -208,6 +208,12 @@ def set_meta_aside(folder: Path) -> None:
         raise StorageError(f"{folder / META_FILE} could not be kept ({error.strerror or error}).") from error
 
 
+def check_is_file(path: Path) -> None:
+    """Refuse what is there and no file, such as a named pipe, which would be waited for."""
+    if path.exists() and not path.is_file():
+        raise BadFileError(f"{path} is no file: put the night's own there.", path=path)
+
+
 def read_meta(folder: Path) -> NightMeta:
     """Read `night.toml`.
 
@@ -221,8 +227,7 @@ def read_meta(folder: Path) -> NightMeta:
         If a newer program made the night.
     """
     path = folder / META_FILE
-    if path.exists() and not path.is_file():
-        raise BadFileError(f"{path} is no file: put the night's own there.", path=path)
+    check_is_file(path)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

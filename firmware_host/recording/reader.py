@@ -19,7 +19,14 @@ import numpy.typing as npt
 
 from firmware_host.errors import BadFileError, NotFoundError
 from firmware_host.recording.blocks import BlockKind, Damage, Scan, read_payload, scan
-from firmware_host.recording.night import META_FILE, NightMeta, SensorInfo, meta_from, read_meta
+from firmware_host.recording.night import (
+    META_FILE,
+    NightMeta,
+    SensorInfo,
+    check_is_file,
+    meta_from,
+    read_meta,
+)
 from firmware_host.recording.runs import STARTS_A_STRETCH, Run, find_runs
 from firmware_host.recording.stretch import Counts, Stretch, read_blocks
 
@@ -251,8 +258,7 @@ def open_night(path: Path | str) -> Night:
         raise BadFileError(
             f"{folder} is no night: a night is a folder with {META_FILE} and {LOG_FILE}.", path=folder
         )
-    if log.exists() and not log.is_file():
-        raise BadFileError(f"{log} is no file: put the night's own there.", path=log)
+    check_is_file(log)
     being_written = is_being_written(folder)
     if not log.exists():
         missing = Damage(0, 0, f"{LOG_FILE} is missing: there are no samples")

@@ -105,8 +105,8 @@ def night_showing(path: Path, meta: NightMeta, start_ns: int) -> Showing:
     return showing(read_settings(path.parent).show, meta.origin, evening, today)
 
 
-def check_shown(path: Path, meta: NightMeta, start_ns: int, *, asked: bool) -> None:
-    """Return if the counts of a night may be shown.
+def kept_back(path: Path, meta: NightMeta, start_ns: int, *, asked: bool) -> str | None:
+    """Return why a night's counts are not to be shown and when they can be, a sentence; None if they are.
 
     Parameters
     ----------
@@ -115,20 +115,25 @@ def check_shown(path: Path, meta: NightMeta, start_ns: int, *, asked: bool) -> N
 
     Raises
     ------
-    NotShownError
-        If not; the sentence says when they can be.
     BadFileError, StorageError
         As `night_showing`.
     """
     state = night_showing(path, meta, start_ns)
     if state == "later":
         monday = last_evening(evening_of(start_ns, meta.time_zone)) + timedelta(days=1)
-        raise NotShownError(
+        return (
             f"The counts of {path.name} are kept back until its week is over, on {monday}: "
             f"{SETTINGS_FILE} says show = weekly."
         )
     if state == "on_request" and not asked:
-        raise NotShownError(
+        return (
             f"The counts of {path.name} are shown on request only: {SETTINGS_FILE} says so. "
             "On the command line --show asks for them."
         )
+    return None
+
+
+def check_shown(path: Path, meta: NightMeta, start_ns: int, *, asked: bool) -> None:
+    """Return if the counts of a night may be shown; raises `NotShownError` if not, else as `kept_back`."""
+    if sentence := kept_back(path, meta, start_ns, asked=asked):
+        raise NotShownError(sentence)

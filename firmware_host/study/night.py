@@ -11,9 +11,9 @@ from typing import Literal
 import firmware_host
 from firmware_host.analysis import Run, detect_night, load_model, load_run, runs_of, summary_of
 from firmware_host.analysis.models import settings_of
-from firmware_host.errors import BadFileError, BadValueError, NotFoundError, NotShownError, TwitchmapError
+from firmware_host.errors import BadFileError, BadValueError, NotFoundError, TwitchmapError
 from firmware_host.recording import Damage, Night, open_night
-from firmware_host.recording.settings import check_shown
+from firmware_host.recording.settings import kept_back
 
 
 @dataclass(frozen=True)
@@ -86,18 +86,14 @@ def _studied(path: Path, order: Order) -> NightDone:
         return NightDone(path, "being_recorded", "It is being recorded now, and left out.")
     was = None if order.again else _made_before(night, order)
     run = was or detect_night(night, model=order.model, operating_point=order.operating_point)
-    kept_back = None
-    try:
-        check_shown(path, night.meta, night.start_ns, asked=order.asked)
-    except NotShownError as error:
-        kept_back = str(error)
+    hidden = kept_back(path, night.meta, night.start_ns, asked=order.asked)
     return NightDone(
         path,
         "was_there" if was else "detected",
         run_id=run.info.run_id,
-        twitches=None if kept_back else sum(site.twitches for site in run.summary.sites),
+        twitches=None if hidden else sum(site.twitches for site in run.summary.sites),
         valid_h=sum(site.seconds.get("valid", 0.0) for site in run.summary.sites) / 3600,
-        kept_back=kept_back,
+        kept_back=hidden,
         warnings=run.summary.warnings,
         damage=night.damage,
     )
