@@ -122,10 +122,13 @@ def judge_wear(
     burst = energy > BURST_RATIO * 3.0 * bandwidth_hz * density**2
     for start, stop in cuts:
         run = slice(start, stop)
+        valid = kind[run] == Kind.VALID
+        long_enough = np.count_nonzero(valid) * CELL_S >= NOT_WORN_S
+        if not long_enough and near[run][valid].all():  # worn, whatever life shows
+            continue
         life = _life(mean_mg[:, run], energy[run], kind[run], least_density)
         alive[run] = life.shown
-        valid = kind[run] == Kind.VALID
-        if life.excluded and np.count_nonzero(valid) * CELL_S >= NOT_WORN_S:
+        if life.excluded and long_enough:
             minutes = np.arange(0, len(valid), MINUTE_CELLS)
             seen = np.logical_or.reduceat(valid, minutes)  # hours without samples say nothing of life
             lively = np.logical_or.reduceat(burst[run] & valid, minutes)
