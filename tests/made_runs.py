@@ -18,6 +18,8 @@ START_NS = 1_795_386_600_000_000_000  # 2026-11-22 23:30 in Berlin
 FS_HZ = 100.0
 NIGHT_S = 600.0
 SITES = ("left_calf", "right_thigh.2")
+MOVING_S = (300.0, 330.0)
+"""The calf moves: no detector finds a candidate there."""
 POINT = 0.8
 TWITCH_MG = 40.0
 
@@ -41,6 +43,7 @@ def events(n_each: int = 120, seed: int = 1) -> Table:
             part[name] = rng.random(n_each)
         parts.append(part)
     rows = np.concatenate(parts)
+    rows = rows[(rows["site"] != SITES[0]) | (rows["peak_s"] < MOVING_S[0]) | (rows["peak_s"] >= MOVING_S[1])]
     rows["event_id"] = np.arange(len(rows))
     rows["flags"] = np.where(rows["counted"], 0, Flag.BELOW_FLOOR)
     return rows
@@ -51,7 +54,7 @@ def coverage() -> Table:
     return table(
         COVERAGE_DTYPE, 5,
         site=[SITES[0]] * 3 + [SITES[1]] * 2,
-        start_s=[0, 300, 330, 0, 400], end_s=[300, 330, NIGHT_S, 400, NIGHT_S],
+        start_s=[0, *MOVING_S, 0, 400], end_s=[*MOVING_S, NIGHT_S, 400, NIGHT_S],
         kind=[Kind.VALID, Kind.MOVEMENT, Kind.VALID, Kind.VALID, Kind.VALID],
         wear_unconfirmed=[False, False, False, False, True],
     )  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import made_runs
 import numpy as np
 import pytest
+from conftest import Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_runs import NIGHT_S, POINT, SITES, START_NS
@@ -154,6 +156,20 @@ def test_a_twitch_that_no_candidate_is_near_is_a_row(night: Path) -> None:
     assert ",,,,,1,twitch,," in line
 
 
+def test_a_twitch_outside_valid_time_is_kept_and_counts_nowhere(night: Path, run: Run) -> None:
+    """What is added in a movement has its row and label, and no output counts it."""
+    before, numbers = load(night), counted(night)
+    label(night, "added", 325.0)
+    after = load(night)
+    (row,) = after.events[after.events["peak_s"] == 325.0]
+    assert (row["label"], row["counted"]) == (Label.TWITCH, False)
+    assert counted(night) == numbers
+    assert [site.twitches for site in after.summary.sites] == [site.twitches for site in before.summary.sites]
+    share = json.loads(run("nights", "--dir", night.parent, "--json")[1])[0]["valid_share"]
+    write_label(night, after, after, what="exclude", site=CALF, start_s=0, end_s=300)
+    assert json.loads(run("nights", "--dir", night.parent, "--json")[1])[0]["valid_share"] < share - 0.1
+
+
 def test_labels_of_other_sites_and_times_are_left_out(night: Path) -> None:
     """A label of a site that the night has not, or outside of the night, changes nothing."""
     before = load(night).events.tobytes()
@@ -249,7 +265,7 @@ def test_pairs_are_the_nearest_first(one: list[int], other: list[int]) -> None:
 )
 def test_labels_end_as_if_each_was_applied_in_turn(said: list[tuple[str, list[int], int]]) -> None:
     """Whatever was said of which events, from whatever run, each event ends with what was said of it last."""
-    rows = made_runs.events(12)
+    rows = made_runs.events(14)
     events = analysis.events_of(rows[rows["site"] == CALF])
     meta = NightMeta(
         participant="", label="", origin="simulated", time_zone="UTC", start_ns=START_NS, sensors=(),

@@ -14,7 +14,7 @@ from scipy import signal, special
 import firmware_host as tm
 from firmware_host.analysis import detect_night, find_candidates, judge, load_model
 from firmware_host.analysis.limits import ADDED_DTYPE, LEAST_TRIED, add_twitches, measure_limits, site_limit
-from firmware_host.analysis.recount import recount_night
+from firmware_host.analysis.recount import NO_LIMIT, recount_night
 from firmware_host.detection.limit import LARGEST_MG, Curve, Tried, fit
 from firmware_host.detection.limit_waves import FINE_HZ, add_wave, waves
 from firmware_host.recording import open_night
@@ -152,14 +152,18 @@ def test_as_live_measures_no_limit(simulated: Path, tmp_path: Path) -> None:
 
 
 def test_a_recount_keeps_the_limit_of_the_same_judge_only(simulated: Path, tmp_path: Path) -> None:
-    """Judged again at the same point the limit stays; at another point it was not measured."""
+    """Judged again at a point whose limit was measured it stays, whatever came since; else that is said."""
     copy = Path(shutil.copytree(simulated, tmp_path / "again.night"))
     same = recount_night(copy)
     assert same.limits == tm.load_run(tm.open(simulated)).limits
     assert same.rate_model == tm.load_run(tm.open(simulated)).rate_model
     other = recount_night(copy, operating_point="sensitive")
     assert other.limits == {}
+    assert NO_LIMIT in other.summary.warnings
     assert np.isnan(tm.counts(tm.open(copy), other)["detection_limit_mg"]).all()
+    back = recount_night(copy)
+    assert back.limits == same.limits
+    assert NO_LIMIT not in back.summary.warnings
 
 
 def test_added_twitches_stand_in_valid_time_away_from_what_counts(simulated: Path) -> None:
@@ -205,9 +209,9 @@ def test_too_few_twitches_give_no_limit() -> None:
     added = np.zeros(LEAST_TRIED + 5, ADDED_DTYPE)
     added["size_mg"], added["density"], added["valid"] = 20.0, 0.1, True
     cover = table(COVERAGE_DTYPE, 1, site="left_calf", end_s=600.0, kind=Kind.VALID)
-    assert site_limit(added, cover, 600.0) is not None
+    assert site_limit(added, cover) is not None
     added["valid"][:6] = False
-    assert site_limit(added, cover, 600.0) is None
+    assert site_limit(added, cover) is None
 
 
 def stored(*hours: tuple[float, float], lapses: float = 0.0) -> SiteLimit:
@@ -224,7 +228,8 @@ def test_each_bin_has_the_limit_of_its_hours() -> None:
     limit = stored((0.0, 0.1), (3600.0, 0.2))
     once = 6.0 * np.exp(special.ndtri(0.9) / 3.5)
     edges_s = [-900.0, 0.0, 900.0, 4500.0, 5400.0, 9000.0]
-    bins = limits_of(limit, edges_s, np.array([900.0, 900, 3600, 900, 0]))
+    valid = table(COVERAGE_DTYPE, 1, site="neck", start_s=-900.0, end_s=5400.0, kind=Kind.VALID)
+    bins = limits_of(limit, edges_s, np.array([900.0, 900, 3600, 900, 0]), valid)
     assert bins[0] == bins[1] == pytest.approx(once, rel=0.01)
     assert once < bins[2] < 2 * once
     assert bins[3] == pytest.approx(2 * once, rel=0.01)
@@ -233,7 +238,30 @@ def test_each_bin_has_the_limit_of_its_hours() -> None:
 
 def test_a_bin_whose_large_twitches_are_missed_is_not_reached() -> None:
     """Where more than a tenth of the largest is missed every bin's limit is infinite."""
-    assert np.isinf(limits_of(stored((0.0, 0.1), lapses=0.2), [0.0, 900.0], np.array([900.0]))).all()
+    valid = table(COVERAGE_DTYPE, 1, site="neck", end_s=900.0, kind=Kind.VALID)
+    limit = stored((0.0, 0.1), lapses=0.2)
+    assert np.isinf(limits_of(limit, [0.0, 900.0], np.array([900.0]), valid)).all()
+    assert limit.within(valid).limit_mg is None
+
+
+def test_an_hour_weighs_as_much_as_it_has_valid_time() -> None:
+    """Two valid minutes of a noisy hour hardly move the night's limit; what is excluded does not at all."""
+    limit, once = stored((0.0, 0.1), (3600.0, 0.9), (7200.0, 0.1)), 6.0 * np.exp(special.ndtri(0.9) / 3.5)
+    valid = table(COVERAGE_DTYPE, 3, site="neck", kind=Kind.VALID)
+    valid["start_s"], valid["end_s"] = (0.0, 5000.0, 7200.0), (3600.0, 5120.0, 10800.0)
+    whole = limit.within(valid).limit_mg
+    assert whole is not None
+    assert once < whole < 1.2 * once
+    (bin_mg,) = limits_of(limit, [0.0, 10800.0], np.array([7320.0]), valid).tolist()
+    assert bin_mg == whole
+    assert limit.within(valid[[0, 2]]).limit_mg == pytest.approx(once, rel=0.01)
+
+
+def test_an_hour_that_is_not_known_is_taken_for_the_nearest() -> None:
+    """Hours without added twitches have the noise of the known hour that is nearest in time."""
+    limit = stored((0.0, 0.1), (4 * 3600.0, 0.2))
+    noise = limit.noise_at(3600.0 * np.array([-1.0, 0.5, 2.4, 2.6, 4.5, 9.0]))
+    assert noise.tolist() == [0.1, 0.1, 0.1, 0.2, 0.2, 0.2]
 
 
 def test_a_limit_that_is_hardly_missed_has_a_lower_end() -> None:
@@ -243,7 +271,7 @@ def test_a_limit_that_is_hardly_missed_has_a_lower_end() -> None:
     added["peak_s"], added["excerpt"] = np.linspace(10, 3500, n), np.arange(n) * 8 // n
     added["size_mg"], added["density"], added["valid"] = np.exp(rng.uniform(2.5, 6.5, n)), 0.1, True
     added["found"] = rng.random(n) < 0.88
-    limit = site_limit(added, table(COVERAGE_DTYPE, 1, site="neck", end_s=3600.0, kind=Kind.VALID), 3600.0)
+    limit = site_limit(added, table(COVERAGE_DTYPE, 1, site="neck", end_s=3600.0, kind=Kind.VALID))
     assert limit is not None
     assert limit.limit_mg is None
     assert limit.high_mg is None

@@ -55,6 +55,15 @@ def test_each_site_has_its_last_measured_value(tmp_path: Path) -> None:
     assert len(answer["suggested"]) == 3
 
 
+def test_one_body_is_one_persons(tmp_path: Path) -> None:
+    """Nights of other people than the newest night's stay out, and it is said."""
+    amend_night(nights(tmp_path) / "2026-10-31T22-30-00_b.night", participant="P2")
+    answer = one_body(tmp_path)
+    assert {one["night"][-7:] for one in answer["sites"]} == {"b.night"}
+    assert answer["nights"] == 1
+    assert len(answer["left_out"]) == 1
+
+
 def test_simulated_nights_are_nobodys_body(tmp_path: Path) -> None:
     """A simulated night stays out as soon as there is a real one; alone it is marked."""
     counted_night(

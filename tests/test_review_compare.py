@@ -12,6 +12,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from starlette.testclient import TestClient
 
+from firmware_host.recording import amend_night
 from firmware_host.recording.diary import write_diary
 from firmware_host.recording.settings import Settings, write_settings
 from firmware_host.review.server import application
@@ -78,6 +79,20 @@ def test_detectors_are_never_compared(tmp_path: Path) -> None:
     trend = asked(tmp_path, "/compare/trend", site=SITE)
     assert [point["night"] for point in trend["points"]] == new
     assert any("another detector" in one for one in trend["left_out"])
+
+
+def test_one_persons_nights_are_never_anothers(tmp_path: Path) -> None:
+    """Side by side it is said that people differ; a trend and dots are of the newest night's person alone."""
+    ours, theirs = nights(tmp_path, [80] * 3), nights(tmp_path, [80] * 2, 3)
+    for name in theirs:
+        amend_night(tmp_path / name, participant="P2")
+    (warning,) = asked(tmp_path, "/compare", nights=[ours[0], theirs[0]])["warnings"]
+    assert "different people (P1 / P2)" in warning
+    trend = asked(tmp_path, "/compare/trend", site=SITE)
+    assert [point["night"] for point in trend["points"]] == theirs
+    assert trend["left_out"] == ["3 nights are of other people than the newest (P2) and are left out."]
+    factors = asked(tmp_path, "/triggers", site=SITE)
+    assert (factors["nights"], factors["left_out"]) == (2, trend["left_out"])
 
 
 def test_made_up_nights_stay_out_of_the_trend(tmp_path: Path) -> None:

@@ -181,6 +181,8 @@ def test_nothing_to_score_is_no_nan(events: Any, truths: Any, coverage: Table) -
     text = json.dumps(result.as_dict(), allow_nan=False)
     assert json.loads(text)["found"] == (1 if events and truths and len(coverage) else 0)
     assert "nan" not in " ".join(result.lines())
+    assert set(json.loads(text)["precision_at_d"]) == {"3.9", "6.6", "10", "20"}
+    assert ("the truth has no d" in " ".join(result.lines())) == (result.truths > 0)
 
 
 def test_json_and_text_hold_the_figures() -> None:

@@ -26,6 +26,7 @@ from firmware_host.errors import BadValueError
 from firmware_host.learning.match import match
 from firmware_host.learning.repeats import repeats_of
 from firmware_host.recording import open_night
+from firmware_host.recording.labels import add_label
 from firmware_host.simulation import NightSpec, Truth, simulate_night
 from firmware_host.twitches import (
     COVERAGE_DTYPE,
@@ -190,6 +191,11 @@ def test_a_run_keeps_its_units(night: tuple[Path, Truth]) -> None:
         own = units[units["site"] == site.site]
         assert own["unit"].tolist() == list(range(len(own)))
         assert np.all(np.diff(own["count"]) <= 0)
+    first = counted[(counted["site"] == units["site"][0]) & (counted["unit"] == units["unit"][0])]
+    peaks_ns = open_night(night[0]).start_ns + np.rint(first["peak_s"][1:] * 1e9).astype(np.int64)
+    site = str(units["site"][0])
+    add_label(night[0], what="not_twitch", drawn="event", peaks_ns={site: peaks_ns.tolist()})
+    assert units_of(load_run(open_night(night[0])))["count"].tolist() == [1, *units["count"][1:].tolist()]
 
 
 @pytest.mark.parametrize("counted", [0, 1, 2, 3])

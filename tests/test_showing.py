@@ -84,7 +84,7 @@ def test_no_command_lets_a_count_slip(run: Run, night: Path, monkeypatch: pytest
         if arguments[0] == "detect":
             sites += [site for one in found for site in one["summary"]["sites"]]
         assert sites
-        assert {site["twitches"] for site in sites} == {None}
+        assert {(site["twitches"], site["rate_per_h"]) for site in sites} == {(None, None)}
     code, out, _ = run("detect", night)
     assert "not shown" in out
     assert "2026-11-23" in out

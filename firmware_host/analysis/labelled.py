@@ -15,6 +15,7 @@ import numpy.typing as npt
 from firmware_host.recording.labels import Label as Decision
 from firmware_host.recording.labels import Labels
 from firmware_host.recording.night import NightMeta
+from firmware_host.twitch_map import inside
 from firmware_host.twitches import EVENT_DTYPE, Flag, Kind, Label, Table, table, tiled
 
 Int64 = npt.NDArray[np.int64]
@@ -143,9 +144,9 @@ def labelled(
     -------
     events : EVENT_DTYPE, (n + added,)
         A twitch counts, wherever it stands to the operating point, and is no longer `REJECTED`; one that is
-        none is `REJECTED` and does not count; neither does what lies where nothing is to be looked at or
-        nothing was worn. Rows for twitches without a candidate have `event_id` after all others, and NaN
-        for what was not measured.
+        none is `REJECTED` and does not count; neither does what lies outside valid time, whoever added it.
+        Rows for twitches without a candidate have `event_id` after all others, and NaN for what was not
+        measured.
     coverage : COVERAGE_DTYPE
     """
     events = events.copy()  # the detector's stay what they are
@@ -156,11 +157,13 @@ def labelled(
             continue
         rows = events[of_site.get(site, slice(0, 0))]
         own = covered[site]
-        laid, unseen = _overlaid(coverage[own], what.stretches, start_ns, duration_s)
+        laid = _overlaid(coverage[own], what.stretches, start_ns, duration_s)
+        valid = coverage[own] if laid is None else laid
+        valid = valid[valid["kind"] == Kind.VALID]
         added[site] = _judge(rows, what, start_ns, duration_s)
         added[site]["site"] = site
         for some in (rows, added[site]):
-            some["counted"] &= ~_in_any(some["peak_s"], unseen)
+            some["counted"] &= inside(some["peak_s"], valid)
         if laid is not None:
             coverage = np.concatenate([coverage[: own.start], laid, coverage[own.stop :]])
             covered = site_slices(coverage)
@@ -180,14 +183,6 @@ def site_slices(rows: Table) -> dict[str, slice]:
         found[site] = slice(first, high)
         first = high
     return found
-
-
-def _in_any(times_s: npt.NDArray[np.float64], stretches: Table) -> npt.NDArray[np.bool_]:
-    """Tell which times lie in one of some stretches, which are in order and apart."""
-    if not len(stretches):
-        return np.zeros(len(times_s), bool)
-    at = np.searchsorted(stretches["start_s"], times_s, side="right") - 1
-    return np.asarray((at >= 0) & (times_s < stretches["end_s"][at]))
 
 
 def _judge(rows: Table, said: Said, start_ns: int, duration_s: float) -> Table:
@@ -214,29 +209,21 @@ def _judge(rows: Table, said: Said, start_ns: int, duration_s: float) -> Table:
 
 def _overlaid(
     rows: Table, stretches: Sequence[tuple[str, int, int]], start_ns: int, duration_s: float
-) -> tuple[Table | None, Table]:
-    """Lay what was said of stretches over a site's coverage.
-
-    Returns
-    -------
-    rows
-        The site's coverage; None where nothing was said that lies in the night.
-    unseen
-        The parts that are now excluded or not worn.
-    """
+) -> Table | None:
+    """Lay what was said of stretches over a site's coverage; None where nothing was said within the night."""
     spoken = [
         (what, max(0.0, (start - start_ns) / 1e9), min(duration_s, (end - start_ns) / 1e9))
         for what, start, end in stretches
     ]
     spoken = [(what, start_s, end_s) for what, start_s, end_s in spoken if start_s < end_s]
     if not spoken:
-        return None, rows[:0]
+        return None
     edges = np.unique(np.concatenate([rows["start_s"], rows["end_s"], *([a, b] for _, a, b in spoken)]))
     middle = (edges[1:] + edges[:-1]) / 2
     at = np.searchsorted(rows["start_s"], middle, side="right") - 1
-    inside = (at >= 0) & (middle < rows["end_s"][at])
-    cut: Table = rows[at[inside]]
-    cut["start_s"], cut["end_s"], middle = edges[:-1][inside], edges[1:][inside], middle[inside]
+    known = (at >= 0) & (middle < rows["end_s"][at])
+    cut: Table = rows[at[known]]
+    cut["start_s"], cut["end_s"], middle = edges[:-1][known], edges[1:][known], middle[known]
     excluded, answer = np.zeros(len(cut), bool), np.zeros(len(cut), np.int8)
     for what, start_s, end_s in spoken:
         meant = (middle >= start_s) & (middle < end_s)
@@ -247,7 +234,7 @@ def _overlaid(
     bare = cut["wear_unconfirmed"] & (cut["kind"] == Kind.VALID) & (answer < 0)
     cut["kind"] = np.select([excluded, bare], [Kind.EXCLUDED, Kind.NOT_WORN], cut["kind"])
     cut["wear_unconfirmed"] &= (answer == 0) & ~excluded
-    return tiled(cut, str(rows["site"][0]), duration_s), cut[excluded | bare]
+    return tiled(cut, str(rows["site"][0]), duration_s)
 
 
 def _with_added(events: Table, of_site: Mapping[str, slice], added: Mapping[str, Table]) -> Table:

@@ -30,7 +30,7 @@ from firmware_host.detection.site_night import SiteNight, make_site_night
 from firmware_host.detection.units import group
 from firmware_host.recording import Night
 from firmware_host.twitch_map import HourLimit, SiteLimit, inside, seconds_in
-from firmware_host.twitch_map.limits import limit_over
+from firmware_host.twitch_map.limits import HOUR_S, hour_edges_s, limit_over
 from firmware_host.twitches import Kind, Table, valid_s
 
 Floats = npt.NDArray[np.float64]
@@ -59,7 +59,6 @@ WIDE = (20.0, 700.0)
 """Sizes tried at first, mg per mg/sqrt(Hz) of noise; then closer to where 9 in 10 are found:"""
 CLOSE = (0.35, 2.5)
 LEAST_MG = 1.5
-HOUR_S = 3600.0
 LEAST_TRIED = 30
 """With fewer twitches nothing is said."""
 UNKNOWN_DENSITY = 0.1
@@ -80,7 +79,7 @@ def measure_limits(
     """Return the detection limit of each site where enough could be tried; arguments as `add_twitches`."""
     found = {}
     for site, added in add_twitches(night, findings, judged, model, operating_point, key).items():
-        limit = site_limit(added, findings.coverage[findings.coverage["site"] == site], night.duration_s)
+        limit = site_limit(added, findings.coverage[findings.coverage["site"] == site])
         if limit is not None:
             found[site] = limit
     return found
@@ -330,7 +329,7 @@ def _slim(rows: Table) -> Table:
     return out
 
 
-def site_limit(added: Table, coverage: Table, duration_s: float) -> SiteLimit | None:
+def site_limit(added: Table, coverage: Table) -> SiteLimit | None:
     """Fit what was found of one site's added twitches; None where too few could be added.
 
     Parameters
@@ -338,8 +337,6 @@ def site_limit(added: Table, coverage: Table, duration_s: float) -> SiteLimit | 
     added : ADDED_DTYPE
     coverage : COVERAGE_DTYPE
         Of that site.
-    duration_s : float
-        Of the night.
     """
     known = added[added["valid"]]
     if len(known) < LEAST_TRIED:
@@ -349,9 +346,7 @@ def site_limit(added: Table, coverage: Table, duration_s: float) -> SiteLimit | 
     noise = {number: float(np.exp(np.median(np.log(known["density"][hour == number]))))
              for number in np.unique(hour).tolist()}  # fmt: skip
     starts = np.array(list(noise)) * HOUR_S
-    weight = seconds_in(
-        coverage[coverage["kind"] == Kind.VALID], np.append(starts, max(duration_s, starts[-1]))
-    )
+    weight = seconds_in(coverage[coverage["kind"] == Kind.VALID], hour_edges_s(starts.tolist()))
     noises, weight = np.array(list(noise.values())), np.maximum(weight, 1e-6)
     largest_mg = float(known["size_mg"].max())  # what is larger than anything tried is not known
     over = [limit_over(one.share, noises, weight, largest_mg) for one in (curve, *others)]

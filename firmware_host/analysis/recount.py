@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,15 +19,22 @@ import numpy as np
 import firmware_host
 from firmware_host.analysis.findings import events_of, row_columns
 from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model, load_rates, settings_of
-from firmware_host.analysis.runs import Run, load_run, reviewed, runs_of, with_rates
+from firmware_host.analysis.runs import Run, load_run, reviewed, runs_of, summary_of, with_rates
 from firmware_host.analysis.stored_units import STORED_UNIT_COLUMNS, stored_units
-from firmware_host.errors import NotFoundError
+from firmware_host.errors import BadFileError, NotFoundError
 from firmware_host.recording import Night, ResultsStore, RunInfo, open_night
 from firmware_host.recording.labels import read_labels
+from firmware_host.twitch_map import SiteLimit
 from firmware_host.twitches import COVERAGE_COLUMNS, Flag
 
 if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do without
     from firmware_host.detection.classifier import Model
+
+
+NO_LIMIT = (
+    "No detection limit was measured for this model at this operating point, so rates are those of counting "
+    "alone: `twitchmap detect` without --stored measures it."
+)
 
 
 def run_by(path: Path, model: str, model_sha256: str) -> RunInfo:
@@ -44,6 +52,23 @@ def run_by(path: Path, model: str, model_sha256: str) -> RunInfo:
         f"{path.name} has no run of the model {model!r} as it is now: run `twitchmap detect --model {model}` "
         "on it first."
     )
+
+
+def _known_limits(
+    night: Night, samples_sha256: str, sha256: str, operating_point: str
+) -> dict[str, SiteLimit]:
+    """Return the limits that a run measured on the same samples for this model at this operating point.
+
+    A detection limit is that of one model at one point: another's says nothing of it.
+    """
+    for info in reversed(runs_of(night.path)):
+        same = (info.model_sha256, info.operating_point) == (sha256, operating_point)
+        with suppress(BadFileError):  # an earlier program's may not be read
+            if same and summary_of(info).samples_sha256 == samples_sha256:
+                limits = load_run(night, info.run_id, with_labels=False).limits
+                if limits:
+                    return limits
+    return {}
 
 
 def last_threshold(model: Model, operating_point: str, passes: int) -> float:
@@ -99,19 +124,21 @@ def recount_night(
     rows["flags"] |= np.where(reaches, np.uint32(0), np.uint32(Flag.BELOW_FLOOR))
     rows["reason"] = reasons(rows)
     events = events_of(rows)
-    # A detection limit is that of one model at one point: another's is not known from what is stored.
-    same = (sha256, operating_point) == (base.model_sha256, base.operating_point)
+    limits = _known_limits(night, was.summary.samples_sha256, sha256, operating_point)
     sites = (
         msgspec.structs.replace(
             one,
             twitches=int(events["counted"][events["site"] == one.site].sum()),
-            limit=one.limit if same else None,
+            limit=limits.get(one.site),
             rate_per_h=None,
         )
         for one in was.summary.sites
     )
+    warnings = [text for text in was.summary.warnings if text != NO_LIMIT]
+    if not limits:
+        warnings.append(NO_LIMIT)
     rates = load_rates(name, sha256, night.path.parent).get(operating_point)
-    summary = msgspec.structs.replace(was.summary, sites=tuple(sites))
+    summary = msgspec.structs.replace(was.summary, sites=tuple(sites), warnings=tuple(warnings))
     info = msgspec.structs.replace(
         base,
         run_id=secrets.token_hex(4),

@@ -76,8 +76,9 @@ class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Run:
     """One detection run over a night: its events (`EVENT_DTYPE`), coverage (`COVERAGE_DTYPE`) and summary.
 
-    `units` (`UNIT_DTYPE`) are those that pass 2 told apart, none in a run of pass 1; `templates`
-    (units, 3, UNIT_SAMPLES) float32 their mean waves in mg, on a grid of `UNIT_WAVE_HZ`.
+    `units` (`UNIT_DTYPE`) are those that pass 2 told apart, as it left them (`units_of` follows the labels),
+    none in a run of pass 1; `templates` (units, 3, UNIT_SAMPLES) float32 their mean waves in mg, on a grid
+    of `UNIT_WAVE_HZ`.
     """
 
     info: RunInfo
@@ -252,8 +253,15 @@ def passes_of(model: Model, passes: int = 2) -> int:
 
 
 def units_of(run: Run) -> Table:
-    """Return the units of a run (`UNIT_DTYPE`), by site; events name them in their column `unit`."""
-    return run.units
+    """Return the units of a run (`UNIT_DTYPE`), by site; events name them in their column `unit`.
+
+    What they say follows the labels, as counts do.
+    """
+    if not run.labels.active or not len(run.units):
+        return run.units
+    from firmware_host.analysis.second_pass import told_again
+
+    return told_again(run.units, run.counted, run.coverage)
 
 
 def unit_templates(run: Run) -> tuple[npt.NDArray[np.float32], float]:
@@ -309,6 +317,8 @@ def load_run(night: Night, run_id: str | None = None, *, with_labels: bool = Tru
             rows["site"] = np.array([renamed.get(name, name) for name in names.tolist()], "U32")[of_row]
         sites = (msgspec.structs.replace(one, site=renamed.get(one.site, one.site)) for one in summary.sites)
         summary = msgspec.structs.replace(summary, sites=tuple(sites))
+    # Those of earlier programs weighed hours in other ways.
+    summary = with_limits(summary, coverage)
     if {one.site for one in summary.sites} != set(night.sites):
         text = f"The run {info.run_id} of {night.path.name} is of other sites than the night: detect again."
         raise BadFileError(text, path=store.path)
@@ -333,8 +343,21 @@ def reviewed(night: Night, run: Run, labels: Labels) -> Run:
         )
         for one in run.summary.sites
     )
-    summary = msgspec.structs.replace(run.summary, sites=tuple(sites))
+    summary = with_limits(msgspec.structs.replace(run.summary, sites=tuple(sites)), coverage)
     return replace(run, events=events, coverage=coverage, summary=summary, labels=labels)
+
+
+def with_limits(summary: Summary, coverage: Table) -> Summary:
+    """Return a summary whose detection limits are those of the valid time of a coverage."""
+    valid = coverage[coverage["kind"] == Kind.VALID]
+    covered = site_slices(valid)
+    sites = (
+        msgspec.structs.replace(one, limit=one.limit.within(valid[covered.get(one.site, slice(0, 0))]))
+        if one.limit is not None
+        else one
+        for one in summary.sites
+    )
+    return msgspec.structs.replace(summary, sites=tuple(sites))
 
 
 def with_rates(run: Run) -> Run:

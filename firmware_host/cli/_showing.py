@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from firmware_host.analysis import Summary
     from firmware_host.recording import Night, RunInfo
 
+_COUNTS = ("twitches", "rate_per_h")
+"""What a site's summary says of how many there were."""
 show_option = click.option(
     "--show",
     "asked",
@@ -31,7 +33,7 @@ def summary_document(summary: Summary, *, shown: bool) -> dict[str, Any]:
 
     document: dict[str, Any] = msgspec.to_builtins(summary)
     if not shown:
-        document["sites"] = [site | {"twitches": None} for site in document["sites"]]
+        document["sites"] = [site | dict.fromkeys(_COUNTS) for site in document["sites"]]
     return document
 
 
@@ -43,6 +45,6 @@ def run_document(info: RunInfo, *, shown: bool) -> dict[str, Any]:
     if not shown:
         summary = msgspec.json.decode(info.summary)
         for site in summary.get("sites", ()):
-            site["twitches"] = None
+            site.update(dict.fromkeys(_COUNTS))
         document["summary"] = msgspec.json.encode(summary).decode()
     return document

@@ -45,11 +45,17 @@ def _listed(path: Path) -> dict[str, Any]:
     """Return what is known of a night; one with a run is not opened for it, as its log may be long."""
     from firmware_host.analysis import runs_of, summary_of
     from firmware_host.recording import known_meta, local_time, open_night
+    from firmware_host.recording.labels import read_labels
 
     runs, summary = [], None
     try:
         runs = runs_of(path)
-        summary = summary_of(runs[-1]) if runs else None
+        if runs and read_labels(path).active:
+            from firmware_host.review.opened import brief_run
+
+            summary = brief_run(path, runs[-1].run_id).summary
+        elif runs:
+            summary = summary_of(runs[-1])
     except TwitchmapError as error:  # results can be made again: the night is there all the same
         note(str(error))
     seconds: list[dict[str, float]] = []

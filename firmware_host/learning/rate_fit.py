@@ -63,7 +63,7 @@ def known(night: SiteNight, least: float) -> Known | None:
     night = replace(night, candidates=night.candidates.copy(), added=night.added.copy())
     night.candidates["counted"] = night.candidates["probability"] >= least
     night.added["found"] = night.added["worth"] >= least
-    limit = site_limit(night.added, night.coverage, night.duration_s)
+    limit = site_limit(night.added, night.coverage)
     valid = night.coverage[night.coverage["kind"] == 0]
     if limit is None or limit.limit_mg is None or not len(valid):
         return None

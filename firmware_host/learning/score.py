@@ -135,13 +135,13 @@ class Score:
                 asdict(each) | {"high": None if math.isinf(each.high) else each.high, "recall": each.recall}
                 for each in getattr(self, name)
             ]
-        if self.recall_by_d:
-            for name, share in (
-                ("precision", self.precision_at),
-                ("recall", self.recall_at),
-                ("f1", self.f1_at),
-            ):
-                fields[f"{name}_at_d"] = {f"{low:g}": share(low) for low in D_EDGES[1:-1]}
+        for name, share in (
+            ("precision", self.precision_at),
+            ("recall", self.recall_at),
+            ("f1", self.f1_at),
+        ):
+            known = bool(self.recall_by_d)
+            fields[f"{name}_at_d"] = {f"{low:g}": share(low) if known else None for low in D_EDGES[1:-1]}
         return fields
 
     def lines(self) -> list[str]:
@@ -160,7 +160,8 @@ class Score:
             ("amplitude", " mg", self.recall_by_amplitude_mg),
         ):
             if not bins:
-                text.append(f"recall by {name}: not known, the truth has no {name}")
+                why = f"the truth has no {name}" if self.truths else "no true twitch lies in valid time"
+                text.append(f"recall by {name}: not known, {why}")
             for each in bins:
                 if each.truths:
                     span = (

@@ -62,7 +62,7 @@ class Twitches(analysis.Run):
         """
         name_of(table, get_args(TableName), "table")
         if table == "units":
-            return _pandas().DataFrame(self.units)
+            return _pandas().DataFrame(analysis.units_of(self))
         return _frame(*_written(self, table), self.night.meta.time_zone)
 
     def __repr__(self) -> str:

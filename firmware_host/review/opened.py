@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from firmware_host.analysis import Run, Summary, load_run, run_counts, runs_of, summary_of
+from firmware_host.analysis.runs import with_limits
 from firmware_host.recording import Night, RunInfo, known_meta, open_night
 from firmware_host.recording.labels import LABELS_FILE
 from firmware_host.recording.night import META_FILE
@@ -85,7 +86,8 @@ def brief_run(path: Path, run_id: str | None = None) -> Run:
     read = store.read_events(info.run_id, columns, only="counted")
     known = {column.name: read[column.name] for column in columns}
     events = table(EVENT_DTYPE, len(read), counted=True, **known)
-    return Run(info, events, store.read_coverage(info.run_id, COVERAGE_COLUMNS), summary_of(info))
+    coverage = store.read_coverage(info.run_id, COVERAGE_COLUMNS)
+    return Run(info, events, coverage, with_limits(summary_of(info), coverage))
 
 
 def _unless_newest(path: Path, run_id: str | None) -> str | None:

@@ -73,7 +73,8 @@ COUNT_COLUMNS: tuple[Column, ...] = (
         "rate_high",
         "f8",
         "1/h",
-        "its upper limit; where nothing was seen and the limit is not known, 3 / valid time",
+        "its upper limit; where nothing was seen and the limit is not known, 3 / valid time, corrected for "
+        "dead time",
     ),
     Column("expected_false", "f8", "", "false alarms to expect among the twitches; empty where not known"),
     Column(
@@ -166,7 +167,7 @@ def site_counts(
     own = own[np.argsort(events["peak_s"][own], kind="stable")]
     _fill_site(rows, edges_s, events["peak_s"][own], coverage, end_s, tau_s)
     if limit is not None:
-        _fill_limits(rows, edges_s, events[own], limit, rate_model, tau_s)
+        _fill_limits(rows, edges_s, events[own], limit, coverage, rate_model, tau_s)
     return rows
 
 
@@ -209,16 +210,18 @@ def _fill_site(rows: Table, edges_s: Floats, peaks: Floats, cover: Table, end_s:
 
 
 def _fill_limits(
-    rows: Table, edges_s: Floats, events: Table, limit: SiteLimit, model: RateModel | None, tau_s: float
-) -> None:
+    rows: Table, edges_s: Floats, events: Table, limit: SiteLimit, cover: Table, model: RateModel | None,
+    tau_s: float,
+) -> None:  # fmt: skip
     """Fill in the limits, and the rates above them; `events` are the counted ones in valid time."""
-    rows["detection_limit_mg"] = limits_of(limit, edges_s, rows["valid_s"])
+    valid = cover[cover["kind"] == Kind.VALID]
+    rows["detection_limit_mg"] = limits_of(limit, edges_s, rows["valid_s"], valid)
     if model is None or not len(rows):
         return
     seen = Weighed(events, limit, model)
     valid_h = rows["valid_s"] / 3600
     whole = slice(0, len(events))
-    night_limit = limit.limit_mg or 0.0  # where it is not reached all count
+    night_limit = limit.within(valid).limit_mg or 0.0  # where it is not reached all count
     false_per_h = night_false_per_h(seen.above(whole, night_limit, float(valid_h.sum())), model)
     all_false_per_h = night_false_per_h(seen.above(whole, 0.0, float(valid_h.sum())), model)
     prior = (false_per_h, all_false_per_h, BIN_SHAPE)

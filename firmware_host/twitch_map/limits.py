@@ -10,10 +10,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from firmware_host.twitch_map.spans import seconds_in
+from firmware_host.twitches import Table
+
 Floats = npt.NDArray[np.float64]
 SHARE = 0.9
 """The limit is found so often."""
 LEAST_MG = 0.2
+HOUR_S = 3600.0
 LimitKind = Literal["found", "not_reached", "unknown"]
 
 
@@ -51,12 +55,28 @@ class SiteLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     noise_mg_per_sqrt_hz: float
     noise_power: float
     hours: tuple[HourLimit, ...]
-    """In order of time; an hour without any valid excerpt stands for itself by the hours around it."""
+    """In order of time; one without any valid excerpt is taken for the nearest that has some."""
 
     def noise_at(self, time_s: Floats) -> Floats:
         """Return the noise of the hours that hold some times."""
-        at = np.searchsorted([hour.start_s for hour in self.hours], time_s, side="right") - 1
-        return np.array([hour.noise_mg_per_sqrt_hz for hour in self.hours])[np.maximum(at, 0)]
+        at = np.searchsorted(hour_edges_s([hour.start_s for hour in self.hours])[1:-1], time_s, side="right")
+        return np.array([hour.noise_mg_per_sqrt_hz for hour in self.hours])[at]
+
+    def within(self, valid: Table) -> SiteLimit:
+        """Return the limit as it is over other valid time: a reviewer may have taken some away.
+
+        Its interval moves with it.
+        """
+        (now,) = limits_of(self, (-np.inf, np.inf), np.ones(1), valid).tolist()
+        if not math.isfinite(now):
+            return msgspec.structs.replace(self, limit_mg=None)
+        if self.limit_mg is None:
+            return msgspec.structs.replace(self, limit_mg=now, low_mg=min(self.low_mg or now, now))
+        low, high = (
+            None if end is None else round(end * now / self.limit_mg, 3)
+            for end in (self.low_mg, self.high_mg)
+        )
+        return msgspec.structs.replace(self, limit_mg=now, low_mg=low, high_mg=high)
 
     def share(self, size_mg: Floats, noise: Floats) -> Floats:
         """Return the share found of twitches of some sizes where the noise is so."""
@@ -87,26 +107,39 @@ def limit_over(
     return float(np.exp(np.interp(SHARE, found, np.log(sizes))))
 
 
-def limits_of(limit: SiteLimit, edges_s: Sequence[float] | Floats, seconds: Floats) -> Floats:
+def hour_edges_s(starts_s: Sequence[float]) -> Floats:
+    """Return the edges (hours + 1,) of the times that known hours stand for: each for what is nearest."""
+    starts = np.asarray(starts_s, float)
+    return np.concatenate([[-np.inf], 0.5 * (starts[1:] + starts[:-1] + HOUR_S), [np.inf]])
+
+
+def limits_of(limit: SiteLimit, edges_s: Sequence[float] | Floats, seconds: Floats, valid: Table) -> Floats:
     """Return the limit (mg) of each time bin, (bins,): NaN without valid time, infinite where not reached.
+
+    Each hour's noise counts as much as the bin has valid time in it.
 
     Parameters
     ----------
     edges_s : (bins + 1,)
     seconds : (bins,)
-        Valid time in them.
+        Valid time in them, more than 0 where a limit is asked for.
+    valid : COVERAGE_DTYPE
+        The site's valid time.
     """
-    edges = np.asarray(edges_s, float)
-    starts = np.array([-np.inf, *(hour.start_s for hour in limit.hours[1:])])
+    edges, hours = np.asarray(edges_s, float), hour_edges_s([hour.start_s for hour in limit.hours])
     noise = np.array([hour.noise_mg_per_sqrt_hz for hour in limit.hours])
-    stops = np.append(starts[1:], np.inf)
+    points = np.union1d(edges, hours[(hours > edges[0]) & (hours < edges[-1])])
+    hour = np.searchsorted(hours, points[:-1], side="right") - 1
+    shared, cuts = seconds_in(valid, points), np.searchsorted(points, edges)
     out = np.full(len(edges) - 1, np.nan)
     known: dict[tuple[float, ...], float] = {}
     for number in np.flatnonzero(seconds > 0).tolist():
-        shared = np.minimum(stops, edges[number + 1]) - np.maximum(starts, edges[number])
-        key = tuple(np.round(np.maximum(shared, 0.0), 3).tolist())
+        own = slice(int(cuts[number]), int(cuts[number + 1]))
+        there, weight = hour[own], shared[own]
+        if len(there) == 1 or not weight.any():  # in a moment that is no time a twitch can be all the same
+            weight = np.ones(len(there))
+        key = (*there.tolist(), *weight.tolist())
         if key not in known:
-            own = shared > 0  # a week has many hours, a bin few of them
-            known[key] = limit_over(limit.share, noise[own], shared[own], limit.largest_mg)
+            known[key] = limit_over(limit.share, noise[there], weight, limit.largest_mg)
         out[number] = known[key]
-    return out
+    return np.round(out, 3)

@@ -20,6 +20,7 @@ from firmware_host.review.charts.placing import Measured, suggested
 from firmware_host.review.endpoints import Asking, Context, endpoint
 from firmware_host.review.judged import without_log
 from firmware_host.review.opened import Opened, opened_of
+from firmware_host.review.texts import t
 
 LEAST_VALID_S = 1800.0
 """With less valid time a night says too little of a site to be its last measured value."""
@@ -68,8 +69,8 @@ class OneBody(msgspec.Struct, frozen=True):
     detectors: int
     """How many different detectors and models the values are from: more than one do not compare."""
     suggested: tuple[Suggestion, ...]
-    unreadable: tuple[str, ...]
-    """One sentence for each night that could not be read."""
+    left_out: tuple[str, ...]
+    """One sentence for each night that could not be read, and on those of other people."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,13 @@ class SensorsQuery(Asking, frozen=True):
 @endpoint("GET", "/body", summary="Each site's last measured value, and sites for tonight")
 def one_body(context: Context, query: SensorsQuery) -> OneBody:
     """Return one body made of many nights; only the nights whose values are shown are read in full."""
-    nights, unreadable = _nights(context, asked=query.show)
+    nights, left_out = _nights(context, asked=query.show)
     real = [one for one in nights if one.meta.origin not in _MADE_UP]
-    chosen = real or nights
+    slept = real or nights
+    chosen = [one for one in slept if one.meta.participant == slept[-1].meta.participant]
+    if len(chosen) < len(slept):
+        newest = chosen[-1].meta.participant or t("compare.not_noted")
+        left_out.append(t("compare.left_participant", n=len(slept) - len(chosen), participant=newest))
     seen: dict[str, list[_Night]] = {}
     for night in chosen:
         for site in night.measured():
@@ -126,7 +131,7 @@ def one_body(context: Context, query: SensorsQuery) -> OneBody:
         scale=scale_of(scale_for(one.counts.rate_per_h[0] for one in sites)),
         detectors=len({(one.detector, one.model) for one in sites}),
         suggested=_suggestions(seen, min(max(sensors, 0), 16)),
-        unreadable=tuple(unreadable),
+        left_out=tuple(left_out),
     )
 
 

@@ -49,6 +49,8 @@ class ComparedNight(msgspec.Struct, frozen=True):
     night: str
     title: str
     evening: str | None
+    participant: str
+    """Who slept it; empty where that was not noted."""
     origin: str
     made_up: bool
     """Simulated or virtual: nobody slept it, and it enters no trend."""
@@ -138,8 +140,7 @@ def trend(context: Context, query: TrendQuery) -> Trend:
     slept = [compared(context, night, asked=query.show) for night in every if not night.made_up]
     found = [(night, site) for night in slept for site in night.sites if site.site == query.site]
     dated = [(night, site) for night, site in found if night.evening is not None]
-    newest = dated[-1][0].detector if dated else ""
-    alike = [(night, site) for night, site in dated if night.detector == newest]
+    alike, other = of_newest(dated)
     told = context.shared(Comparisons).trend([night.night for night, _ in alike], query.site)
     above = {one.night: AboveLimit(one.rate_per_h, one.rate_low, one.rate_high) for one in told.nights}
     points = []
@@ -156,11 +157,23 @@ def trend(context: Context, query: TrendQuery) -> Trend:
                 tuple(differences(pair)),
             )
         )
-    left_out = [*_left_out(every), *(night.hidden for night in slept if night.hidden)]
-    if len(alike) < len(dated):
-        left_out.append(t("compare.left_detector", n=len(dated) - len(alike), detector=newest))
+    left_out = [*_left_out(every), *(night.hidden for night in slept if night.hidden), *other]
     sites = sorted({site.site for night in slept for site in night.sites}, key=body.order)
     return Trend(query.site, label, told.limit_mg, tuple(points), tuple(left_out), tuple(sites))
+
+
+def of_newest(
+    nights: Sequence[tuple[ComparedNight, ComparedSite]],
+) -> tuple[list[tuple[ComparedNight, ComparedSite]], list[str]]:
+    """Return the nights of the newest one's person and detector, and a sentence on each sort left out."""
+    left_out, alike = [], list(nights)
+    for key in ("participant", "detector"):
+        newest = getattr(alike[-1][0], key) if alike else ""
+        others = sum(getattr(night, key) != newest for night, _ in alike)
+        alike = [(night, site) for night, site in alike if getattr(night, key) == newest]
+        if others:
+            left_out.append(t(f"compare.left_{key}", n=others, **{key: newest or t("compare.not_noted")}))
+    return alike, left_out
 
 
 def compared(context: Context, night: NightTotals, *, asked: bool) -> ComparedNight:
@@ -176,6 +189,7 @@ def compared(context: Context, night: NightTotals, *, asked: bool) -> ComparedNi
         night=night.path.name,
         title=night.title,
         evening=None if night.evening is None else night.evening.isoformat(),
+        participant=night.meta.participant,
         origin=night.meta.origin,
         made_up=night.made_up,
         detector=", ".join(night.made_by or ()),
@@ -210,6 +224,9 @@ def _site(row: np.void, night: NightTotals) -> ComparedSite:
 def differences(nights: Sequence[ComparedNight]) -> Iterable[str]:
     """Yield a sentence on each thing besides twitching that makes the counts of nights differ."""
     counted = [night for night in nights if night.sites]
+    participants = sorted({night.participant or t("compare.not_noted") for night in counted})
+    if len(participants) > 1:
+        yield t("compare.other_participant", participants=" / ".join(participants))
     detectors = sorted({night.detector for night in counted})
     if len(detectors) > 1:
         yield t("compare.other_detector", detectors=" / ".join(detectors))

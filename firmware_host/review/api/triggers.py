@@ -10,7 +10,7 @@ import msgspec
 from firmware_host import body
 from firmware_host.errors import BadValueError
 from firmware_host.recording.diary import FIELDS
-from firmware_host.review.api.compare import ComparedNight, ComparedSite, compared
+from firmware_host.review.api.compare import ComparedNight, ComparedSite, compared, of_newest
 from firmware_host.review.endpoints import Context, endpoint
 from firmware_host.review.looked import note_look, read_looked
 from firmware_host.review.night_totals import Totals
@@ -46,7 +46,7 @@ class Factors(msgspec.Struct, frozen=True):
     site: str
     sites: tuple[str, ...]
     nights: int
-    """Nights with counts of the site, by the detector of the newest."""
+    """Nights with counts of the site, of the person and by the detector of the newest."""
     factors: tuple[Factor, ...]
     looked_factors: int
     looked_pictures: int
@@ -170,12 +170,8 @@ def _nights(context: Context, site: str, *, asked: bool) -> tuple[_Nights, list[
     seen = [
         (night, one) for night in all_nights for one in night.sites if one.site == site and one.valid_s > 0
     ]
-    newest = seen[-1][0].detector if seen else ""
-    alike = [pair for pair in seen if pair[0].detector == newest]
-    left_out = [night.hidden for night in all_nights if night.hidden]
-    if len(alike) < len(seen):
-        left_out.append(t("triggers.other_detector", n=len(seen) - len(alike), detector=newest))
-    return alike, left_out
+    alike, other = of_newest(seen)
+    return alike, [*(night.hidden for night in all_nights if night.hidden), *other]
 
 
 def _by_level(factor: str, nights: _Nights) -> Mapping[str, _Nights]:

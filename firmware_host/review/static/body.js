@@ -24,7 +24,7 @@ async function start() {
     return;
   }
   const words = body.sites.length ? t("body.of", { n: body.nights }) : t("body.none");
-  id("of").textContent = [words, body.made_up ? t("body.made_up") : "", ...body.unreadable].filter(Boolean).join(" ");
+  id("of").textContent = [words, body.made_up ? t("body.made_up") : "", ...body.left_out].filter(Boolean).join(" ");
   id("made-up").hidden = !body.made_up;
   id("detectors").hidden = body.detectors < 2;
   map = {
