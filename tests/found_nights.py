@@ -12,7 +12,7 @@ import numpy as np
 
 from firmware_host.analysis import detect_night
 from firmware_host.analysis.findings import row_columns
-from firmware_host.analysis.runs import SiteSummary, Summary
+from firmware_host.analysis.run_summary import SiteSummary, Summary
 from firmware_host.recording import NightMeta, ResultsStore, RunInfo, SensorInfo, night_folder_name
 from firmware_host.recording.night import write_meta
 from firmware_host.simulation import NightSpec, simulate_night

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from datetime import time
@@ -18,7 +19,7 @@ from scripted_sensors import MONO_NS, START_NS, Clocks, S, Stage, numbers
 
 from firmware_host.capture.asked import wanted_sensors
 from firmware_host.capture.blocks import Gathering
-from firmware_host.capture.choice import go_on, unfinished_night
+from firmware_host.capture.choice import go_on, same_sensors, unfinished_night
 from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.local_zone import local_zone
 from firmware_host.capture.summary import summarise, text
@@ -400,6 +401,76 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert stage.told.said[-1] == "The disk takes data again; nothing that it was owed is missing."
 
 
+def test_what_a_full_disk_cost_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the disk refused for longer than memory lasts, it is said how much of which site is missing."""
+    stage, disk = Stage(tmp_path), Disk()
+    monkeypatch.setattr(recording_log, "BACKLOG_BYTES", 2000)
+
+    async def script(stage: Stage) -> None:
+        stage.links["left_calf"].connect()
+        await stage.stream(2)
+        monkeypatch.setattr(recording_log, "os", disk)
+        await stage.stream(60)
+        disk.full = False
+        await stage.stream(3)
+        stage.stop.ask("ended by hand")
+
+    stage.play(script)
+    night = open_night(stage.path)
+    lost = sum(event.details["samples"] for event in night.events() if event.kind == "lost_data")
+    assert lost > 1000
+    assert stage.told.said[-1] == (
+        f"The disk takes data again; {lost / 100:.0f} s of left_calf could not be kept."
+    )
+
+
+@pytest.mark.parametrize("what", ["folder", "log"])
+def test_a_night_that_is_removed_is_made_again(tmp_path: Path, what: str) -> None:
+    """Whoever removes the folder or the log of a running night costs none of its samples, and it is said."""
+    stage = Stage(tmp_path)
+
+    async def script(stage: Stage) -> None:
+        stage.links["left_calf"].connect()
+        await stage.stream(3)
+        if what == "folder":
+            shutil.rmtree(stage.path)
+        else:
+            (stage.path / "samples.log").unlink()
+        await stage.stream(1)
+        stage.chosen.writer._log._place_due = 0.0  # two seconds of a clock that nobody turns here
+        await stage.stream(4)
+        with pytest.raises(NightBusyError):
+            unfinished_night(tmp_path, ["left_calf"], "recorded", START_NS + 3600 * S)
+        stage.stop.ask("ended by hand")
+
+    stage.play(script)
+    night = open_night(stage.path)
+    np.testing.assert_array_equal(samples(night), numbers(0, 800))
+    assert night.meta.sensor("left_calf").serial == "A1"
+    assert kinds(night) == ["connected", "restored", "ended"]
+    assert any("was made again with all its samples" in said for said in stage.told.said)
+
+
+def test_a_night_that_is_moved_away_is_told_of(tmp_path: Path) -> None:
+    """Samples go on into a folder that is moved while it is written; where it belongs is said at once."""
+    stage = Stage(tmp_path)
+
+    async def script(stage: Stage) -> None:
+        stage.links["left_calf"].connect()
+        await stage.stream(3)
+        stage.path.rename(tmp_path / "elsewhere")
+        stage.chosen.writer._log._place_due = 0.0
+        await stage.stream(3)
+        assert any("put it back at its place" in said for said in stage.told.said)
+        (tmp_path / "elsewhere").rename(stage.path)
+        stage.chosen.writer._log._place_due = 0.0
+        await stage.stream(3)
+        stage.stop.ask("ended by hand")
+
+    stage.play(script)
+    np.testing.assert_array_equal(samples(open_night(stage.path)), numbers(0, 900))
+
+
 def test_night_toml_on_a_disk_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a sensor says of itself is written to night.toml as soon as the disk lets it; samples go on."""
     stage = Stage(tmp_path)
@@ -506,6 +577,7 @@ def test_an_unfinished_night_goes_on(tmp_path: Path) -> None:
     assert night is not None
     assert unfinished_night(tmp_path, ["left_calf", "right_calf"], "recorded", START_NS + 3600 * S) is None
     assert unfinished_night(tmp_path, sites, "virtual", START_NS + 3600 * S) is None
+    assert unfinished_night(tmp_path, sites, "recorded", START_NS + 3600 * S, "somebody else") is None
     assert unfinished_night(tmp_path, sites, "recorded", START_NS + 12 * 3600 * S + S) is None
     assert unfinished_night(tmp_path, sites, "recorded", 1000 * S) is not None  # the time is not known yet
     (again := Clocks(START_NS + 3600 * S)).now = Reading(5 * S, 5 * S, START_NS + 3600 * S)
@@ -529,6 +601,33 @@ def test_an_unfinished_night_goes_on(tmp_path: Path) -> None:
     assert [event.kind for event in night.events() if event.kind == "mark"] == ["mark"]
     assert unfinished_night(tmp_path, sites, "recorded", START_NS + 7200 * S) is None
     assert "started 2 times" in text(summarise(night))
+
+
+def test_each_site_goes_on_with_its_own_sensor(tmp_path: Path) -> None:
+    """A night goes on with the addresses it began with; another sensor or model at a site is refused."""
+    stage = Stage(tmp_path, "left_calf", "right_calf")
+
+    async def killed(stage: Stage) -> None:
+        stage.links["left_calf"].connect()
+        await stage.stream(3, "left_calf")
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        stage.play(killed)
+    night = open_night(stage.path)
+    (connected,) = (event.details for event in night.events() if event.kind == "connected")
+    model, address = connected["model"], connected["address"]
+    other = "thingy52" if model != "thingy52" else "witmotion"
+
+    def again(left: str, right: str) -> list[str | None]:
+        wanted = wanted_sensors([("left_calf", left), ("right_calf", right)])
+        return [one.address for one in same_sensors(night, wanted)]
+
+    assert again(model, model) == [address, None], "the other had no samples yet"
+    assert again(address, model) == [address, None]
+    for left in (other, "AA:BB:CC:00:11:22", "WT901"):
+        with pytest.raises(BadValueError, match=f"left_calf was {model} {address}.*--new"):
+            again(left, model)
 
 
 class KilledError(Exception):

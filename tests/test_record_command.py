@@ -200,6 +200,7 @@ def test_a_terminal(tmp_path: Path) -> None:
         (["--virtual", "left_calf=polar_verita"], 1, "Did you mean polar_verity"),
         (["--virtual", "left_calf=polar_h10"], 1, "at the chest only, not at left_calf"),
         (["--virtual", "left_calf=polar_verity", "--timezone", "Mars"], 1, "no time zone"),
+        (["--virtual", "left_calf=witmotion", "--rate", "104"], 1, "104 Hz, only to 50, 100, 200"),
         (["--virtual", "left_calf=polar_verity", "--until", "25:00"], 2, "no time of day"),
         (["--virtual", "left_calf=polar_verity", "--hours", "0"], 2, "hours"),
     ],

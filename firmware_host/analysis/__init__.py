@@ -18,10 +18,9 @@ from firmware_host.analysis.models import (
     use_model,
 )
 from firmware_host.analysis.recount import last_threshold, recount_night, run_by
+from firmware_host.analysis.run_summary import SiteSummary, Summary, summary_of
 from firmware_host.analysis.runs import (
     Run,
-    SiteSummary,
-    Summary,
     detect_night,
     judge,
     load_run,
@@ -30,7 +29,6 @@ from firmware_host.analysis.runs import (
     reviewed,
     run_counts,
     runs_of,
-    summary_of,
     unit_templates,
     units_of,
 )

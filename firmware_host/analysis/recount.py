@@ -19,7 +19,8 @@ import numpy as np
 import firmware_host
 from firmware_host.analysis.findings import events_of, row_columns
 from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model, load_rates, settings_of
-from firmware_host.analysis.runs import Run, load_run, reviewed, runs_of, summary_of, with_rates
+from firmware_host.analysis.run_summary import summary_of
+from firmware_host.analysis.runs import Run, load_run, reviewed, runs_of, with_rates
 from firmware_host.analysis.stored_units import STORED_UNIT_COLUMNS, stored_units
 from firmware_host.errors import BadFileError, NotFoundError
 from firmware_host.recording import Night, ResultsStore, RunInfo, open_night

@@ -26,6 +26,7 @@ from firmware_host.analysis.findings import (
 )
 from firmware_host.analysis.labelled import labelled, said_of, site_slices
 from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model, load_rates, settings_of
+from firmware_host.analysis.run_summary import SiteSummary, Summary, seconds_by_kind, summary_of, with_limits
 from firmware_host.analysis.stored_units import STORED_UNIT_COLUMNS, no_units, read_units, stored_units
 from firmware_host.errors import BadFileError
 from firmware_host.recording import Night, ResultsStore, RunInfo, open_night
@@ -37,7 +38,6 @@ from firmware_host.twitches import (
     EVENT_COLUMNS,
     UNIT_WAVE_HZ,
     Flag,
-    Kind,
     Table,
     check_coverage,
     check_events,
@@ -45,31 +45,6 @@ from firmware_host.twitches import (
 
 if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do without
     from firmware_host.detection.classifier import Model
-
-
-class SiteSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one site's night held: rates, what it was good for in seconds, twitches, noise and limit."""
-
-    site: str
-    fs_hz: float
-    fs_nominal_hz: float
-    seconds: dict[str, float]
-    twitches: int
-    noise_mg_per_sqrt_hz: float | None
-    limit: SiteLimit | None = None
-    """None where it was not measured."""
-    rate_per_h: float | None = None
-    """Of the whole night, as `twitch_map` has it; None where nothing was observed or it was not kept."""
-
-
-class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A run in brief; stored with it as JSON."""
-
-    start_ns: int
-    duration_s: float
-    sites: tuple[SiteSummary, ...]
-    warnings: tuple[str, ...]
-    samples_sha256: str
 
 
 @dataclass(frozen=True)
@@ -273,16 +248,11 @@ def unit_templates(run: Run) -> tuple[npt.NDArray[np.float32], float]:
 
 
 def _site_summary(facts: SiteFacts, events: Table, coverage: Table, limit: SiteLimit | None) -> SiteSummary:
-    seconds = _seconds_by_kind(coverage[coverage["site"] == facts.site])
+    seconds = seconds_by_kind(coverage[coverage["site"] == facts.site])
     counted = int(events["counted"][events["site"] == facts.site].sum())
     return SiteSummary(
         facts.site, facts.fs_hz, facts.fs_nominal_hz, seconds, counted, facts.noise_mg_per_sqrt_hz, limit
     )
-
-
-def _seconds_by_kind(covered: Table) -> dict[str, float]:
-    lengths_s = covered["end_s"] - covered["start_s"]
-    return {kind.name.lower(): float(lengths_s[covered["kind"] == kind].sum()) for kind in Kind}
 
 
 def load_run(night: Night, run_id: str | None = None, *, with_labels: bool = True) -> Run:
@@ -337,7 +307,7 @@ def reviewed(night: Night, run: Run, labels: Labels) -> Run:
     sites = (
         msgspec.structs.replace(
             one,
-            seconds=_seconds_by_kind(coverage[covered.get(one.site, slice(0, 0))]),
+            seconds=seconds_by_kind(coverage[covered.get(one.site, slice(0, 0))]),
             twitches=int(events["counted"][of_site.get(one.site, slice(0, 0))].sum()),
             rate_per_h=None,
         )
@@ -345,19 +315,6 @@ def reviewed(night: Night, run: Run, labels: Labels) -> Run:
     )
     summary = with_limits(msgspec.structs.replace(run.summary, sites=tuple(sites)), coverage)
     return replace(run, events=events, coverage=coverage, summary=summary, labels=labels)
-
-
-def with_limits(summary: Summary, coverage: Table) -> Summary:
-    """Return a summary whose detection limits are those of the valid time of a coverage."""
-    valid = coverage[coverage["kind"] == Kind.VALID]
-    covered = site_slices(valid)
-    sites = (
-        msgspec.structs.replace(one, limit=one.limit.within(valid[covered.get(one.site, slice(0, 0))]))
-        if one.limit is not None
-        else one
-        for one in summary.sites
-    )
-    return msgspec.structs.replace(summary, sites=tuple(sites))
 
 
 def with_rates(run: Run) -> Run:
@@ -375,20 +332,6 @@ def with_rates(run: Run) -> Run:
 def runs_of(path: Path) -> list[RunInfo]:
     """Return the complete runs of a night, oldest first."""
     return [info for info in ResultsStore(path).runs() if info.complete]
-
-
-def summary_of(info: RunInfo) -> Summary:
-    """Return the summary that is stored with a run.
-
-    Raises
-    ------
-    BadFileError
-        If a program that knows other summaries made it.
-    """
-    try:
-        return msgspec.json.decode(info.summary, type=Summary)
-    except msgspec.DecodeError as error:
-        raise BadFileError(f"The run {info.run_id} is of another twitchmap: detect again.") from error
 
 
 def night_counts(night: Night, run: Run, bin_s: float | None = None, shift_ns: int = 0) -> Table:

@@ -14,7 +14,7 @@ from firmware_host import body
 from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.identity import Wanted
 from firmware_host.capture.local_zone import local_zone
-from firmware_host.capture.setups import Setup, check_place, load_setup, read_setup
+from firmware_host.capture.setups import Setup, check_place, check_possible, load_setup, read_setup
 from firmware_host.errors import BadValueError
 from firmware_host.recording.listener import Listener
 from firmware_host.sensors import model_named, models
@@ -128,10 +128,14 @@ def order_for(
         virtual = play([(one.site, one.model) for one in setup.sensors])
     if adapters:  # those that the set-up names may be gone
         wanted = tuple(one if one.adapter in adapters else replace(one, adapter=None) for one in wanted)
+    if fs_hz:
+        wanted = tuple(replace(one, fs_hz=fs_hz) for one in wanted)
+    for one in wanted:
+        check_possible(one.site, one.model, one.fs_hz)
     given = (until, hours) != (None, None)
     return Order(
         directory=directory,
-        wanted=tuple(replace(one, fs_hz=fs_hz) for one in wanted) if fs_hz else wanted,
+        wanted=wanted,
         placements=setup.placements(),
         plan=PlannedEnd(until, hours) if given else setup.plan(),
         adapters=tuple(adapters) or setup.adapters(),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from firmware_host import __version__
-from firmware_host.errors import NightBusyError, TwitchmapError
+from firmware_host.capture.identity import Wanted, may_be
+from firmware_host.errors import BadValueError, NightBusyError, TwitchmapError
 from firmware_host.recording import (
     Night,
     NightMeta,
@@ -42,8 +43,12 @@ class Chosen:
     """Ids of the marks that it holds."""
 
 
-def unfinished_night(directory: Path, sites: Sequence[str], origin: Origin, utc_ns: int) -> Night | None:
+def unfinished_night(
+    directory: Path, sites: Sequence[str], origin: Origin, utc_ns: int, participant: str = ""
+) -> Night | None:
     """Return the newest unfinished night that started less than 12 h ago with the same sites.
+
+    One of another participant is left as it is.
 
     A computer without a clock chip may have been put back behind the night's start when it started anew, or
     not know the time at all; the night before a power cut is the one to continue then, too.
@@ -60,6 +65,8 @@ def unfinished_night(directory: Path, sites: Sequence[str], origin: Origin, utc_
                 continue
             if is_being_written(path):
                 raise NightBusyError(f"Another twitchmap is recording {path.name}; end it first.")
+            if participant and meta.participant and participant != meta.participant:
+                continue
             night = open_night(path)
         except NightBusyError:
             raise
@@ -68,6 +75,40 @@ def unfinished_night(directory: Path, sites: Sequence[str], origin: Origin, utc_
         recent = utc_ns < CLOCK_SET_FROM_NS or abs(utc_ns - night.start_ns) < CONTINUED_NS
         return night if recent and not is_finished(night) else None
     return None
+
+
+def same_sensors(night: Night, wanted: Sequence[Wanted]) -> tuple[Wanted, ...]:
+    """Return sensors as those that an unfinished night holds samples of: each site goes on with its own.
+
+    One that is named by its model, or by a name that several share, is meant by its address from now on.
+
+    Raises
+    ------
+    BadValueError
+        If another sensor, or another model, is asked for at a site.
+    """
+    sites = {info.index: info.site for info in night.meta.sensors}
+    before = {
+        sites[event.sensor]: event.details
+        for event in night.events()
+        if event.kind == "connected" and event.sensor in sites and night.stretches(sites[event.sensor])
+    }
+    names = [one.name.casefold() for one in wanted if one.name]
+    found = []
+    for one in wanted:
+        known = {key: str(before.get(one.site, {}).get(key) or "") for key in ("model", "address", "name")}
+        vague = one.address is None and (one.name is None or names.count(one.name.casefold()) > 1)
+        found.append(replace(one, address=known["address"] or None) if vague else one)
+        other = (one.model is not None and known["model"] not in {"", one.model.name}) or (
+            known["address"] and not may_be(one, known["address"], known["name"])
+        )
+        if other:
+            who = " ".join(part for part in (known["model"], known["address"]) if part)
+            raise BadValueError(
+                f"{night.path.name} goes on with the sensors that it began with: {one.site} was {who}. "
+                "Use that one, or begin a new night with --new."
+            )
+    return tuple(found)
 
 
 def go_on(night: Night, clock: Clock = system_clock) -> Chosen:

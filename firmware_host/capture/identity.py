@@ -60,24 +60,29 @@ class Register:
         if self._taken.get(seen.address.casefold(), wanted.site) != wanted.site:
             return False
         if wanted.address is not None or wanted.name is not None:
-            return _named(wanted, seen)
+            return _named(wanted, seen.address, seen.advertisement.name)
         others = (one for one in self._wanted.values() if one.site != wanted.site)
         model = wanted.model
         return (
             model is not None
             and model.matches(seen.advertisement)
-            and not any(_named(one, seen) for one in others)
+            and not any(_named(one, seen.address, seen.advertisement.name) for one in others)
         )
 
 
-def _named(wanted: Wanted, seen: Seen) -> bool:
+def may_be(wanted: Wanted, address: str, name: str) -> bool:
+    """Tell whether a sensor of some address and name can be the one that is wanted, as far as it is named."""
+    return (wanted.address is None and wanted.name is None) or _named(wanted, address, name)
+
+
+def _named(wanted: Wanted, address: str, name: str) -> bool:
     if wanted.address is not None:
-        if wanted.address.casefold() == seen.address.casefold():
+        if wanted.address.casefold() == address.casefold():
             return True
-        if (":" in wanted.address) == (":" in seen.address):
+        if (":" in wanted.address) == (":" in address):
             return False
         # a set-up made on another computer: macOS gives out identifiers of its own instead of addresses
     if wanted.name is None:
         return False
-    name, called = wanted.name.casefold(), seen.advertisement.name.casefold()
-    return name == called or name in called.split()[-1:]
+    asked, called = wanted.name.casefold(), name.casefold()
+    return asked == called or asked in called.split()[-1:]

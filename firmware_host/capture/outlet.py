@@ -96,6 +96,12 @@ class SiteOutlet:
             except BadValueError as error:  # a rate or scale that cannot be
                 raise SensorError(str(error)) from error
             self._info = info
+        elif model.name != self._info.model:
+            raise SensorError(
+                f"The sensor is a {model.label}, but the samples of this night from {info.site} are of "
+                f"another model ({self._info.model}): they cannot be mixed. Use the sensor that the night "
+                "began with, or begin a new night with --new."
+            )
         elif _means(info) != _means(self._info) or not _alike(info.fs_hz, self._info.fs_hz):
             raise SensorError(
                 f"The sensor sends {_meaning(info)}, but the samples of this night from {info.site} are "

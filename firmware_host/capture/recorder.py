@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from firmware_host.capture.asked import Order, World
 from firmware_host.capture.awake import keep_awake
 from firmware_host.capture.ble import Backend, Radio
-from firmware_host.capture.choice import Chosen, Origin, begin, go_on, unfinished_night
+from firmware_host.capture.choice import Chosen, Origin, begin, go_on, same_sensors, unfinished_night
 from firmware_host.capture.link import Link, Wanted
 from firmware_host.capture.local_zone import local_zone
 from firmware_host.capture.outlet import expected_info
@@ -76,7 +76,7 @@ async def record(order: Order, told: Told, stop: Stop) -> Recorded:
 
         wanted, advice = _planned(wanted, order, clock()[1], told)
         radio = Radio(backend, order.adapters)
-        chosen = await _choose(order, wanted, radio, told, clock)
+        chosen, wanted = await _choose(order, wanted, radio, told, clock)
         with chosen.writer as writer, StatusFile(writer, told, stop, advice) as told:
             if order.listener is not None:
                 writer.listen(order.listener)
@@ -101,14 +101,20 @@ async def record(order: Order, told: Told, stop: Stop) -> Recorded:
         return Recorded(writer.path, chosen.earlier_start_ns is not None, why)
 
 
-async def _choose(order: Order, wanted: Sequence[Wanted], radio: Radio, told: Told, clock: Clock) -> Chosen:
+async def _choose(
+    order: Order, wanted: tuple[Wanted, ...], radio: Radio, told: Told, clock: Clock
+) -> tuple[Chosen, tuple[Wanted, ...]]:
     """Continue the night that was not finished, or make a new one if there is a radio to record it with."""
     origin: Origin = "recorded" if order.virtual is None else "virtual"
     _, utc_ns = clock()
-    night = unfinished_night(order.directory, [one.site for one in wanted], origin, utc_ns)
+    sites = [one.site for one in wanted]
+    night = unfinished_night(order.directory, sites, origin, utc_ns, order.participant)
     if night is not None and not order.new:
+        wanted = same_sensors(night, wanted)
         told.say(f"{night.path.name} goes on.")
-        return go_on(night, clock)
+        if order.label and order.label != night.meta.label:
+            told.say(f"It keeps its label {night.meta.label!r}." if night.meta.label else "It has no label.")
+        return go_on(night, clock), wanted
     if (trouble := await radio_trouble(radio)) is not None:
         raise RadioError(trouble)
     time_zone = order.time_zone or local_zone()
@@ -122,7 +128,7 @@ async def _choose(order: Order, wanted: Sequence[Wanted], radio: Radio, told: To
     infos = [
         expected_info(index, one, order.placements.get(one.site, "")) for index, one in enumerate(wanted)
     ]
-    return begin(
+    chosen = begin(
         order.directory,
         tuple(infos),
         origin,
@@ -132,6 +138,7 @@ async def _choose(order: Order, wanted: Sequence[Wanted], radio: Radio, told: To
         label=order.label,
         clock=clock,
     )
+    return chosen, wanted
 
 
 def _planned(

@@ -30,6 +30,7 @@ CLOSE_S = 15.0
 _log = logging.getLogger(__name__)
 
 MakeLink = Callable[["Wanted", "Outlet"], "Link"]
+_NOTHING_MISSING = "nothing that it was owed is missing."
 
 
 class Session:
@@ -77,6 +78,8 @@ class Session:
         self._taken: list[Mark] = []
         self._sayings = Sayings(told.say)
         self._trouble: str | None = None
+        self._lost_s: dict[str, float] = {}
+        self._restored = 0
         first = clocks()
         self._watch = Watch(first)
         self._began_mono_ns = self._data_mono_ns = first.mono_ns
@@ -182,10 +185,23 @@ class Session:
     def _look_at_disk(self) -> None:
         trouble, before = self._writer.trouble, self._trouble
         self._trouble = trouble
+        if self._writer.restored > self._restored:
+            self._restored = self._writer.restored
+            self._told.say(
+                f"{self._writer.path} was removed while it is recorded; "
+                "it was made again with all its samples."
+            )
         if trouble is not None and before is None:
             self._told.say(trouble)
         elif trouble is None and before is not None:
-            self._told.say("The disk takes data again; nothing that it was owed is missing.")
+            lost, self._lost_s = self._lost_s, dict(self._writer.lost_s)
+            missing = [
+                f"{seconds:.0f} s of {site}"
+                for site, total_s in self._lost_s.items()
+                if (seconds := total_s - lost.get(site, 0.0)) > 0
+            ]
+            told = f"{', '.join(missing)} could not be kept." if missing else _NOTHING_MISSING
+            self._told.say(f"The disk takes data again; {told}")
 
     def _take_marks(self, now: Reading, *, left_behind: bool = False) -> None:
         """Take marks into the log, each once.

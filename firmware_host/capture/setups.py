@@ -23,12 +23,13 @@ from firmware_host.errors import (
     BadValueError,
     NotEmptyError,
     NotFoundError,
+    SensorError,
     StorageError,
     TwitchmapError,
 )
 from firmware_host.recording.night import write_toml, zone
 from firmware_host.sensors import model_named
-from firmware_host.sensors.protocol import Model
+from firmware_host.sensors.protocol import Model, check_rate
 
 SETUP_FILE = "setup.toml"
 LONGEST_H = 48.0
@@ -268,6 +269,7 @@ def check_setup(setup: Setup) -> None:
             raise BadValueError(f"the sensor at {sensor.site} needs an address, a name or a model.")
         if sensor.model:
             check_place(sensor.site, model_named(sensor.model))
+            check_possible(sensor.site, model_named(sensor.model), sensor.rate)
         if sensor.rate is not None and not 45 <= sensor.rate <= 1000:
             raise BadValueError(
                 f"the sensor at {sensor.site} cannot have a rate of {sensor.rate:g} Hz; 45 to 1000 can be."
@@ -293,6 +295,21 @@ def check_place(site: str, model: Model) -> None:
         raise BadValueError(
             f"A {model.label} can be worn at the {' or '.join(model.places)} only, not at {site}."
         )
+
+
+def check_possible(site: str, model: Model | None, fs_hz: float | None) -> None:
+    """Check that a model can be set to a rate; not known is possible.
+
+    Raises
+    ------
+    BadValueError
+        If it cannot.
+    """
+    if model is not None and fs_hz is not None:
+        try:
+            check_rate(f"{site}: a {model.label} sensor", fs_hz, model.rates_hz)
+        except SensorError as error:
+            raise BadValueError(str(error)) from None
 
 
 def _plainly(said: str) -> str:

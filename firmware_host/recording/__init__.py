@@ -22,7 +22,8 @@ from firmware_host.recording.stretch import Stretch
 
 if TYPE_CHECKING:
     from firmware_host.recording.results import ResultsStore, RunInfo
-    from firmware_host.recording.writer import NightWriter, continue_night, create_night
+    from firmware_host.recording.sessions import continue_night, create_night
+    from firmware_host.recording.writer import NightWriter
 
 __all__ = [
     "Amendment",
@@ -59,9 +60,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:  # noqa: ANN401
     """Import the writer and the results when they are asked for: readers do without filelock and sqlite3."""
     if name in {"NightWriter", "continue_night", "create_night"}:
-        from firmware_host.recording import writer
+        from firmware_host.recording import sessions
 
-        return getattr(writer, name)
+        return getattr(sessions, name)
     if name in {"ResultsStore", "RunInfo"}:
         from firmware_host.recording import results
 

@@ -1,7 +1,8 @@
 """`samples.log` on the disk: append-only, one unbuffered write a block, patient with a disk that refuses.
 
 What the disk does not take is kept in memory (64 MB) and offered again; a write that was cut short is gone on
-with from the byte where it stopped. The file is never truncated, renamed or rewritten.
+with from the byte where it stopped. The file is never truncated, renamed or rewritten; where somebody removes
+it, it is made again from what its descriptor still holds.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Generic, TypeVar
 from firmware_host.errors import StorageError
 
 BACKLOG_BYTES = 64 * 1024 * 1024
+PLACE_EVERY_S = 2.0
+COPY_BYTES = 1 << 20
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 Tag = TypeVar("Tag")
@@ -49,6 +52,8 @@ class AppendLog(Generic[Tag]):
         self._written = 0  # bytes of the backlog's first block that are in the file
         self._write_error: OSError | None = None
         self._sync_error: OSError | None = None
+        self._displaced: str | None = None
+        self._place_due = 0.0
         self._dirty_since: float | None = None
         self._guard = threading.Lock()  # of the descriptor alone: no write ever waits for a sync
         try:
@@ -61,6 +66,8 @@ class AppendLog(Generic[Tag]):
     def trouble(self) -> str | None:
         """What the disk refuses, as a sentence; None when everything is written and confirmed."""
         where = self.path.parent
+        if self._displaced is not None:
+            return self._displaced
         if self._write_error is not None:
             kept = f"{self._backlog_bytes / 1e6:.1f} MB are kept in memory until it does"
             if self._write_error.errno in _FULL:
@@ -96,6 +103,51 @@ class AppendLog(Generic[Tag]):
         self._write_error = None
         return True
 
+    def check_place(self, *, at_once: bool = False) -> bool:
+        """Look every two seconds whether the file still stands at its path; return whether it was made again.
+
+        A file that was removed lives on as long as it is open: it is copied to its path. One that was moved,
+        or that another stands in place of, is written on, and `trouble` says so.
+        """
+        if self._descriptor is None or (not at_once and time.monotonic() < self._place_due):
+            return False
+        self._place_due = time.monotonic() + PLACE_EVERY_S
+        open_file = os.fstat(self._descriptor)
+        self._displaced = None
+        try:
+            if os.path.samestat(open_file, self.path.stat()):
+                return False
+            self._displaced = f"Another file stands in place of {self.path}: move it away."
+        except FileNotFoundError:
+            self._displaced = f"{self.path} was moved while it is written: put it back at its place."
+        except OSError:  # the disk is away: writing tells
+            return False
+        if open_file.st_nlink or self.path.exists() or not hasattr(os, "pread"):
+            return False
+        try:
+            self._copy_back(self._descriptor)
+        except OSError as error:
+            self._displaced = f"{self.path} was removed, and cannot be made again ({_reason(error)})."
+            return False
+        self._displaced = None
+        return True
+
+    def _copy_back(self, removed: int) -> None:
+        """Make the file again from the one that has no name any more."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        copy = self._open(os.O_EXCL)
+        try:
+            place = 0
+            while part := os.pread(removed, COPY_BYTES, place):
+                place += os.write(copy, part)
+        except OSError:
+            os.close(copy)
+            self.path.unlink(missing_ok=True)
+            raise
+        with self._guard:
+            self._descriptor, self._dirty_since = copy, self._dirty_since or time.monotonic()
+        os.close(removed)
+
     def sync(self) -> bool:
         """Have the disk confirm what was written; may be called from any thread, and may take its time."""
         with self._guard:
@@ -125,6 +177,7 @@ class AppendLog(Generic[Tag]):
             If something could not be written: it is lost now.
         """
         whole = self.flush()
+        self.check_place(at_once=True)
         self.sync()
         with self._guard:
             if self._descriptor is not None:
@@ -138,10 +191,10 @@ class AppendLog(Generic[Tag]):
                 f"{self.path} ({_reason(self._write_error)}) and are lost; all before them is safe."
             )
 
-    def _open(self) -> int:
-        flags = (
-            os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-        )
+    def _open(self, more: int = 0) -> int:
+        # Read as well: a file that somebody removes can then be made again.
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | more
+        flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         return os.open(self.path, flags, 0o600)
 
     def _write_rest(self, frame: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Writing a night: `create_night` for a new one, `continue_night` for another session of the same.
+"""Writing a night, once it is begun (`sessions`).
 
 *Acknowledged* means that the write of a block returned its full length. What was acknowledged outlives the
 end of the program in any way; a power cut may cost what came after the last sync, two seconds at most.
@@ -7,7 +7,6 @@ end of the program in any way; a power cut may cost what came after the last syn
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -20,22 +19,13 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from firmware_host.errors import BadFileError, NightBusyError, NotEmptyError, NotFoundError, StorageError
-from firmware_host.recording.blocks import BlockKind, pack_frame, scan
+from firmware_host.errors import BadFileError, StorageError
+from firmware_host.recording.blocks import BlockKind, pack_frame
 from firmware_host.recording.coding import MAX_SAMPLES, encode_samples
 from firmware_host.recording.listener import Counts, Listener
-from firmware_host.recording.live_status import remove_status
 from firmware_host.recording.log import AppendLog
-from firmware_host.recording.night import (
-    NightMeta,
-    SensorInfo,
-    check_meta,
-    read_meta,
-    set_meta_aside,
-    sync_folder,
-    write_meta,
-)
-from firmware_host.recording.reader import LOCK_FILE, LOG_FILE, read_headers, recover_meta
+from firmware_host.recording.night import NightMeta, SensorInfo, check_meta, read_meta, write_meta
+from firmware_host.recording.reader import LOG_FILE
 
 HEADER_EVERY_S = 600.0
 SYNC_EVERY_S = 2.0
@@ -80,6 +70,10 @@ class NightWriter:
         self._heard = set(heard)
         self._meta_trouble: StorageError | None = None
         self._lost: dict[int, _Loss] = {}
+        self.lost_s: dict[str, float] = {}
+        """By site, what had to be given up so far because the disk took nothing, s."""
+        self.restored = 0
+        """How often the log was removed while it was written, and made again."""
         self._log: AppendLog[tuple[int, int, int]] = AppendLog(folder / LOG_FILE, self._note_loss)
         self._header_due = 0.0
         self._stop_sync = threading.Event()
@@ -208,6 +202,14 @@ class NightWriter:
 
     def poll(self) -> None:
         """Offer what waits to the disk again; to be called about once a second, every append does it too."""
+        if self._log.check_place():
+            self.restored += 1
+            self._write_meta()
+            self._lock.release()  # that of the removed folder keeps nobody out
+            with contextlib.suppress(Timeout, OSError):
+                self._lock.acquire(timeout=1.0)
+            mono_ns, utc_ns = self._clock()
+            self.append_event("restored", None, utc_ns, mono_ns)
         if self._meta_trouble is not None:
             self._write_meta()
         if self._log.flush():
@@ -272,6 +274,8 @@ class NightWriter:
         loss = self._lost.setdefault(sensor, _Loss(0, 0, utc_ns, utc_ns))
         loss.blocks += 1
         loss.samples += n
+        info = self._sensors[sensor]
+        self.lost_s[info.site] = self.lost_s.get(info.site, 0.0) + n / info.fs_hz
         loss.end_utc_ns = utc_ns
 
     def _report_losses(self) -> None:
@@ -300,101 +304,3 @@ class NightWriter:
 def system_clock() -> tuple[int, int]:
     """Return the computer's time: monotonic and UTC, ns."""
     return time.monotonic_ns(), time.time_ns()
-
-
-def create_night(folder: Path, meta: NightMeta, clock: Clock = system_clock) -> NightWriter:
-    """Make a night in a folder that is empty or not there yet.
-
-    Parameters
-    ----------
-    folder, meta
-        Where, and what is known of it.
-    clock
-        The clock that arrivals are told by, where it is not the computer's: (monotonic, UTC), ns.
-
-    Raises
-    ------
-    NotEmptyError
-        If there is something already.
-    BadValueError
-        If the metadata cannot be (`check_meta`).
-    NightBusyError, StorageError
-        If another process writes there, or the disk refuses; nothing is left behind then.
-    """
-    check_meta(meta)
-    if folder.exists() and not folder.is_dir():
-        raise NotEmptyError(f"{folder} is a file; name a folder that is not there yet.")
-    made = not folder.exists()
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        said = error.strerror or error
-        raise StorageError(f"{folder} could not be made ({said}): choose another folder.") from error
-    lock = _lock(folder)
-    written: list[Path] = []
-    try:
-        if any(entry.name != LOCK_FILE for entry in folder.iterdir()):
-            raise NotEmptyError(
-                f"{folder} already holds something; name a folder that is empty or not there yet."
-            )
-        written = [folder / "night.toml", folder / LOG_FILE]
-        write_meta(folder, meta)
-        writer = NightWriter(folder, meta, lock, clock, session=1, sequence=0)
-        sync_folder(folder)
-        sync_folder(folder.parent)
-        return writer
-    except BaseException:
-        lock.release()
-        for path in [*written, folder / LOCK_FILE]:
-            path.unlink(missing_ok=True)
-        if made:
-            with contextlib.suppress(OSError):  # must not hide what went wrong
-                folder.rmdir()
-        raise
-
-
-def continue_night(folder: Path, clock: Clock = system_clock) -> NightWriter:
-    """Append another session to a night; what is there, a torn last block too, stays as it is.
-
-    Raises
-    ------
-    NotFoundError, BadFileError
-        If there is no night.
-    NightBusyError, StorageError
-        If another process writes it, or the disk refuses.
-    """
-    log = folder / LOG_FILE
-    if not folder.is_dir():
-        raise NotFoundError(f"There is no night at {folder}.")
-    if not log.exists():
-        raise BadFileError(f"{folder} is no night: it has no {LOG_FILE}.", path=folder)
-    lock = _lock(folder)
-    remove_status(folder)  # of a recorder that was killed
-    try:
-        with log.open("rb", buffering=0) as stream:
-            found = scan(stream)
-            meta, damage = recover_meta(folder, read_headers(stream, found.index))
-        if damage:
-            set_meta_aside(folder)
-            write_meta(folder, meta)
-        rows = found.index
-        heard = frozenset(rows["sensor"][rows["kind"] == BlockKind.SAMPLES].tolist())
-        session = int(rows["session"].max()) + 1 if len(rows) else 1
-        sequence = int(rows["sequence"][-1]) + 1 if len(rows) else 0
-        return NightWriter(folder, meta, lock, clock, session=session, sequence=sequence, heard=heard)
-    except BaseException:
-        lock.release()
-        raise
-
-
-def _lock(folder: Path) -> FileLock:
-    """Take the writer's lock; a reader that looks whether a writer is alive holds it for a moment only."""
-    lock = FileLock(os.fspath(folder / LOCK_FILE), mode=0o600, thread_local=False)
-    try:
-        lock.acquire(timeout=1.0)
-    except Timeout:
-        raise NightBusyError(f"Another twitchmap is writing {folder.name}; end it first.") from None
-    except (OSError, NotImplementedError) as error:  # the latter on file systems without locks
-        reason = getattr(error, "strerror", None) or error
-        raise StorageError(f"{folder} does not let itself be locked for writing ({reason}).") from error
-    return lock

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from firmware_host.analysis import Run, Summary, load_run, run_counts, runs_of, summary_of
-from firmware_host.analysis.runs import with_limits
+from firmware_host.analysis.run_summary import with_limits
 from firmware_host.recording import Night, RunInfo, known_meta, open_night
 from firmware_host.recording.labels import LABELS_FILE
 from firmware_host.recording.night import META_FILE
