@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_nights import append, counters, meta, small_night
+from made_nights import MONO_NS, START_NS, append, counters, meta, small_night
 
 from firmware_host.errors import BadFileError, NewerFormatError, NotFoundError
 from firmware_host.recording import Night, continue_night, create_night, open_night, verify
@@ -16,6 +16,7 @@ from firmware_host.recording.blocks import FRAME, MAGIC, BlockKind
 
 BLOCKS = 40
 SITES = ("left_calf", "right_calf")
+S = 1_000_000_000
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +139,105 @@ def test_missing_pieces_and_copies(whole: Path, folder: Path) -> None:
         b = min(b, a + 4000)
         (folder / "samples.log").write_bytes(data[:b] + data[a:])
         expect(open_night(folder), all_frames)
+
+
+def edges(night: Night) -> list[int]:
+    """Return where the blocks of an undamaged night begin, and its end."""
+    return [*night.scan.index["offset"].tolist(), night.scan.size]
+
+
+def read(night: Night) -> list[tuple[bytes, bytes]]:
+    """Return times and numbers of all that a night gives back."""
+    return [(one.time_ns.tobytes(), one.counts.tobytes()) for site in SITES for one in night.read(site)]
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a night of two sessions, in the first of which a sensor was lost and found again."""
+    folder = tmp_path_factory.mktemp("interrupted") / "a.night"
+    parts = ((0, (0, 1)), (20, (0,)), (50, (0, 1)))  # seconds, and who counts anew then
+    writer = create_night(folder, meta(2), lambda: (MONO_NS, START_NS))
+    begun = [0, 0]
+    for at_s, anew in parts:
+        if at_s == 50:
+            writer.close()
+            writer = continue_night(folder, lambda: (MONO_NS + 50 * S, START_NS + 50 * S))
+        for sensor in anew:
+            begun[sensor] = at_s
+            writer.append_event("connected", sensor, START_NS + at_s * S, MONO_NS + at_s * S)
+        for second in range(at_s, at_s + 20):
+            for sensor in (0, 1):
+                after = (second + 1) * S
+                append(writer, sensor, 100 * (second - begun[sensor]),
+                       arrival_mono_ns=MONO_NS + after, arrival_utc_ns=START_NS + after)  # fmt: skip
+    writer.close()
+    return folder
+
+
+def test_copies_across_a_reconnect_or_a_session(interrupted: Path, folder: Path) -> None:
+    """Blocks that stand twice, with a session or a reconnect between, are read once, which is said."""
+    whole, data = open_night(interrupted), (interrupted / "samples.log").read_bytes()
+    rng = np.random.default_rng(9)
+    for _ in range(25):
+        a, b = np.sort(rng.choice(edges(whole), 2, replace=False)).tolist()
+        (folder / "samples.log").write_bytes(data[:b] + data[a:])
+        night = open_night(folder)
+
+        assert read(night) == read(whole)
+        assert [event.kind for event in night.events()] == [event.kind for event in whole.events()]
+        n = edges(whole).index(b) - edges(whole).index(a)
+        (damage,) = verify(folder).damage
+        assert damage.what == (
+            f"samples.log holds blocks twice ({n}, the first at byte {b}): each is read once"
+        )
+
+
+def test_parts_of_the_log_in_another_order(interrupted: Path, folder: Path) -> None:
+    """Parts of the log that changed places are read in the order of their writing, which is said."""
+    whole, data = open_night(interrupted), (interrupted / "samples.log").read_bytes()
+    rng = np.random.default_rng(10)
+    for _ in range(25):
+        a, b, c = np.sort(rng.choice(edges(whole), 3, replace=False)).tolist()
+        (folder / "samples.log").write_bytes(data[:a] + data[b:c] + data[a:b] + data[c:])
+
+        assert read(open_night(folder)) == read(whole)
+        check = verify(folder)
+        assert check.missing_blocks == 0
+        (damage,) = check.damage
+        assert damage.what == (
+            f"samples.log steps back in the order of its blocks (1, the first at byte {a + c - b}): "
+            "they are read in order"
+        )
+
+
+def test_another_log_behind_this_one(whole: Path, folder: Path, tmp_path: Path) -> None:
+    """Blocks of another log under the same numbers are not taken for copies; the night stays what it was."""
+    other = small_night(tmp_path / "other.night", 3, 1)
+    data = (whole / "samples.log").read_bytes()
+    (folder / "samples.log").write_bytes(data + (other / "samples.log").read_bytes())
+
+    assert read(open_night(folder)) == read(open_night(whole))
+    assert any("under the numbers of others" in one.what for one in verify(folder).damage)
+
+
+@pytest.mark.parametrize("lost", ["renumbered", "deleted"])
+def test_a_sensor_that_the_metadata_do_not_know(folder: Path, lost: str) -> None:
+    """Samples that belong to no sensor of night.toml are its damage: how many, and what to do."""
+    path = folder / "night.toml"
+    said = path.read_text()
+    if lost == "renumbered":
+        path.write_text(said.replace("index = 1", "index = 7"))
+    else:
+        path.write_text(said[: said.rindex("[[sensors]]")])
+    check = verify(folder)
+
+    (damage,) = check.damage
+    assert damage.file == "night.toml"
+    assert f"knows no sensor 1, but samples.log holds {100 * BLOCKS} samples of it" in damage.what
+    assert sum(check.samples.values()) == 100 * BLOCKS
+    path.unlink()  # as the sentence advises
+    assert open_night(folder).sites == SITES
+    assert counters(open_night(folder), SITES[1]) == set(range(100 * BLOCKS))
 
 
 def test_random_bytes_are_no_night(folder: Path) -> None:

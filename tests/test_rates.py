@@ -8,7 +8,7 @@ import pytest
 
 from firmware_host.analysis.limits import ADDED_DTYPE
 from firmware_host.detection.limit import Curve
-from firmware_host.learning.rate_fit import WIDER, Known, fit_rates, known, wider
+from firmware_host.learning.rate_fit import WIDER, Known, few, fit_rates, known, wider
 from firmware_host.learning.rate_nights import FIT_NUMBERS, TEST_NUMBERS, SiteNight, specs
 from firmware_host.learning.rate_score import coverage, shown
 from firmware_host.simulation.cohort import subject
@@ -89,6 +89,10 @@ def test_intervals_hold_what_they_say_where_they_are_fitted(model: RateModel) ->
     assert wider(nights, model, model.found_spread, model.size_shift) == 1
     off = msgspec.structs.replace(model, found_scale=0.5)
     assert wider(nights[:8], off, 0.01, 0.01) == WIDER[-1]
+    assert few(nights, msgspec.structs.replace(model, found_few=0.0)) == model.found_few
+    doubting = msgspec.structs.replace(model, true_share=model.false_share, false_share=model.true_share)
+    assert few(nights, doubting) > model.found_few
+    assert few([one for one in nights if len(one.truth) > 100], doubting) == 0, "nothing is rare there"
 
 
 def test_a_site_night_without_a_limit_is_left_out() -> None:

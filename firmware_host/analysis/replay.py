@@ -11,7 +11,7 @@ from firmware_host.analysis.findings import Findings, Progress, SiteFacts, row_c
 from firmware_host.analysis.live import LiveDetector
 from firmware_host.errors import BadValueError
 from firmware_host.recording import Night, Stretch
-from firmware_host.recording.blocks import BlockKind
+from firmware_host.recording.blocks import BlockKind, place
 from firmware_host.recording.listener import Counts
 from firmware_host.recording.reader import LOG_FILE
 from firmware_host.recording.stretch import read_blocks
@@ -109,7 +109,7 @@ class _Played:
             return
         self._rows.append(self._detector.block(sensor, first, counts, int(row["mono_ns"])))
         if (sensor, site.stretch) not in self._starts:
-            stretch = _stretch_at(self._night.stretches(site.info.site), int(row["offset"]))
+            stretch = _stretch_at(self._night.stretches(site.info.site), int(place(np.array([row]))[0]))
             self._starts[sensor, site.stretch] = stretch, first - stretch.run.first
 
     def _event(self, row: np.void) -> None:
@@ -153,7 +153,7 @@ class _Played:
         return np.asarray((stretch.time_ns(index + shift) - self._night.start_ns) / 1e9)
 
 
-def _stretch_at(stretches: Sequence[Stretch], offset: int) -> Stretch:
-    """Return the stretch that a block at some place of the log belongs to."""
-    starts = [int(stretch.run.rows["offset"][0]) for stretch in stretches]
-    return stretches[max(int(np.searchsorted(starts, offset, side="right")) - 1, 0)]
+def _stretch_at(stretches: Sequence[Stretch], at: int) -> Stretch:
+    """Return the stretch that a block at some `place` of the log belongs to."""
+    starts = [int(place(stretch.run.rows[:1])[0]) for stretch in stretches]
+    return stretches[max(int(np.searchsorted(starts, at, side="right")) - 1, 0)]

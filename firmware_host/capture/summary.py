@@ -13,7 +13,8 @@ from firmware_host.recording.condition import captured_s
 from firmware_host.sensors import models
 
 UNSURE_MS = 20.0
-"""Arrivals that leave the fitted times by more, for good, tell of samples that were lost unseen."""
+"""Arrivals that leave the fitted times by more, for good, tell of samples that were lost unseen; arrivals
+before those times, of a rate that changed quicker than the fit bends (in ordinary nights by some 10 ms)."""
 BIN_NS = 10 * 10**9
 BIN_BLOCKS = 5
 """The earliest of fewer may well be late."""
@@ -43,7 +44,8 @@ class SensorSummary(msgspec.Struct, frozen=True):
     """Percent."""
     battery_end: int | None
     unsure_ms: float | None
-    """Its samples carry no number, and some seem to have been lost: times are unsure by so much."""
+    """Samples without a number seem to have been lost, or they came at no steady rate: times are unsure by so
+    much."""
     remarks: tuple[str, ...]
     """What it warned of, a plain sentence each."""
 
@@ -109,7 +111,7 @@ def _sensor(night: Night, info: SensorInfo, events: list[LogEvent]) -> SensorSum
         missing=_missing(night, info.site),
         battery_start=charges[0] if charges else None,
         battery_end=charges[-1] if charges else None,
-        unsure_ms=_unsure_ms(night, info),
+        unsure_ms=unsure_ms(night, info),
         remarks=tuple(dict.fromkeys(remarks)),
     )
 
@@ -123,24 +125,41 @@ def _missing(night: Night, site: str) -> tuple[Missing, ...]:
     return tuple(sorted(found, key=lambda one: -one.seconds))
 
 
-def _unsure_ms(night: Night, info: SensorInfo) -> float | None:
-    """Return how far arrivals leave the fitted times, of a sensor whose samples carry no number.
+def unsure_ms(night: Night, info: SensorInfo) -> float | None:
+    """Return how far arrivals leave the fitted times, of a sensor that is timed by them; None: as usual.
 
-    What is lost evenly only seems to change its rate, which the fit follows; what is lost at once leaves a
-    step in the earliest arrivals.
+    Of samples that carry no number, what is lost evenly only seems to change their rate, which the fit
+    follows; what is lost at once leaves a step in the earliest arrivals. Where samples are numbered, late
+    arrivals tell nothing; but none comes before its samples were taken: the fit then errs, to both sides.
     """
-    model = models().get(info.model)
-    if model is None or model.counts != "none":
+    if info.clock != "arrival":
         return None
+    numbered = not _is_unnumbered(info.model)
     spread = 0.0
     for stretch in night.stretches(info.site):
         rows = stretch.run.rows
         late_ns = rows["mono_ns"] + stretch.clock_offset_ns - stretch.time_ns(stretch.run.stop - 1)
+        early_ms = -float(late_ns.min()) / 1e6
+        if numbered and early_ms <= UNSURE_MS:
+            continue
         bins = (rows["mono_ns"] - rows["mono_ns"][0]) // BIN_NS
         begins = np.flatnonzero(np.diff(bins, prepend=-1))
         earliest = np.minimum.reduceat(late_ns, begins)[np.diff(begins, append=len(bins)) >= BIN_BLOCKS]
-        spread = max(spread, float(np.ptp(earliest)) / 1e6 if len(earliest) else 0.0)
+        spread = max(spread, early_ms, float(np.ptp(earliest)) / 1e6 if len(earliest) else 0.0)
     return spread if spread > UNSURE_MS else None
+
+
+def unsure_sentence(model: str, ms: float) -> str:
+    """Return what a person reads of times that are unsure."""
+    why = "Its samples came at no steady rate"
+    if _is_unnumbered(model):
+        why = "This model does not number its samples and some seem to be lost"
+    return f"{why}: times are unsure by {ms:.0f} ms."
+
+
+def _is_unnumbered(model: str) -> bool:
+    known = models().get(model)
+    return known is not None and known.counts == "none"
 
 
 def text(summary: NightSummary) -> str:
@@ -172,10 +191,7 @@ def _lines(sensor: SensorSummary) -> list[str]:
         for one in sensor.missing
     ]
     if sensor.unsure_ms is not None:
-        lines.append(
-            f"  This model does not number its samples and some seem to be lost: times are unsure by "
-            f"{sensor.unsure_ms:.0f} ms."
-        )
+        lines.append(f"  {unsure_sentence(sensor.model, sensor.unsure_ms)}")
     return lines + [f"  {remark}" for remark in sensor.remarks]
 
 

@@ -56,6 +56,7 @@ def _runs(night: Night) -> list[dict[str, Any]]:
 
 def _sensor(night: Night, info: SensorInfo) -> dict[str, Any]:
     """Return a sensor's rates, the share of the night without its samples, and its gaps with their causes."""
+    from firmware_host.capture.summary import unsure_ms
     from firmware_host.recording import gaps, local_time
 
     stretches = night.stretches(info.site)
@@ -66,6 +67,7 @@ def _sensor(night: Night, info: SensorInfo) -> dict[str, Any]:
         "fs_nominal_hz": info.fs_hz,
         "fs_hz": max(stretches, key=lambda stretch: stretch.n).fs_hz if stretches else None,
         "missing_share": away_ns / max(1, night.end_ns - night.start_ns),
+        "unsure_ms": unsure_ms(night, info),
         "gaps": [
             {
                 "start": local_time(gap.start_ns, night.meta.time_zone).isoformat(),
@@ -78,6 +80,8 @@ def _sensor(night: Night, info: SensorInfo) -> dict[str, Any]:
 
 
 def _text(document: dict[str, Any]) -> str:
+    from firmware_host.capture.summary import unsure_sentence
+
     meta = document["meta"]
     lines = [
         f"{document['night']} ({meta.origin}{', being recorded' if document['being_written'] else ''})",
@@ -98,6 +102,11 @@ def _text(document: dict[str, Any]) -> str:
                 for sensor, info in zip(document["sensors"], meta.sensors, strict=True)
             ],
         ),
+    ]
+    lines += [
+        f"{info.site}: {unsure_sentence(info.model, sensor['unsure_ms'])}"
+        for sensor, info in zip(document["sensors"], meta.sensors, strict=True)
+        if sensor["unsure_ms"] is not None
     ]
     for sensor in document["sensors"]:
         gaps = sorted(sensor["gaps"], key=lambda gap: -float(gap["seconds"]))

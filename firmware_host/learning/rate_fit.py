@@ -37,6 +37,10 @@ FEW = 3.0
 WIDER = (1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2.0, 2.25, 2.5, 2.75, 3.0)
 """Times the spreads of least loss that are tried, for intervals that hold what they say."""
 
+RARE = 30.0
+"""Nights with fewer true twitches, and one at least: there `RateModel.found_few` is fitted."""
+FEW_TRIED = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
+
 
 @dataclass(frozen=True)
 class Known:
@@ -96,9 +100,10 @@ def fit_rates(nights: Sequence[Known], threshold: float, made: str) -> RateModel
     scale, found, shift = _spreads(nights, model)
     model = msgspec.structs.replace(model, found_scale=round(scale, 4))
     times = wider(nights, model, found, shift)
-    return msgspec.structs.replace(
+    model = msgspec.structs.replace(
         model, found_spread=round(times * found, 4), size_shift=round(times * shift, 4)
     )
+    return msgspec.structs.replace(model, found_few=few(nights, model))
 
 
 def _shares(nights: Sequence[Known], edges: tuple[float, ...], *, of_true: bool) -> tuple[float, ...]:
@@ -234,13 +239,28 @@ def wider(nights: Sequence[Known], model: RateModel, found: float, shift: float)
     The least loss is nearly flat there, and by itself leaves them too narrow.
     """
     asked = [one for night in nights for one in _asked(night, model, None)]
+    tried = [
+        msgspec.structs.replace(model, found_spread=times * found, size_shift=times * shift)
+        for times in WIDER
+    ]
+    return WIDER[_first_that_holds(asked, tried)]
+
+
+def few(nights: Sequence[Known], model: RateModel) -> float:
+    """Return the least `found_few` with which intervals hold what they say where twitches are rare, too."""
+    asked = [one for night in nights for one in _asked(night, model, None) if 1 <= one.truly < RARE]
+    tried = [msgspec.structs.replace(model, found_few=each) for each in FEW_TRIED]
+    return FEW_TRIED[_first_that_holds(asked, tried)] if asked else 0.0
+
+
+def _first_that_holds(asked: Sequence[_Asked], models: Sequence[RateModel]) -> int:
+    """Return the number of the first model whose 95 % intervals hold 95 % of the truths, or of the last."""
     truly = np.array([one.truly for one in asked])
-    for times in WIDER:
-        tried = msgspec.structs.replace(model, found_spread=times * found, size_shift=times * shift)
-        low, high = np.array([estimate(one.seen, tried, *one.prior)[1:3] for one in asked]).T
+    for number, model in enumerate(models):
+        low, high = np.array([estimate(one.seen, model, *one.prior)[1:3] for one in asked]).T
         if np.mean((truly >= low) & (truly <= high)) >= LEVELS[1] - LEVELS[0]:
-            return times
-    return WIDER[-1]
+            return number
+    return len(models) - 1
 
 
 class _Asked(NamedTuple):

@@ -126,6 +126,47 @@ def read_payload(stream: BinaryIO, offset: int, length: int) -> memoryview | Non
     return view[FRAME.size :]
 
 
+def place(rows: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
+    """Return where blocks stand in the night: rising as they were written, in whatever order they lie."""
+    at: npt.NDArray[np.int64] = rows["session"].astype(np.int64) << 32 | rows["sequence"]
+    return at
+
+
+def in_order(index: npt.NDArray[np.void]) -> tuple[npt.NDArray[np.void], tuple[Damage, ...]]:
+    """Put the blocks of a log in the order in which they were written, each once; tell what stood otherwise.
+
+    A log that was pieced together from the parts of a broken disk may hold parts twice or in another order.
+    Read as they stand, copies behind a reconnect would be samples of another time.
+    """
+    at = place(index)
+    if np.all(at[1:] > at[:-1]):
+        return index, ()
+    kept = np.unique(at, return_index=True)[1]  # the first of each
+    left_out = np.setdiff1d(np.arange(len(index)), kept, assume_unique=True)
+    original = kept[np.searchsorted(at[kept], at[left_out])]
+    copied = _contents(index[left_out]) == _contents(index[original])
+    standing = np.sort(kept)
+    backwards = standing[1:][np.diff(at[standing]) < 0]
+    found = (
+        (left_out[copied], "holds blocks twice", "each is read once"),
+        (left_out[~copied], "holds blocks under the numbers of others", "they are not read"),
+        (backwards, "steps back in the order of its blocks", "they are read in order"),
+    )
+    return index[kept], tuple(
+        Damage(offset, 0, f"samples.log {what} ({len(rows)}, the first at byte {offset}): {so}")
+        for rows, what, so in found
+        if len(rows)
+        for offset in [int(index["offset"][rows[0]])]
+    )
+
+
+def _contents(rows: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    """Return what the index says of blocks, without where in the file they stand."""
+    rows = rows.copy()
+    rows["offset"] = 0
+    return rows
+
+
 def scan(stream: BinaryIO) -> Scan:
     """Find every whole block of a log, in bounded memory, checking each checksum.
 

@@ -127,5 +127,5 @@ def _logged(events: list[LogEvent], start_ns: int, end_ns: int) -> str | None:
 
 def _in_file(night: Night, after: int, before: int) -> str | None:
     """Tell whether damage of the log lies between two blocks of a site, with samples lost in it."""
-    inside = [one for one in night.damage if one.file == "samples.log" and after < one.offset < before]
+    inside = [one for one in night.scan.damage if after < one.offset < before]
     return "file damaged" if after >= 0 and inside else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.errors import BadFileError, NotFoundError
-from firmware_host.recording.blocks import BlockKind, Damage, Scan, read_payload, scan
+from firmware_host.recording.blocks import BlockKind, Damage, Scan, in_order, place, read_payload, scan
 from firmware_host.recording.night import (
     META_FILE,
     NightMeta,
@@ -84,6 +84,7 @@ class Night:
     being_written: bool
     """A writer was alive when the night was opened."""
     scan: Scan
+    """Its blocks in the order in which they were written, each once."""
     notes: tuple[tuple[int, int, dict[str, Any]], ...]
     """Header and event blocks: row of the index, kind, content."""
 
@@ -188,7 +189,7 @@ class Night:
         index = self.scan.index
         rows = index[(index["kind"] == BlockKind.SAMPLES) & (index["sensor"] == info.index)]
         boundaries = [
-            (int(index["offset"][row]), content["kind"])
+            (int(place(index[row : row + 1])[0]), content["kind"])
             for row, kind, content in self.notes
             if kind == BlockKind.EVENT
             and (
@@ -203,19 +204,19 @@ class Night:
             runs = find_runs(
                 rows, boundaries, info.fs_hz, lambda row: read_blocks(stream, np.array([row]))[0]
             )
-        return _timed(runs, info, log, [self._offset_ns_at(run.rows[0]) for run in runs])
+        return _timed(runs, info, log, [self._offset_ns_at(run.rows) for run in runs])
 
     def _offset_ns(self, row: int) -> int:
-        return self._offset_ns_at(self.scan.index[row])
+        return self._offset_ns_at(self.scan.index[row : row + 1])
 
-    def _offset_ns_at(self, row: np.void) -> int:
-        """Return UTC less monotonic time for a row of the index."""
-        part = int(np.searchsorted(self._clock_parts[0], row["offset"], side="right")) - 1
+    def _offset_ns_at(self, rows: Rows) -> int:
+        """Return UTC less monotonic time for the first of some rows of the index."""
+        part = int(np.searchsorted(self._clock_parts[0], place(rows[:1])[0], side="right")) - 1
         return int(self._clock_parts[1][max(part, 0)])
 
     @cached_property
     def _clock_parts(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Where a part of the log begins in which the monotonic clock ran through, and its offset to UTC.
+        """The place from which the monotonic clock ran through a part of the log, and its offset to UTC.
 
         All sensors of a part share one offset, so that a step of the computer's clock never parts them. It is
         that of the part's last ten minutes: a computer without a clock chip learns the time later.
@@ -237,7 +238,7 @@ class Night:
             mono, utc = mono[keep], utc[keep]
             settled = np.sort((utc - mono)[mono >= mono.max() - CLOCK_SETTLED_NS])
             offsets.append(int(settled[len(settled) // 2]))  # a median that stays whole
-        return index["offset"][starts], np.array(offsets or [0], np.int64)
+        return place(index[starts]), np.array(offsets or [0], np.int64)
 
 
 def open_night(path: Path | str) -> Night:
@@ -266,6 +267,8 @@ def open_night(path: Path | str) -> Night:
     try:
         with log.open("rb", buffering=0) as stream:
             found = scan(stream)
+            index, misplaced = in_order(found.index)
+            found = replace(found, index=index)
             notes = tuple(_notes(stream, found.index))
     except OSError as error:
         raise BadFileError(f"{log} cannot be read ({error.strerror or error}).", path=log) from error
@@ -273,7 +276,24 @@ def open_night(path: Path | str) -> Night:
     in_log = found.damage[:-1] if being_written and found.cut_short else found.damage
     if not found.size and not being_written:
         in_log = (Damage(0, 0, f"{LOG_FILE} is empty: there are no samples"),)
-    return Night(folder, meta, (*in_log, *damage), being_written, found, notes)
+    damage = (*in_log, *misplaced, *damage, *_strangers(index, meta))
+    return Night(folder, meta, damage, being_written, found, notes)
+
+
+def _strangers(index: Rows, meta: NightMeta) -> tuple[Damage, ...]:
+    """Tell samples that belong to no site: of sensors that the metadata do not know."""
+    samples = np.bincount(index["sensor"], weights=index["n"])  # of other blocks n is 0
+    known = {info.index for info in meta.sensors}
+    return tuple(
+        Damage(
+            0, 0,
+            f"{META_FILE} knows no sensor {sensor}, but {LOG_FILE} holds {samples[sensor]:.0f} samples of "
+            f"it, which are not read: give its [[sensors]] the index {sensor}, or move {META_FILE} away and "
+            f"what {LOG_FILE} says of the night is used",
+            META_FILE,
+        )
+        for sensor in np.flatnonzero(samples).tolist() if sensor not in known
+    )  # fmt: skip
 
 
 def recover_meta(folder: Path, headers: list[dict[str, Any]]) -> tuple[NightMeta, tuple[Damage, ...]]:

@@ -2,8 +2,9 @@
 I/O.
 
 A stretch starts with a session, with an event `connected` or `restarted` (or `suspended`, for all sensors),
-where the counter runs backwards, and where it jumps in a way that the clock contradicts. Blocks that came
-twice are left out; where blocks overlap in part the overlap is taken once.
+where the counter runs backwards, and where it jumps in a way that the clock contradicts. Samples that came
+twice in a stretch are left out, also where blocks overlap in part; copies of whole blocks are none of the
+index any more (`blocks.in_order`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+
+from firmware_host.recording.blocks import place
 
 Rows = npt.NDArray[np.void]
 
@@ -92,9 +95,9 @@ def find_runs(rows: Rows, boundaries: list[tuple[int, str]], fs_hz: float, decod
     Parameters
     ----------
     rows
-        Rows of `INDEX_DTYPE` with samples of one sensor, in the order of the file.
+        Rows of `INDEX_DTYPE` with samples of one sensor, in the order of their `place`.
     boundaries
-        File offsets behind which a new stretch starts, and why, in order.
+        Places behind which a new stretch starts, and why, in order.
     fs_hz
         Nominal rate.
     decode
@@ -102,8 +105,8 @@ def find_runs(rows: Rows, boundaries: list[tuple[int, str]], fs_hz: float, decod
     """
     if len(rows) == 0:
         return []
-    offsets = np.array([offset for offset, _ in boundaries], np.int64)
-    part = np.searchsorted(offsets, rows["offset"])
+    places = np.array([at for at, _ in boundaries], np.int64)
+    part = np.searchsorted(places, place(rows))
     changed = (np.diff(part) != 0) | (np.diff(rows["session"].astype(np.int64)) != 0)
     found: list[Run] = []
     for begin, end in _between(np.flatnonzero(changed) + 1, len(rows)):

@@ -76,6 +76,9 @@ class RateModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     found_spread: float
     """how much the odds of missing them differ from site to site (logarithm, standard deviation)."""
     made: str
+    found_few: float = 0.0
+    """Where n are found, the odds of missing more are larger by this over n + 1: units that fire a few times
+    are found less surely. It widens the interval upwards; the best guess stays."""
 
     def fault(self) -> str | None:
         """Say what is wrong; None if nothing is."""
@@ -88,7 +91,14 @@ class RateModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     self.least_size, self.found_scale)  # fmt: skip
         if not all(0 < value < 1e6 for value in positive):
             return "has rates with a number that is not positive"
-        if min(self.false_per_twitch, self.size_spread, self.size_shift, self.found_spread) < 0:
+        spreads = (
+            self.false_per_twitch,
+            self.size_spread,
+            self.size_shift,
+            self.found_spread,
+            self.found_few,
+        )
+        if min(spreads) < 0:
             return "has rates with a spread below 0"
         return None
 
@@ -163,7 +173,9 @@ def estimate(seen: Seen, model: RateModel, false_per_h: float, false_shape: floa
     above = np.maximum(counted + seen.sure - false + np.rint(moved), 0.0)
     # The misses of k found ones have a negative binomial law; with k + 1 none found leaves some doubt, too.
     share = min(model.found_scale / each, MOST_FOUND)
-    odds = (1 - share) / share * np.exp(model.found_spread * random.site)
+    odds = (
+        (1 - share) / share * np.exp(model.found_spread * random.site) * (1 + model.found_few / (above + 1))
+    )
     missed = _poisson(random, _gamma(random, above + 1.0) * odds)
     total = above + missed
     best = max(counted + seen.sure - float(false.mean()), 0.0) / share
