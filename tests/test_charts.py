@@ -259,6 +259,21 @@ def test_wide_rates_get_a_square_root_scale_that_is_explained() -> None:
     assert any("square-root scale" in text for text in words_of(night_map(data)))
 
 
+def test_a_bar_above_its_strip_is_cut_and_said_to_be() -> None:
+    """Bins of little valid time set a strip's scale where it has no others; else their bars are cut."""
+    data = night("left_calf")
+    data.bins["valid_s"] = np.minimum(data.bins["valid_s"], 60)
+    seen = data.bins["rate_per_h"][data.bins["valid_s"] > 0]
+    for first_s, top in ((60, scale_for(seen).top), (900, scale_for([4.0]).top)):
+        data.bins["valid_s"][0], data.bins["rate_per_h"][0] = first_s, 4.0
+        scene = night_map(data)
+        cuts = [item for item in scene.items if isinstance(item, Shape) and item.stroke == "#ffffff"]
+        assert f"{top:,g}" in words_of(scene)
+        assert len(cuts) == np.sum(data.bins["rate_per_h"] > top)
+        assert any("cut bars go on" in words for words in words_of(scene)) == (first_s == 900)
+    assert cuts
+
+
 def test_two_sensors_at_a_site_share_its_region() -> None:
     """A second sensor has a strip of its own and its own number at the one region."""
     scene = night_map(night("left_calf", "left_calf.2"))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from firmware_host.body import SITES
 from firmware_host.capture.plan import Asked, Plan, Reading, plan_night
 from firmware_host.sensors import models
 from firmware_host.sensors.protocol import Model
@@ -33,23 +34,28 @@ def plan(sensors: list[Asked], *adapters: str, hours: float | None = 8.0) -> Pla
 
 def sensors(n: int, **of_model: object) -> list[Asked]:
     """Return so many sensors of one model."""
-    return [Asked(f"site{i}", model(**of_model)) for i in range(n)]  # type: ignore[arg-type]
+    return [Asked(tuple(SITES)[i], model(**of_model)) for i in range(n)]  # type: ignore[arg-type]
 
 
 def test_sensors_are_spread_over_adapters() -> None:
     """Each adapter gets as many as the others, and the sensors that send most are parted."""
     busy, calm = model(packet=2), model()
-    asked = [Asked("a", busy), Asked("b", busy), Asked("c", calm), Asked("d", calm)]
+    asked = [
+        Asked("left_calf", busy),
+        Asked("right_calf", busy),
+        Asked("left_thigh", calm),
+        Asked("right_thigh", calm),
+    ]
     made = plan(asked, "hci0", "hci1")
-    assert {made.adapter_of("a"), made.adapter_of("b")} == {"hci0", "hci1"}
+    assert {made.adapter_of("left_calf"), made.adapter_of("right_calf")} == {"hci0", "hci1"}
     assert sorted(str(one.adapter) for one in made.sensors) == ["hci0", "hci0", "hci1", "hci1"]
-    assert [one.site for one in made.sensors] == ["a", "b", "c", "d"]
+    assert [one.site for one in made.sensors] == ["left_calf", "right_calf", "left_thigh", "right_thigh"]
     assert "hci0 carries 2 sensors with 120 notifications a second." in made.statements
 
 
 def test_a_sensor_keeps_the_adapter_that_it_is_given() -> None:
     """Whoever names an adapter gets it, and the others make room."""
-    asked = [replace(one, adapter="hci1") for one in sensors(2)] + [Asked("free", model())]
+    asked = [replace(one, adapter="hci1") for one in sensors(2)] + [Asked("left_calf", model())]
     made = plan(asked, "hci0", "hci1")
     assert [one.adapter for one in made.sensors] == ["hci1", "hci1", "hci0"]
 
@@ -77,13 +83,13 @@ def test_four_sensors_an_adapter_are_planned_and_six_the_most(n: int, fits: bool
 
 def test_too_many_notifications_bring_the_offer_of_a_lower_rate() -> None:
     """The sensor that sends most is offered a lower rate; nothing is changed without being asked for."""
-    asked = [Asked("a", model(packet=1, battery_h=40.0)), *sensors(2, packet=2, battery_h=40.0)]
+    asked = [Asked("left_calf", model(packet=1, battery_h=40.0)), *sensors(2, packet=2, battery_h=40.0)]
     made = plan(asked)
     assert not made.fits
     assert [one.fs_hz for one in made.sensors] == [200.0, 200.0, 200.0]
     assert [one.offered_hz for one in made.sensors] == [100.0, None, None]
     assert (
-        "400 notifications a second are more than the 300 planned: with a at 100 Hz it is 300. "
+        "400 notifications a second are more than the 300 planned: with left calf at 100 Hz it is 300. "
         "Or plug in a second adapter." in made.statements
     )
     assert plan([replace(asked[0], fs_hz=100.0), *asked[1:]]).fits
@@ -102,34 +108,34 @@ def test_where_no_rate_helps_another_adapter_is_asked_for() -> None:
 def test_a_battery_that_lasts_is_told_with_its_end() -> None:
     """Hours of the model times charge, and the time on the wall clock."""
     made = plan_night(
-        [Asked("a", model(), readings=(Reading(EVENING, 90),))],
+        [Asked("left_calf", model(), readings=(Reading(EVENING, 90),))],
         now_ns=EVENING, end_ns=EVENING + 8 * H, time_zone="Europe/Berlin",
     )  # fmt: skip
     assert made.fits
     assert made.sensors[0].battery_ends_ns == EVENING + 9 * H
-    assert made.statements[-1] == "a: its battery, at 90 %, lasts about 9.0 h, until 06:00."
+    assert made.statements[-1] == "left calf: its battery, at 90 %, lasts about 9.0 h, until 06:00."
 
 
 def test_a_battery_that_falls_short_is_told_with_what_to_do() -> None:
     """How far it is short, to charge it, and the rate at which it would last."""
-    made = plan([Asked("a", model(), readings=(Reading(EVENING, 70),))])
+    made = plan([Asked("left_calf", model(), readings=(Reading(EVENING, 70),))])
     assert not made.fits
     assert made.sensors[0].offered_hz == 100.0
     assert made.statements[-1] == (
-        "a: its battery, at 70 %, lasts about 7.0 h, until 03:00: 1.0 h short of 04:00. "
+        "left calf: its battery, at 70 %, lasts about 7.0 h, until 03:00: 1.0 h short of 04:00. "
         "Charge it, or record at 100 Hz."
     )
     assert made.short == made.statements[-1:]
-    hopeless = plan([Asked("a", model(), readings=(Reading(EVENING, 20),))])
+    hopeless = plan([Asked("left_calf", model(), readings=(Reading(EVENING, 20),))])
     assert hopeless.sensors[0].offered_hz is None
     assert hopeless.statements[-1].endswith("until 22:00: 6.0 h short of 04:00. Charge it.")
 
 
 def test_a_full_battery_that_is_too_small_is_told() -> None:
     """Nobody is told to charge a full battery."""
-    made = plan([Asked("a", model(battery_h=7.0), readings=(Reading(EVENING, 100),))])
+    made = plan([Asked("left_calf", model(battery_h=7.0), readings=(Reading(EVENING, 100),))])
     assert made.statements[-1].endswith("1.0 h short of 04:00. At 100 Hz it would last.")
-    made = plan([Asked("a", model(battery_h=2.0))])
+    made = plan([Asked("left_calf", model(battery_h=2.0))])
     assert made.statements[-1].endswith(
         "once full, lasts about 2.0 h, until 22:00: 6.0 h short of 04:00. Its last hours will be missing."
     )
@@ -138,18 +144,18 @@ def test_a_full_battery_that_is_too_small_is_told() -> None:
 def test_two_readings_tell_the_true_drain() -> None:
     """Ten percent an hour end a battery that its model's hours would not; too close ones say nothing."""
     early = Reading(EVENING - H, 60)
-    made = plan([Asked("a", model(battery_h=40.0), readings=(early, Reading(EVENING, 50)))])
+    made = plan([Asked("left_calf", model(battery_h=40.0), readings=(early, Reading(EVENING, 50)))])
     assert made.sensors[0].battery_ends_ns == EVENING + 5 * H
     for one in (Reading(EVENING - H, 51), Reading(EVENING - H // 6, 60), Reading(EVENING - H, 20)):
-        made = plan([Asked("a", model(battery_h=40.0), readings=(one, Reading(EVENING, 50)))])
+        made = plan([Asked("left_calf", model(battery_h=40.0), readings=(one, Reading(EVENING, 50)))])
         assert made.sensors[0].battery_ends_ns == EVENING + 20 * H
-    made = plan([Asked("a", model(battery_h=None), readings=(early, Reading(EVENING, 50)))])
+    made = plan([Asked("left_calf", model(battery_h=None), readings=(early, Reading(EVENING, 50)))])
     assert made.sensors[0].battery_ends_ns == EVENING + 5 * H
 
 
 def test_an_earlier_night_tells_a_worn_battery() -> None:
     """What its own battery lasted counts, not what its model's should; readings of now count more."""
-    asked = Asked("a", model(battery_h=40.0), readings=(Reading(EVENING, 50),), battery_h=6.0)
+    asked = Asked("left_calf", model(battery_h=40.0), readings=(Reading(EVENING, 50),), battery_h=6.0)
     assert plan([asked]).sensors[0].battery_ends_ns == EVENING + 3 * H
     assert plan([replace(asked, readings=())]).sensors[0].battery_ends_ns == EVENING + 6 * H
     falling = (Reading(EVENING - H, 60), Reading(EVENING, 50))
@@ -158,21 +164,23 @@ def test_an_earlier_night_tells_a_worn_battery() -> None:
 
 def test_what_is_not_known_of_a_battery_is_said() -> None:
     """A model whose hours nobody published gets no number."""
-    made = plan([Asked("a", model(battery_h=None), readings=(Reading(EVENING, 80),))])
+    made = plan([Asked("left_calf", model(battery_h=None), readings=(Reading(EVENING, 80),))])
     assert made.fits
     assert made.sensors[0].battery_ends_ns is None
     assert made.statements[-1] == (
-        "a: how long its battery of 80 % lasts is not known (Test sensor): begin with a full charge."
+        "left calf: how long its battery of 80 % lasts is not known (Test sensor): begin with a full charge."
     )
 
 
 def test_without_a_planned_end_nothing_is_short() -> None:
     """A forecast is still given; days away it has no time of day."""
-    made = plan([Asked("a", model(battery_h=1.0)), Asked("b", model(battery_h=50.0))], hours=None)
+    made = plan(
+        [Asked("left_calf", model(battery_h=1.0)), Asked("right_calf", model(battery_h=50.0))], hours=None
+    )
     assert made.fits
     assert made.statements[1:] == (
-        "a: its battery, once full, lasts about 1.0 h, until 21:00.",
-        "b: its battery, once full, lasts about 50.0 h.",
+        "left calf: its battery, once full, lasts about 1.0 h, until 21:00.",
+        "right calf: its battery, once full, lasts about 50.0 h.",
     )
 
 

@@ -80,6 +80,10 @@ def test_the_list_says_what_the_run_says(folder: Path, client: TestClient) -> No
     raw = nights["raw.night"]
     assert (raw["runs"], raw["hours"], raw["valid_share"]) == (0, None, None)
     assert {site["state"] for site in raw["sites"]} == {"not_counted"}
+    assert {site["label"] for night in nights.values() for site in night["sites"]} == {
+        "left calf",
+        "right calf",
+    }
 
 
 def test_the_list_and_the_map_give_one_rate(tmp_path: Path) -> None:
@@ -150,6 +154,17 @@ def test_what_was_corrected_is_what_is_listed(folder: Path, client: TestClient) 
     assert [site["site"] for site in listed(client)[NIGHT]["sites"]] == ["left_foot", "right_calf"]
 
 
+def test_a_night_without_samples_is_known(folder: Path, client: TestClient) -> None:
+    """Whether a night's log is there and holds something is asked at each request, without reading it."""
+    log = folder / "raw.night" / "samples.log"
+    assert listed(client)["raw.night"]["samples"]
+    log.write_bytes(b"")
+    assert not listed(client)["raw.night"]["samples"]
+    log.unlink()
+    assert not listed(client)["raw.night"]["samples"]
+    assert listed(client)[NIGHT]["samples"]
+
+
 def test_the_samples_are_not_read_for_the_list(folder: Path) -> None:
     """A night whose log cannot be opened is listed all the same: it is not looked at."""
     (folder / NIGHT / "samples.log").unlink()
@@ -191,6 +206,7 @@ def test_weeks_that_are_over_are_summed(
     assert [week["nights"] for week in weeks.values()] == [7, 7, 1]
     valid_h = load_run(open_night(folder / NIGHT)).summary.sites[0].seconds["valid"] / 3600
     site = weeks["2026-11-23"]["sites"][0]
+    assert site["label"] == "left calf"
     assert site["twitches"] == sum(10 * day for day in range(1, 8))
     assert site["valid_h"] == pytest.approx(7 * valid_h)
     assert site["rate_per_h"] == pytest.approx(280 / (7 * valid_h))

@@ -157,6 +157,7 @@ def test_a_night_grows_while_its_page_is_open(browser: Chrome, served: Serve, tm
         browser.get(f"{served(tmp_path).url}night/{folder.name}")
         wait_for(browser, "#signal-view[data-state=ready]")
         assert "still being recorded" in wait_for(browser, "#when").text
+        assert "when it was counted" not in browser.find_element(By.ID, "limits").text
         before = wait_for(browser, "#signal-said", "2").text
         for second in range(100, 1000):
             made_nights.append(writer, 0, 100 * second)

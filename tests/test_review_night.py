@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -22,6 +24,21 @@ from firmware_host.review.charts.colours import PALETTE
 pytestmark = pytest.mark.lasts_s(40)
 
 NAME = "2026-10-24T23-30-00_known.night"
+LATE = """
+const real = window.fetch;
+window.late = new Promise((done) => (window.release = done));
+window.fetch = async (path, ...rest) => {
+  if (path.endsWith("/detection")) return Response.json({ state: "done" });
+  if (path.includes("/drawn-events")) await window.late;
+  const answer = await real(path, ...rest);
+  if (path.includes("/events/")) return Response.json({ ...(await answer.json()), unit: 0 });
+  if (!path.includes("/map")) return answer;
+  const map = await answer.json();
+  map.sites[2].top = 100;
+  return Response.json(map);
+};
+"""
+"""Events wait for `release()`, all of one unit, the calf's strip is low, and twitches are found at once."""
 
 
 @pytest.fixture(scope="module")
@@ -221,6 +238,13 @@ def test_labels_are_followed(browser: Chrome, served: Serve, folder: Path) -> No
         NAME,
     )
     wait_for(browser, "#event-facts", "not a twitch")
+    browser.execute_script(
+        "document.querySelector('dd').textContent = 'rejected, not sure enough '.repeat(3)"
+    )
+    assert browser.execute_script("return document.querySelector('dt').offsetWidth") >= 104
+    assert browser.execute_script(
+        "const box = document.querySelector('dl'); return box.scrollWidth <= box.clientWidth"
+    )
     wait_for(browser, "#signal-said", "0 counted")
 
 
@@ -276,12 +300,67 @@ def test_a_night_without_samples_opens(browser: Chrome, served: Serve, tmp_path:
     wait_for(browser, "#limits", "not a diagnosis")
 
 
+def test_what_is_wrong_with_a_night_stands_above_its_map(
+    browser: Chrome, served: Serve, folder: Path
+) -> None:
+    """Samples that came since, with a button; a broken description in plain words; no count too early."""
+    with sqlite3.connect(folder / NAME / "results.sqlite") as results:
+        (summary,) = results.execute("SELECT summary FROM runs").fetchone()
+        shorter = json.loads(summary) | {"duration_s": 14_300.0}
+        results.execute("UPDATE runs SET summary = ?", (json.dumps(shorter),))
+    results.close()
+    (folder / NAME / "night.toml").write_text("this is = = not toml")
+    late = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": LATE})
+    browser.get(f"{served(folder).url}night/{NAME}?run=known&site=left_calf")
+    browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", late)
+    wait_for(browser, "#search", "added or lost")
+    assert "toml" not in wait_for(browser, "#problem", "The description of this night").text
+    below = "document.querySelector(arguments[0]).getBoundingClientRect()"
+    apart = f"return {below}.top - {below.replace('[0]', '[1]')}.bottom"
+    assert browser.execute_script(apart, "#problem", ".tabs") >= 12
+    assert browser.execute_script(apart, ".map", "#find") > 0
+    wait_for(browser, "#signal-view[data-state='ready']")
+    view_s(browser)
+    assert "counted" not in wait_for(browser, "#signal-said", "left calf").text
+    browser.execute_script("window.release()")
+    wait_for(browser, "#signal-said", "counted")
+    press(browser, "n")
+    assert wait_for(browser, "#event-facts", "Unit").text.endswith("Unit\n1"), "as on the page that corrects"
+    assert browser.find_elements(By.CSS_SELECTOR, "[data-strip='left_calf'] .cut")
+    assert not browser.find_elements(By.CSS_SELECTOR, "[data-strip='right_thigh'] .cut")
+    assert "A bar with a cut" in browser.find_element(By.ID, "strips-note").text
+    browser.find_element(By.ID, "find").click()
+    WebDriverWait(browser, 20, 0.1).until(lambda driver: "run=" not in driver.current_url)
+    wait_for(browser, "#signal-said", "counted")
+
+
 def test_marks_are_only_text(browser: Chrome, looked_at: str) -> None:
     """A mark stands beside what was seen, its markup is text, and its time leads to the signal."""
     opened(browser, looked_at)
     row = wait_for(browser, "#marks tbody tr:nth-child(2)", "felt <b>one</b>")
     row.find_element(By.TAG_NAME, "button").click()
     assert sum(view_s(browser)) / 2 == pytest.approx(4000, abs=1)
+
+
+def test_long_names_of_sites_fit_a_phone(browser: Chrome, looked_at: str) -> None:
+    """In the signal a name is shortened to the room there is; over a strip its lines begin at one edge."""
+    screen(browser, 360)
+    opened(browser, looked_at)
+    script = """
+    const done = arguments[0];
+    import("/static/signal_draw.js").then(({ fitted }) => {
+      const context = document.createElement("canvas").getContext("2d");
+      const long = "1  left tongue region (under the chin), sensor 2";
+      const short = fitted(context, long, 120);
+      done([short, context.measureText(short).width, fitted(context, long, 999) === long]);
+    });
+    """
+    short, width, same = browser.execute_async_script(script)
+    assert short.endswith("…")
+    assert 90 < width <= 120
+    assert same
+    title = browser.find_element(By.CSS_SELECTOR, ".strip-title")
+    assert title.value_of_css_property("text-align") == "left"
 
 
 @pytest.mark.parametrize("width", [390, 1280])

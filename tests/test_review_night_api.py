@@ -146,6 +146,15 @@ def test_scales_start_at_zero_and_hold_all(client: TestClient) -> None:
         assert scale["top"] >= max(seen)
 
 
+def test_a_site_of_little_valid_time_has_a_scale_for_it(client: TestClient) -> None:
+    """Where no bin has enough valid time to set a strip's scale, what there is does."""
+    answer = get(client, "/map", bin_s=86_400)
+    for one in answer["sites"]:
+        assert all(one["bins"]["little"])
+        assert one["top"] >= max(rate or 0 for rate in one["bins"]["rate_per_h"])
+    assert answer["bin_scale"]["top"] > 100
+
+
 def test_coverage_tiles_the_night(client: TestClient) -> None:
     """The stretches of a site follow one another from the beginning to the end."""
     rows = get(client, "/coverage", site="left_calf")
@@ -273,6 +282,15 @@ def test_a_night_without_a_run_still_opens(client: TestClient, folder: Path) -> 
     assert facts["duration_s"] == pytest.approx(3600 * HOURS, abs=0.1)
     assert client.get(f"/api/nights/{NAME}/map").status_code == 404
     assert ready(client)["levels"] >= 2
+
+
+def test_a_broken_description_is_no_damage_of_the_log(client: TestClient, folder: Path) -> None:
+    """Whether `night.toml` could be read is told apart from what of the log could not."""
+    told = get(client, "/marks")
+    assert (told["damage"], told["described"]) == ([], True)
+    (folder / NAME / "night.toml").write_text("this is = = not toml")
+    told = get(client, "/marks")
+    assert (told["damage"], told["described"]) == ([], False)
 
 
 def test_damaged_results_cost_no_samples(client: TestClient, folder: Path) -> None:

@@ -15,7 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from firmware_host.analysis import detect_night
-from firmware_host.recording import known_meta
+from firmware_host.recording import amend_night, known_meta
 from firmware_host.recording.night import write_meta
 from firmware_host.recording.settings import Settings, write_settings
 from firmware_host.review.pages import find_pages
@@ -102,6 +102,30 @@ def test_twitches_are_found_from_the_list(browser: Chrome, served: Serve, folder
     wait_for(browser, "#list tbody tr:first-child td.number", "0.2 h", timeout_s=90)
     assert not browser.find_elements(By.CSS_SELECTOR, "button[id='find raw.night']")
     assert "in 0." in rate_of(browser, "raw.night")
+
+
+def test_a_night_without_samples_offers_no_search(browser: Chrome, served: Serve, folder: Path) -> None:
+    """The list says that it holds none, and does not count it among those to be searched."""
+    for name in ("b.night", "c.night"):
+        made_nights.small_night(folder / name)
+        amend_night(folder / name, sites={"left_calf": "left_gluteal"})
+    (folder / "b.night" / "samples.log").write_bytes(b"")
+    page = served(folder)
+    browser.get(page.url + "nights")
+    wait_for(browser, "#find-all", "Find twitches of 2 nights")
+    rows = {row.get_attribute("id"): row for row in browser.find_elements(By.CSS_SELECTOR, "#list a")}
+    row = rows["open b.night"].find_element(By.XPATH, "./ancestor::tr")
+    assert "holds no samples" in row.text
+    assert "left buttock, right calf" in row.text
+    assert not row.find_elements(By.TAG_NAME, "button")
+    assert "left buttock" in browser.find_element(By.ID, "site").text
+    screen(browser, 320)
+    browser.execute_script("document.querySelector('#site option').textContent = 'a long name '.repeat(9)")
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    screen(browser, 1280)
+    browser.get(page.url + "compare")
+    wait_for(browser, "#nights", "left buttock, right calf")
+    assert "left buttock" in browser.find_element(By.ID, "other-site").text
 
 
 def test_the_calendar_has_every_night(browser: Chrome, standing: Standing, looked_at: Path) -> None:

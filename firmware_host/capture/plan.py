@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from firmware_host import body
 from firmware_host.recording.night import local_time
 from firmware_host.sensors.protocol import Model
 
@@ -211,7 +212,7 @@ def _radio(
     for new in changed:
         offers[new.site] = new.rate_hz
     if _load(lowered) <= PACKETS_PER_S:
-        rates = ", ".join(f"{new.site} at {new.rate_hz:g} Hz" for new in changed)
+        rates = ", ".join(f"{body.site(new.site).label} at {new.rate_hz:g} Hz" for new in changed)
         remedy = f"with {rates} it is {_load(lowered):.0f}. Or plug in {more}."
     else:
         remedy = f"plug in {more}."
@@ -235,17 +236,17 @@ def _battery(
     sensor: Asked, now_ns: int, end_ns: int | None, time_zone: str, offers: dict[str, float]
 ) -> tuple[bool, list[str]]:
     """Say how long a battery lasts, and what to do where that is not until the end."""
-    site, ends_ns = sensor.site, battery_ends_ns(sensor, now_ns)
+    label, ends_ns = body.site(sensor.site).label, battery_ends_ns(sensor, now_ns)
     percent = sensor.readings[-1].percent if sensor.readings else None
     if ends_ns is None:
         charge = "" if percent is None else f" of {percent} %"
         return True, [
-            f"{site}: how long its battery{charge} lasts is not known ({sensor.model.label}): "
+            f"{label}: how long its battery{charge} lasts is not known ({sensor.model.label}): "
             "begin with a full charge."
         ]
     hours = max(0.0, (ends_ns - now_ns) / H)
     charge = "once full" if percent is None else f"at {percent} %"
-    lasts = f"{site}: its battery, {charge}, lasts about {hours:.1f} h"
+    lasts = f"{label}: its battery, {charge}, lasts about {hours:.1f} h"
     if hours < TOLD_H:
         lasts += f", until {local_time(ends_ns, time_zone):%H:%M}"
     if end_ns is None or ends_ns >= end_ns:
@@ -259,7 +260,7 @@ def _battery(
     else:
         said += " Its last hours will be missing."
     if lower:
-        offers[site] = min(lower.rate_hz, offers.get(site, lower.rate_hz))
+        offers[sensor.site] = min(lower.rate_hz, offers.get(sensor.site, lower.rate_hz))
     return False, [said]
 
 

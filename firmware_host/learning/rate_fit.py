@@ -38,7 +38,7 @@ WIDER = (1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2.0, 2.25, 2.5, 2.75,
 """Times the spreads of least loss that are tried, for intervals that hold what they say."""
 
 RARE = 30.0
-"""Nights with fewer true twitches, and one at least: there `RateModel.found_few` is fitted."""
+"""Nights with fewer true twitches, one at least and one found: there `RateModel.found_few` is fitted."""
 FEW_TRIED = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
 
 
@@ -239,28 +239,30 @@ def wider(nights: Sequence[Known], model: RateModel, found: float, shift: float)
     The least loss is nearly flat there, and by itself leaves them too narrow.
     """
     asked = [one for night in nights for one in _asked(night, model, None)]
-    tried = [
-        msgspec.structs.replace(model, found_spread=times * found, size_shift=times * shift)
-        for times in WIDER
-    ]
-    return WIDER[_first_that_holds(asked, tried)]
+    truly = np.array([one.truly for one in asked])
+    for times in WIDER:
+        tried = msgspec.structs.replace(model, found_spread=times * found, size_shift=times * shift)
+        low, high = np.array([estimate(one.seen, tried, *one.prior)[1:3] for one in asked]).T
+        if np.mean((truly >= low) & (truly <= high)) >= LEVELS[1] - LEVELS[0]:
+            return times
+    return WIDER[-1]
 
 
 def few(nights: Sequence[Known], model: RateModel) -> float:
-    """Return the least `found_few` with which intervals hold what they say where twitches are rare, too."""
-    asked = [one for night in nights for one in _asked(night, model, None) if 1 <= one.truly < RARE]
-    tried = [msgspec.structs.replace(model, found_few=each) for each in FEW_TRIED]
-    return FEW_TRIED[_first_that_holds(asked, tried)] if asked else 0.0
+    """Return the least `found_few` with which no more truths lie above intervals of few twitches than is said.
 
+    Or, where it cannot bring them down to that, as few as it can.
+    """
+    every = [one for night in nights for one in _asked(night, model, None)]
+    asked = [one for one in every if 1 <= one.truly < RARE and any(one.seen.by_probability)]
 
-def _first_that_holds(asked: Sequence[_Asked], models: Sequence[RateModel]) -> int:
-    """Return the number of the first model whose 95 % intervals hold 95 % of the truths, or of the last."""
-    truly = np.array([one.truly for one in asked])
-    for number, model in enumerate(models):
-        low, high = np.array([estimate(one.seen, model, *one.prior)[1:3] for one in asked]).T
-        if np.mean((truly >= low) & (truly <= high)) >= LEVELS[1] - LEVELS[0]:
-            return number
-    return len(models) - 1
+    def above(few: float) -> int:
+        tried = msgspec.structs.replace(model, found_few=few)
+        return sum(one.truly > estimate(one.seen, tried, *one.prior).high for one in asked)
+
+    missed = [above(each) for each in FEW_TRIED]
+    allowed = max((1 - LEVELS[1]) * len(asked), min(missed))
+    return next(each for each, count in zip(FEW_TRIED, missed, strict=True) if count <= allowed)
 
 
 class _Asked(NamedTuple):

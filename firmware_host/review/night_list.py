@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from firmware_host import body
 from firmware_host.analysis import Summary, runs_of, summary_of
-from firmware_host.analysis.runs import SiteSummary, with_rates
+from firmware_host.analysis.run_summary import SiteSummary
+from firmware_host.analysis.runs import with_rates
 from firmware_host.errors import TwitchmapError
 from firmware_host.recording import NightMeta, evening_of, known_meta, night_folders, start_and_date
 from firmware_host.recording.labels import LABELS_FILE
@@ -33,6 +35,7 @@ class SeenSite:
     """One site's night in brief; the numbers are None where the night has no run."""
 
     site: str
+    label: str
     state: State | None
     valid_s: float | None
     twitches: int | None
@@ -55,6 +58,8 @@ class SeenNight:
     """Detector, model and operating point of the run that is shown."""
     warnings: tuple[str, ...]
     being_written: bool = False
+    samples: bool = True
+    """Its log is there and holds something."""
 
 
 class NightsSeen:
@@ -102,7 +107,7 @@ def _now(night: SeenNight) -> SeenNight:
     """Return a night with what may have changed without its metadata or results having changed."""
     (log,) = stamps(night.path, LOG_FILE)
     grows = log is not None and time.time() - log[0] / 1e9 < WRITTEN_WITHIN_S and is_being_written(night.path)
-    return SeenNight(**(vars(night) | {"being_written": grows}))
+    return replace(night, being_written=grows, samples=log is not None and log[1] > 0)
 
 
 def _seen(path: Path) -> SeenNight:
@@ -115,7 +120,9 @@ def _seen(path: Path) -> SeenNight:
         newest, problem = None, (str(error),)
     if newest is None:
         start_ns, evening = start_and_date(path)
-        bare = tuple(SeenSite(info.site, None, None, None, None) for info in meta.sensors)
+        bare = tuple(
+            SeenSite(info.site, body.site(info.site).label, None, None, None, None) for info in meta.sensors
+        )
         return SeenNight(path, meta, start_ns, evening, None, bare, None, 0, None, problem)
     summary, coverage = newest
     total_s = sum(sum(site.seconds.values()) for site in summary.sites)
@@ -160,4 +167,5 @@ def _site(site: SiteSummary, coverage: Table) -> SeenSite:
     else:
         worn = site.seconds.get("not_worn", 0.0) <= sum(site.seconds.values()) / 2
         state = State.NOT_OBSERVED if worn else State.NOT_WORN
-    return SeenSite(site.site, state, valid_s, site.twitches, site.rate_per_h)
+    label = body.site(site.site).label
+    return SeenSite(site.site, label, state, valid_s, site.twitches, site.rate_per_h)

@@ -11,13 +11,11 @@ import numpy.typing as npt
 from firmware_host import body
 from firmware_host.review.charts import colours
 from firmware_host.review.charts.colours import scale_for
+from firmware_host.review.charts.map_data import LITTLE, scale_bins
 from firmware_host.review.endpoints import Asking, Context, endpoint
 from firmware_host.review.opened import opened_of
 from firmware_host.twitch_map import LimitKind, State, limit_kind
 from firmware_host.twitches import Kind, Table
-
-LITTLE = 0.2
-"""Share of a time below which valid time is called little: a rate from it is unsteady."""
 
 SLIVER_S = 1.0
 """A last bin with less of the night in it is left out, if nothing was counted there."""
@@ -59,7 +57,10 @@ class SiteMap(msgspec.Struct, frozen=True):
     unconfirmed_s: float
     """Valid time in which wearing the sensor cannot be shown."""
     top: float
-    """Rate at the top of its strip; the same for all unless their rates differ too much for that."""
+    """Rate at the top of its strip; the same for all unless their rates differ too much for that.
+
+    Bins of little valid time set it only where the site has no others: theirs may be above it.
+    """
 
 
 class Scale(msgspec.Struct, frozen=True):
@@ -97,8 +98,8 @@ def night_map(context: Context, night: str, query: MapQuery) -> NightMap:
         bins = bins[~sliver]
     sites = sorted((str(row["site"]) for row in totals), key=body.order)
     night_scale = scale_for(totals["rate_per_h"][totals["valid_s"] > 0].tolist())
-    enough = bins[(bins["valid_s"] >= LITTLE * bins["bin_s"]) & (bins["valid_s"] > 0)]
-    bin_scale = scale_for(enough["rate_per_h"].tolist())
+    scaled = scale_bins(bins)
+    bin_scale = scale_for(scaled["rate_per_h"].tolist())
     first = bins[bins["site"] == sites[0]] if sites else bins
     return NightMap(
         run=run.info.run_id,
@@ -111,7 +112,7 @@ def night_map(context: Context, night: str, query: MapQuery) -> NightMap:
                 counts_of(bins[bins["site"] == site]),
                 counts_of(totals[totals["site"] == site]),
                 _unconfirmed_s(run.coverage, site),
-                _top(enough[enough["site"] == site]) if night_scale.root else bin_scale.top,
+                _top(scaled[scaled["site"] == site]) if night_scale.root else bin_scale.top,
             )
             for site in sites
         ),

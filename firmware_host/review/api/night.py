@@ -10,8 +10,8 @@ import numpy as np
 from firmware_host import body
 from firmware_host.analysis import Run, Summary, runs_of
 from firmware_host.errors import TwitchmapError
-from firmware_host.recording import Night, NightMeta, RunInfo, SensorInfo, local_time
-from firmware_host.recording.night import zone
+from firmware_host.recording import NightMeta, RunInfo, SensorInfo, local_time
+from firmware_host.recording.night import META_FILE, zone
 from firmware_host.recording.reader import is_being_written
 from firmware_host.review.charts.map_data import night_title
 from firmware_host.review.charts.time_axis import clock_changes, utc_offset_s
@@ -151,6 +151,8 @@ class NightMarks(msgspec.Struct, frozen=True):
     marks: tuple[Mark, ...]
     damage: tuple[str, ...]
     """What of the log could not be read, one sentence each."""
+    described: bool
+    """`night.toml` could be read; else sites and times are those that the log itself gives."""
     grown: bool
     """Samples were added or lost since the run was made: its counts are of another length."""
 
@@ -179,7 +181,8 @@ def night_marks(context: Context, night: str, query: MarksQuery) -> NightMarks:
         if event.kind == "mark"
     )
     marks = tuple(Mark(at_s, text, () if run is None else _near(run, at_s)) for at_s, text in noted)
-    return NightMarks(marks, _damage(whole), grown)
+    damage = tuple(one.what for one in whole.damage if one.file != META_FILE)
+    return NightMarks(marks, damage, described=len(damage) == len(whole.damage), grown=grown)
 
 
 def _near(run: Run, at_s: float) -> tuple[SeenNear, ...]:
@@ -197,10 +200,6 @@ def _near(run: Run, at_s: float) -> tuple[SeenNear, ...]:
         else:
             found.append(SeenNear(site, "not_observed", None))
     return tuple(found)
-
-
-def _damage(night: Night) -> tuple[str, ...]:
-    return tuple(one.what for one in night.damage)
 
 
 def _clock(meta: NightMeta, start_ns: int, duration_s: float) -> tuple[ClockPart, ...]:

@@ -34,6 +34,8 @@ class ListedSite(msgspec.Struct, frozen=True):
     """One site's night; numbers are null where there is no run or counts are not shown."""
 
     site: str
+    label: str
+    """What people call it."""
     state: str
     """`observed`, `wear_unconfirmed`, `not_observed`, `not_worn`; `not_counted` without a run."""
     valid_h: float | None
@@ -74,6 +76,8 @@ class ListedNight(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
     recording: bool
     """It is being recorded now."""
+    samples: bool
+    """Its log is there and not empty: without it there is nothing to find twitches in."""
     showing: Showing
     """Whether its counts are shown: now, on request, or later."""
     detection: DetectionStatus
@@ -83,6 +87,7 @@ class WeekSite(msgspec.Struct, frozen=True):
     """One site's week."""
 
     site: str
+    label: str
     nights: int
     valid_h: float
     twitches: int
@@ -189,6 +194,7 @@ def _listed(night: SeenNight, show: Show | None, detecting: Detecting, *, asked:
         runs=night.runs,
         warnings=night.warnings,
         recording=night.being_written,
+        samples=night.samples,
         showing=state,
         detection=_status(night.path.name, detecting.of(night.path.name)),
     )
@@ -198,6 +204,7 @@ def _listed_site(site: SeenSite, *, shown: bool) -> ListedSite:
     twitches = site.twitches if shown else None
     return ListedSite(
         site=site.site,
+        label=site.label,
         state="not_counted" if site.state is None else site.state.name.lower(),
         valid_h=None if site.valid_s is None else site.valid_s / 3600,
         twitches=twitches,
@@ -235,4 +242,4 @@ def _week_site(name: str, seen: list[SeenSite]) -> WeekSite:
     valid_h = sum(site.valid_s or 0.0 for site in seen) / 3600
     twitches = sum(site.twitches or 0 for site in seen)
     weighed = sum((site.rate_per_h or 0.0) * (site.valid_s or 0.0) for site in seen) / 3600
-    return WeekSite(name, len(seen), valid_h, twitches, weighed / valid_h if valid_h else None)
+    return WeekSite(name, seen[0].label, len(seen), valid_h, twitches, weighed / valid_h if valid_h else None)

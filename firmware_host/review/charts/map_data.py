@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 NOTE = (
     "Counts of movements that look like twitches, not a diagnosis. The number alone is neither good nor bad."
 )
+LITTLE = 0.2
+"""Share of a bin below which its valid time is called little: its rate is unsteady, and its bar is pale."""
 _ORIGINS = {"simulated": "simulated", "virtual": "virtual sensors"}
 
 
@@ -77,6 +79,16 @@ def map_of(night: Night, run: Run, bin_s: float | None) -> MapData:
         totals=night_counts(night, run),
         coverage=run.coverage,
     )
+
+
+def scale_bins(bins: Table) -> Table:
+    """Return the bins that a scale is made for: of each site those with enough valid time, else what it has.
+
+    One bin that was hardly observed may hold any rate and would make all others look small.
+    """
+    seen = bins["valid_s"] > 0
+    enough = seen & (bins["valid_s"] >= LITTLE * bins["bin_s"])
+    return bins[enough | (seen & ~np.isin(bins["site"], bins["site"][enough]))]
 
 
 def night_title(meta: NightMeta, start_ns: int) -> str:

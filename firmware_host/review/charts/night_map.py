@@ -11,12 +11,14 @@ from firmware_host.review.charts import body_figure
 from firmware_host.review.charts.colours import Scale, mixed, scale_for
 from firmware_host.review.charts.layouts import SCREEN, Layout
 from firmware_host.review.charts.map_data import (
+    LITTLE,
     NOTE,
     MapData,
     duration_words,
     limit_words,
     night_words,
     rate_words,
+    scale_bins,
     short_rate,
     site_words,
     valid_words,
@@ -30,9 +32,8 @@ INK, SOFT, FAINT, EDGE = "#22313c", "#5b6b77", "#e3e8ec", "#9fb0bb"
 BODY, BODY_EDGE, SITE_EDGE = "#eff3f6", "#aebac3", "#4d6472"
 BAR, PALE_BAR = "#2d6e94", "#a9c6d6"
 HATCHES: dict[State, Hatch] = {State.NOT_OBSERVED: "lines", State.NOT_WORN: "dots"}
-_PALE = 0.2
-"""Share of a bin below which its bar is drawn pale: so little time makes an unsteady rate."""
-
+_CUT = 4.0
+"""A bar that goes on above its strip has a cut so far below its end, which rises by as much."""
 _LONGEST_TITLE = 64
 
 Items = list[Shape | Words]
@@ -181,7 +182,7 @@ def _keys(data: MapData, x: float, y: float, layout: Layout) -> Items:
         keys.append((rect(x, y, 20, 12, fill="#ffffff", stroke=EDGE, width=0.8, hatch="dots"), "not worn"))
     keys.append((rect(x, y + 3, 20, layout.track, fill=layout.valid), "valid time"))
     seen = data.bins[data.bins["valid_s"] > 0]
-    if np.any((seen["valid_s"] < _PALE * seen["bin_s"]) & (seen["twitches"] > 0)):
+    if np.any((seen["valid_s"] < LITTLE * seen["bin_s"]) & (seen["twitches"] > 0)):
         keys.append((rect(x, y, 20, 12, fill=PALE_BAR), "bar of little valid time"))
     if State.WEAR_UNCONFIRMED in states:
         keys.append(
@@ -219,9 +220,13 @@ class _Frame:
         return self.layout.strip_x + self.layout.strip_width
 
     def scale(self, bins: Table) -> Scale:
-        """Return the scale of a site's bars; bins that are hardly observed do not set it."""
-        enough = bins[bins["valid_s"] >= _PALE * bins["bin_s"]]
-        return self.shared or scale_for((float(rate) for rate in enough["rate_per_h"]), root=False)
+        """Return the scale of a site's bars."""
+        return self.shared or scale_for((float(rate) for rate in scale_bins(bins)["rate_per_h"]), root=False)
+
+    def cuts(self) -> bool:
+        """Tell whether a bar goes on above its strip, which one of little valid time may."""
+        sites = (self.data.bins[self.data.bins["site"] == row["site"]] for row in self.data.rows)
+        return any(np.any(bins["rate_per_h"] > self.scale(bins).top) for bins in sites)
 
 
 def _strips(data: MapData, body_scale: Scale, bar: float, layout: Layout) -> Items:
@@ -236,6 +241,8 @@ def _strips(data: MapData, body_scale: Scale, bar: float, layout: Layout) -> Ite
     else:
         bins = bins and f"Twitches per valid hour, bins of {bins}"
         note = "one scale" if frame.shared else "own scales"
+    if frame.cuts():
+        note += "; cut bars go on"
     items: Items = [Words(layout.strip_x, layout.top + 2, f"{bins}; {note}", 12 * layout.text, SOFT)]
     y = layout.top + layout.figure_top
     high = layout.header + bar + layout.track + layout.gap
@@ -311,9 +318,15 @@ def _bin(frame: _Frame, scale: Scale, each: np.void, top: float, base: float) ->
         return [rect(x0, top, x1 - x0, base - top, hatch=hatch, title=f"{at} {rate_words(each)}")]
     words = f"{at} {rate_words(each)}, {duration_words(float(each['valid_s']))} valid"
     tall = scale.share(float(each["rate_per_h"])) * (base - top)
-    colour = BAR if each["valid_s"] >= _PALE * each["bin_s"] else PALE_BAR
+    if not tall:
+        return []
+    colour = BAR if each["valid_s"] >= LITTLE * each["bin_s"] else PALE_BAR
     edge = min(0.5, (x1 - x0) * 0.1)
-    return [rect(x0 + edge, base - tall, x1 - x0 - 2 * edge, tall, fill=colour, title=words)] if tall else []
+    bar = rect(x0 + edge, base - tall, x1 - x0 - 2 * edge, tall, fill=colour, title=words)
+    if each["rate_per_h"] <= scale.top:
+        return [bar]
+    cut = min(_CUT, (base - top) / 4)
+    return [bar, line(x0, top + 2 * cut, x1, top + cut, stroke="#ffffff", width=cut / 2)]
 
 
 def _track(frame: _Frame, name: str, y: float) -> Items:

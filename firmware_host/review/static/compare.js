@@ -3,6 +3,7 @@ import { get } from "./api.js";
 import { drawTrend } from "./compare_trend.js";
 import { aboutWords, dateWords, fieldWords, intervalWords, levelWords, rateWords } from "./compare_words.js";
 import { number } from "./night_words.js";
+import { siteLabels } from "./nights_rows.js";
 import { make, say } from "./page.js";
 import { t } from "./texts.js";
 
@@ -25,7 +26,7 @@ function row(night) {
     "tr",
     { "data-night": night.night },
     make("th", { scope: "row" }, name + label, " ", badge),
-    make("td", { class: "quiet" }, night.sites.map((one) => one.site.replaceAll("_", " ")).join(", ")),
+    make("td", { class: "quiet" }, night.sites.map((one) => one.label).join(", ")),
     make("td", {}, make("div", { class: "sides", role: "group", "aria-label": name }, button("a"), button("b"))),
   );
 }
@@ -161,10 +162,11 @@ async function load() {
   const known = new Set(nights.map((night) => night.night));
   for (const side of ["a", "b"]) if (!sides[side].length) sides[side] = query.getAll(side).filter((one) => known.has(one));
   element("ask").hidden = asked || !nights.some((night) => night.showing === "on_request");
-  const names = [...new Set(nights.flatMap((night) => night.sites.map((one) => one.site)))].sort();
+  const labels = siteLabels(nights);
+  const names = [...labels.keys()].sort();
   const wanted = element("site").value || query.get("site") || (await busiest(names));
-  element("site").replaceChildren(...names.map((name) => make("option", { value: name, selected: name === wanted }, name.replaceAll("_", " "))));
-  element("other-site").replaceChildren(make("option", { value: "" }, t("compare.same_site")), ...names.map((name) => make("option", { value: name }, name.replaceAll("_", " "))));
+  element("site").replaceChildren(...names.map((name) => make("option", { value: name, selected: name === wanted }, labels.get(name))));
+  element("other-site").replaceChildren(make("option", { value: "" }, t("compare.same_site")), ...names.map((name) => make("option", { value: name }, labels.get(name))));
   element("work").hidden = !names.length;
   element("state").textContent = names.length ? "" : t("compare.none");
   if (!names.length) return;

@@ -1,5 +1,5 @@
 // How events, piles and what was said of them read.
-import { number } from "./night_words.js";
+import { number, unitNumber } from "./night_words.js";
 import { t } from "./texts.js";
 
 /** Return what a label says: "27 events at the left calf are no twitches". */
@@ -14,7 +14,7 @@ export function actionWords(desk, { what, drawn, sites, events, start_s: startS,
 /** Return the name of a pile. */
 export function pileName(desk, pile) {
   const site = desk.label[pile.site] ?? pile.site;
-  if (pile.unit !== null) return t("correct.pile_unit", { number: pile.unit + 1, site });
+  if (pile.unit !== null) return t("correct.pile_unit", { number: unitNumber(pile.unit), site });
   return t("correct.pile_like", { number: desk.piles.number(pile), site });
 }
 

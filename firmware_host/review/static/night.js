@@ -56,9 +56,17 @@ async function follow() {
   night.facts.being_written = goesOn;
   if (durationS > night.facts.duration_s) await (night.signal?.lengthen(durationS) ?? location.reload());
   writeHead(night.facts);
-  if (goesOn || !id("uncounted").checkVisibility()) return;
-  id("search").textContent = t("night.ended");
-  id("find").hidden = false;
+  if (goesOn) return;
+  if (night.map) await readMarks(); // what came since it was counted
+  else if (id("uncounted").checkVisibility()) offerSearch("ended");
+}
+
+/** Say why twitches should be looked for (again), above all else, with the button for it. */
+function offerSearch(why, button = "find") {
+  id("uncounted").hidden = false;
+  id("search").textContent = t(`night.${why}`);
+  id("find").textContent = t(`night.${button}`);
+  id("find").hidden = night.facts.being_written;
 }
 
 /** Wait until what was drawn is on the screen: the signal must not keep the map waiting. */
@@ -99,10 +107,7 @@ function withoutMap(facts, error) {
   document.querySelector(".map").hidden = true;
   writeLimits(facts, null, false, PLACES);
   if (error) return problem(error.message);
-  id("uncounted").hidden = !(facts.duration_s > 0);
-  id("search").textContent = t(facts.being_written ? "night.not_counted_running" : "night.not_counted");
-  id("find").hidden = facts.being_written;
-  id("find").addEventListener("click", find);
+  if (facts.duration_s > 0) offerSearch(facts.being_written ? "not_counted_running" : "not_counted");
 }
 
 function noSamples() {
@@ -118,7 +123,7 @@ async function find() {
     await send("POST", at`/nights/${name}/detection`, {});
     for (;;) {
       const { state, progress, sentence } = await get(at`/nights/${name}/detection`);
-      if (state === "done") return location.reload();
+      if (state === "done") return location.replace(newest());
       if (state !== "waiting" && state !== "running") throw new Error(sentence || t("night.find_stopped"));
       id("search").textContent = t("night.finding", { share: 10 * Math.floor(10 * (progress ?? 0)) }); // read aloud each time it changes
       await new Promise((done) => setTimeout(done, 700));
@@ -127,6 +132,13 @@ async function find() {
     id("search").textContent = error.message;
     id("find").hidden = false;
   }
+}
+
+/** Return the address of what is shown, of the newest run. */
+function newest() {
+  const url = new URL(location);
+  url.searchParams.delete("run");
+  return url;
 }
 
 function withMap(map) {
@@ -156,6 +168,7 @@ function show() {
   slider.classList.toggle("none", k === null);
   slider.setAttribute("aria-valuetext", timeWords(k));
   const notes = [t(map.night_scale.root ? "night.strips_own" : "night.strips_one", { bin: durationWords(map.bin_s) })];
+  if (night.strips.cuts) notes.push(t("night.strips_cut"));
   if (map.sites.some((one) => one.night.detection_limit_mg[0] !== null)) notes.push(t("night.strips_limit"));
   id("strips-note").textContent = notes.join(" ");
   if (!id("tables").hidden) writeTables(map, facts.sites, night.clock, k, timeWords(k), site);
@@ -254,20 +267,24 @@ async function readCoverage() {
 }
 
 async function readMarks() {
-  const { marks, damage, grown } = await get(at`/nights/${name}/marks`, { run: query.get("run"), show: true });
+  const { marks, damage, described, grown } = await get(at`/nights/${name}/marks`, { run: query.get("run"), show: true });
   Object.assign(night, { marks, grown });
   if (night.signal) {
     night.signal.marks = marks;
     night.signal.redraw();
   }
   writeMarks(marks, night.facts.sites, night.clock);
-  if (damage.length && night.signal) problem(t("night.damage", { n: damage.length, first: damage[0] }));
+  const broken = damage.length && night.signal ? [t("night.damage", { n: damage.length, first: damage[0] })] : [];
+  if (!described) broken.push(t("night.not_described"));
+  if (broken.length) problem(broken.join(" "));
   if (night.map) {
+    if (grown && !night.facts.being_written) offerSearch("grown", "find_again");
     show();
     writeLimits(night.facts, night.map, grown, PLACES);
   }
 }
 
+id("find").addEventListener("click", find);
 document.addEventListener("labels-changed", async () => {
   try {
     night.map = await readMap();

@@ -8,6 +8,7 @@ const TRACK = 6;
 const OPEN = 150;
 const closed = (sites) => (sites <= 4 ? 76 : sites <= 6 ? 60 : 48);
 const THUMB = 28; // of the slider, see night.css
+const CUT = 4; // a bar that goes on above its strip has a cut so far below its end
 const HATCH = { not_observed: "lines", not_worn: "dots" };
 
 export class Strips {
@@ -94,7 +95,7 @@ export class Strips {
       parts.push(label(GUTTER - 8, y + 4, number(value, value % 1 ? 1 : 0), "scale"));
       if (open && value) parts.push(line(GUTTER, y, this.width, y, "grid"));
     }
-    for (let k = 0; k < this.map.start_s.length; k++) parts.push(...this.bin(bins, k, base, (base - 8) / top, open));
+    for (let k = 0; k < this.map.start_s.length; k++) parts.push(...this.bin(bins, k, base, top, open));
     parts.push(line(GUTTER, base, this.width, base, "base"));
     for (const change of this.clock.changes()) parts.push(line(this.x(change.s), 0, this.x(change.s), height, "change"));
     parts.push(...this.track(site, base + 3));
@@ -109,18 +110,25 @@ export class Strips {
     return [this.x(from), this.x(from + this.binLength(k))];
   }
 
-  bin(bins, k, base, perRate, open) {
+  /** Tell whether a bar goes on above its strip, which one of little valid time may. */
+  get cuts() {
+    return this.map.sites.some(({ bins, top }) => bins.rate_per_h.some((rate) => rate > top));
+  }
+
+  bin(bins, k, base, top, open) {
     const [x0, x1] = this.span(k);
     const hatch = HATCH[bins.state[k]];
     const edge = Math.min(0.75, (x1 - x0) * 0.1);
     const box = { x: x0 + edge, width: Math.max(x1 - x0 - 2 * edge, 0.5) };
     if (hatch) return [make("rect", { ...box, y: 8, height: base - 8, fill: `url(#hatch-${hatch})` })];
-    const tall = Math.min(bins.rate_per_h[k] * perRate, base);
+    const perRate = (base - 8) / top;
+    const tall = Math.min(bins.rate_per_h[k], top) * perRate;
     const kind = bins.little[k] ? "bar little" : bins.state[k] === "wear_unconfirmed" ? "bar unconfirmed" : "bar";
     const parts = [];
     // Most of a bin of little valid time was not observed: no bar in it is not none.
     if (bins.little[k]) parts.push(make("rect", { ...box, y: 8, height: base - 8, fill: "url(#hatch-lines)", class: "mostly" }));
     if (tall > 0) parts.push(make("rect", { ...box, y: base - tall, height: tall, class: kind }));
+    if (bins.rate_per_h[k] > top) parts.push(line(x0, 8 + 2 * CUT, x1, 8 + CUT, "cut"));
     if (open) {
       const middle = (x0 + x1) / 2;
       const [low, high] = [bins.rate_low[k], bins.rate_high[k]].map((rate) => Math.max(base - rate * perRate, 2));

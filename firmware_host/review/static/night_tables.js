@@ -57,7 +57,7 @@ export function writeLimits(facts, map, grown, places) {
   const sentences = [];
   const labels = (list) => list.map(({ label }) => label).join(", ");
   if (facts.origin === "simulated" || facts.origin === "virtual") sentences.push(t(`night.cannot_${facts.origin}`));
-  if (facts.being_written) sentences.push(t("night.cannot_running"));
+  if (facts.being_written && facts.run) sentences.push(t("night.cannot_running"));
   if (map) {
     const night = (site) => map.bySite[site].night;
     const shares = facts.sites.map(({ site }) => night(site).valid_s[0] / facts.duration_s);

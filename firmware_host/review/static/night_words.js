@@ -3,6 +3,9 @@ import { t } from "./texts.js";
 
 export const number = (value, digits = 0) => value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
+/** Return what people call a unit; results count them from 0. */
+export const unitNumber = (unit) => unit + 1;
+
 /** Return a site's number with its interval: "38 per valid hour (31 to 46)". */
 export function rateWords(counts, k) {
   if (counts.state[k] === "not_worn") return t("night.not_worn");

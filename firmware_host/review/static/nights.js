@@ -1,7 +1,7 @@
 // The list of nights: loading, choosing, finding twitches. Rows are made in nights_rows.js, months in nights_calendar.js.
 import { at, get, send } from "./api.js";
 import { months } from "./nights_calendar.js";
-import { place, row, week } from "./nights_rows.js";
+import { isUncounted, row, siteLabels, week } from "./nights_rows.js";
 import { make, say } from "./page.js";
 import { t } from "./texts.js";
 
@@ -73,16 +73,17 @@ function drawWeeks() {
 }
 
 function fillSites() {
-  const names = [...new Set(list.nights.flatMap((night) => night.sites.map((one) => one.site)))].sort();
+  const labels = siteLabels(list.nights);
+  const names = [...labels.keys()].sort();
   if (!names.includes(site)) site = "";
   const options = ["", ...names].map((name) =>
-    make("option", { value: name, selected: name === site }, name ? place(name) : t("nights.all_sites")),
+    make("option", { value: name, selected: name === site }, labels.get(name) ?? t("nights.all_sites")),
   );
   $("site").replaceChildren(...options);
 }
 
 function canBeSearched(night) {
-  return !night.runs && !night.recording && !["waiting", "running"].includes(night.detection.state);
+  return isUncounted(night) && !["waiting", "running"].includes(night.detection.state);
 }
 
 async function find(nights) {

@@ -5,8 +5,11 @@ import { t } from "./texts.js";
 const language = document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang;
 const longDate = new Intl.DateTimeFormat(language, { weekday: "short", day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
 
-/** Return a site's name as people read it. */
-export const place = (site) => site.replaceAll("_", " ");
+/** Return the sites of nights by name, each with what people call it. */
+export const siteLabels = (nights) => new Map(nights.flatMap((night) => night.sites.map((one) => [one.site, one.label])));
+
+/** Tell whether a night's twitches can be looked for; one without samples has none to find. */
+export const isUncounted = (night) => !night.runs && !night.recording && night.samples;
 
 /** Return a date such as 2026-11-22 as people read it. */
 export const dateText = (iso) => longDate.format(new Date(`${iso}T00:00:00Z`));
@@ -43,7 +46,7 @@ export function row(night, site, act) {
   const cells = [
     make("th", { scope: "row" }, name(night), badges(night)),
     cell("hours", "number", night.hours === null ? t("nights.not_known_yet") : t("nights.hours_long", { hours: night.hours.toFixed(1) })),
-    cell("sites", "", night.sites.map((one) => place(one.site)).join(", ")),
+    cell("sites", "", night.sites.map((one) => one.label).join(", ")),
     cell("valid", "number", night.valid_share === null ? "–" : `${Math.round(100 * night.valid_share)} %`),
     cell("rate", "number", toldText(night, what), beside(what)),
     cell("notes", "", notes(night), search(night, act)),
@@ -89,7 +92,8 @@ function search(night, act) {
   }
   const parts = [];
   if (state === "failed") parts.push(make("p", { class: "small" }, t("nights.failed", { sentence })));
-  if (!night.runs && !night.recording) {
+  if (!night.runs && !night.recording && !night.samples) parts.push(make("p", { class: "small quiet" }, t("nights.no_samples")));
+  if (isUncounted(night)) {
     const label = t("nights.find_in", { night: night.night });
     parts.push(make("button", { id: `find ${night.night}`, "aria-label": label, onclick: () => act.find(night) }, t("nights.find")));
   }
@@ -101,7 +105,7 @@ export function week(one) {
     make(
       "tr",
       {},
-      make("th", { scope: "row" }, place(site.site)),
+      make("th", { scope: "row" }, site.label),
       make("td", { class: "number" }, t("nights.hours_long", { hours: number(site.valid_h) })),
       make("td", { class: "number" }, site.twitches ? number(site.rate_per_h) : t("nights.none_seen")),
     ),

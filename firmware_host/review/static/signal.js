@@ -5,7 +5,7 @@
 import { at, get } from "./api.js";
 import { make, say } from "./page.js";
 import { t } from "./texts.js";
-import { durationWords, number } from "./night_words.js";
+import { durationWords, number, unitNumber } from "./night_words.js";
 import { Painter, layout, nice } from "./signal_draw.js";
 import { Events } from "./signal_events.js";
 import { useHands } from "./signal_hands.js";
@@ -222,9 +222,7 @@ export class Signal {
     const digits = spanS < 10 ? 2 : spanS < 120 ? 1 : 0;
     const names = this.sites.map((site) => this.facts.sites[this.order(site)].label).join(", ");
     const times = { from: this.clock.time(this.fromS, digits), to: this.clock.time(this.toS, digits), span: spanS < 60 ? t("night.seconds", { s: number(spanS, spanS < 10 ? 2 : 0) }) : durationWords(spanS) };
-    const counted = this.sites.reduce((sum, site) => sum + (this.events.get(site)?.counted(this.fromS, this.toS) ?? 0), 0);
-    const events = this.facts.run ? t("night.signal_events", { n: number(counted) }) : "";
-    id("signal-said").textContent = `${names} · ${t("night.signal_shown", times)} ${events}`;
+    id("signal-said").textContent = `${names} · ${t("night.signal_shown", times)} ${this.countedWords()}`;
     const url = new URL(location);
     url.searchParams.set("site", this.sites.join(","));
     url.searchParams.set("t0", this.fromS.toFixed(2));
@@ -232,6 +230,13 @@ export class Signal {
     if (this.chosen) url.searchParams.set("event", this.chosen.id);
     else url.searchParams.delete("event");
     history.replaceState(null, "", url);
+  }
+
+  /** Return how many events of what is shown count; nothing while some are not read: they are not none. */
+  countedWords() {
+    const events = this.sites.map((site) => this.events.get(site));
+    if (!events.every(Boolean)) return "";
+    return t("night.signal_events", { n: number(events.reduce((sum, one) => sum + one.counted(this.fromS, this.toS), 0)) });
   }
 
   writeSites() {
@@ -284,7 +289,7 @@ export class Signal {
       ["counted", t(facts.counted ? "night.yes" : "night.no") + (facts.flags.length ? ` (${facts.flags.map((flag) => t(`night.flag_${flag}`)).join(", ")})` : "")],
       ["label", t(facts.label ? `night.label_${facts.label}` : "night.label_none")],
     ];
-    if (facts.unit >= 0) rows.push(["unit", String(facts.unit)]);
+    if (facts.unit >= 0) rows.push(["unit", String(unitNumber(facts.unit))]);
     const words = rows.filter(([, value]) => value !== "");
     id("event-facts").replaceChildren(...words.flatMap(([key, value]) => [make("dt", {}, t(`night.event_${key}`)), make("dd", {}, value)]));
     say(`${site}, ${words.slice(1).map(([key, value]) => `${t(`night.event_${key}`)}: ${value}`).join(", ")}`);

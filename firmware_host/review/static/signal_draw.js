@@ -37,6 +37,14 @@ export function palette() {
   };
 }
 
+/** Return a text, shortened where it is wider than there is room. */
+export function fitted(context, text, width) {
+  if (context.measureText(text).width <= width) return text;
+  let n = text.length - 1;
+  while (n > 1 && context.measureText(`${text.slice(0, n)}…`).width > width) n--;
+  return `${text.slice(0, n).trimEnd()}…`;
+}
+
 export class Painter {
   constructor(canvas) {
     this.canvas = canvas;
@@ -136,8 +144,9 @@ export class Painter {
     context.textAlign = "left";
     context.fillStyle = colours.ink;
     context.font = "600 13px system-ui, sans-serif";
-    context.fillText(trace.label, LEFT, top + 15);
-    const after = LEFT + context.measureText(trace.label).width + 12;
+    const label = fitted(context, trace.label, this.width - LEFT);
+    context.fillText(label, LEFT, top + 15);
+    const after = LEFT + context.measureText(label).width + 12;
     context.font = "12px system-ui, sans-serif";
     context.fillStyle = colours.quiet;
     if (after + context.measureText(trace.bandWords).width < this.width) context.fillText(trace.bandWords, after, top + 15);
