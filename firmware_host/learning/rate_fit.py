@@ -39,7 +39,7 @@ WIDER = (1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2.0, 2.25, 2.5, 2.75,
 
 RARE = 30.0
 """Nights with fewer true twitches, one at least and one found: there `RateModel.found_few` is fitted."""
-FEW_TRIED = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
+FEW_TRIED = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ def wider(nights: Sequence[Known], model: RateModel, found: float, shift: float)
 
 
 def few(nights: Sequence[Known], model: RateModel) -> float:
-    """Return the least `found_few` with which no more truths lie above intervals of few twitches than is said.
+    """Return the least `found_few` with which 2.5 % of the truths lie above the intervals of few twitches.
 
     Or, where it cannot bring them down to that, as few as it can.
     """

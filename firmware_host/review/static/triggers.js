@@ -2,6 +2,7 @@
 import { get, send } from "./api.js";
 import { dateWords, fieldWords, levelWords } from "./compare_words.js";
 import { number } from "./night_words.js";
+import { siteLabels } from "./nights_rows.js";
 import { make, say } from "./page.js";
 import { t } from "./texts.js";
 
@@ -25,11 +26,12 @@ async function load(site) {
   try {
     const answer = await get("/triggers", { site, show: asked });
     const { nights } = await get("/nights", { show: asked });
+    const labels = siteLabels(nights);
     element("ask").hidden = asked || !nights.some((one) => one.showing === "on_request");
     element("work").hidden = !answer.site;
     element("state").textContent = answer.site ? "" : t("triggers.none");
     if (!answer.site) return;
-    element("site").replaceChildren(...answer.sites.map((one) => make("option", { value: one, selected: one === answer.site }, one.replaceAll("_", " "))));
+    element("site").replaceChildren(...answer.sites.map((one) => make("option", { value: one, selected: one === answer.site }, labels.get(one) ?? one)));
     element("nights").textContent = t("triggers.nights", { n: answer.nights });
     element("factors").tBodies[0].replaceChildren(...answer.factors.map(row));
     element("left").textContent = answer.left_out.join(" ");
