@@ -25,7 +25,7 @@ from firmware_host.capture.local_zone import local_zone
 from firmware_host.capture.summary import summarise, text
 from firmware_host.capture.watch import HeldUp, Reading, Slept, Stepped, Watch, read_clocks
 from firmware_host.errors import BadValueError, NightBusyError, NotFoundError, SensorError, StorageError
-from firmware_host.recording import Night, gaps, open_night
+from firmware_host.recording import Night, amend_night, gaps, open_night
 from firmware_host.recording import log as recording_log
 from firmware_host.recording.marks import leave_mark, waiting_marks
 from firmware_host.recording.reader import is_finished
@@ -398,7 +398,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.play(script)
     np.testing.assert_array_equal(samples(open_night(stage.path)), numbers(0, 6500))
     assert sum("is full: free some space" in said for said in stage.told.said) == 1
-    assert stage.told.said[-1] == "The disk takes data again; nothing that it was owed is missing."
+    assert stage.told.said[-1] == "All is written again; nothing that it was owed is missing."
 
 
 def test_what_a_full_disk_cost_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -420,7 +420,7 @@ def test_what_a_full_disk_cost_is_told(tmp_path: Path, monkeypatch: pytest.Monke
     lost = sum(event.details["samples"] for event in night.events() if event.kind == "lost_data")
     assert lost > 1000
     assert stage.told.said[-1] == (
-        f"The disk takes data again; {lost / 100:.0f} s of left_calf could not be kept."
+        f"All is written again; {lost / 100:.0f} s of left calf could not be kept."
     )
 
 
@@ -435,6 +435,7 @@ def test_a_night_that_is_removed_is_made_again(tmp_path: Path, what: str) -> Non
         if what == "folder":
             shutil.rmtree(stage.path)
         else:
+            amend_night(stage.path, participant="P7")
             (stage.path / "samples.log").unlink()
         await stage.stream(1)
         stage.chosen.writer._log._place_due = 0.0  # two seconds of a clock that nobody turns here
@@ -447,8 +448,52 @@ def test_a_night_that_is_removed_is_made_again(tmp_path: Path, what: str) -> Non
     night = open_night(stage.path)
     np.testing.assert_array_equal(samples(night), numbers(0, 800))
     assert night.meta.sensor("left_calf").serial == "A1"
+    assert night.meta.participant == ("P7" if what == "log" else "P1")
     assert kinds(night) == ["connected", "restored", "ended"]
     assert any("was made again with all its samples" in said for said in stage.told.said)
+
+
+def test_a_log_that_another_file_replaced_is_kept_beside_it(tmp_path: Path) -> None:
+    """Where a file was put in the log's place, as sync programs do, what was recorded is kept beside it."""
+    stage = Stage(tmp_path)
+
+    async def script(stage: Stage) -> None:
+        stage.links["left_calf"].connect()
+        await stage.stream(3)
+        shutil.copy(stage.path / "samples.log", tmp_path / "copy")
+        (tmp_path / "copy").replace(stage.path / "samples.log")
+        stage.chosen.writer._log._place_due = 0.0
+        await stage.stream(5)
+        assert any("Another file stands in place of" in said for said in stage.told.said)
+        stage.stop.ask("ended by hand")
+
+    with pytest.raises(StorageError, match=r"what was recorded is in .*samples\.log\.1"):
+        stage.play(script)
+    (stage.path / "samples.log.1").replace(stage.path / "samples.log")
+    np.testing.assert_array_equal(samples(open_night(stage.path)), numbers(0, 800))
+
+
+def test_a_disk_that_tells_nothing_of_its_files_ends_no_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where even to look at the log fails, as on a share that is away, recording goes on."""
+    stage, away = Stage(tmp_path), OSError(errno.ESTALE, "stale file handle")
+
+    def fstat(_: int) -> os.stat_result:
+        raise away
+
+    async def script(stage: Stage) -> None:
+        stage.links["left_calf"].connect()
+        await stage.stream(2)
+        with monkeypatch.context() as patch:
+            patch.setattr(recording_log.os, "fstat", fstat)
+            stage.chosen.writer._log._place_due = 0.0
+            await stage.stream(2)
+        await stage.stream(1)
+        stage.stop.ask("ended by hand")
+
+    stage.play(script)
+    np.testing.assert_array_equal(samples(open_night(stage.path)), numbers(0, 500))
 
 
 def test_a_night_that_is_moved_away_is_told_of(tmp_path: Path) -> None:

@@ -342,12 +342,12 @@ def test_paper_is_told_to_the_printer(run: Run, night: Path) -> None:
 
 
 def test_damage_of_a_night_is_told(run: Run, night: Path) -> None:
-    """A night whose log is lost is reported from its run, and says that parts could not be read."""
+    """A night whose log is lost is reported from its run, and says that the log is damaged."""
     (night / "samples.log").unlink()
     found = page(run, night)
     assert found.row("sites", "left_calf")[8] == "2:40:00 (67 %)"
     told = " ".join(found.list("cannot"))
-    assert "could not be read" in told
+    assert "log is damaged" in told
     assert "added or lost" in told
     (night / "diary.jsonl").mkdir()
     assert "diary.jsonl" in page(run, night).line("diary")

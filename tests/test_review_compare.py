@@ -91,6 +91,9 @@ def test_one_persons_nights_are_never_anothers(tmp_path: Path) -> None:
     trend = asked(tmp_path, "/compare/trend", site=SITE)
     assert [point["night"] for point in trend["points"]] == theirs
     assert trend["left_out"] == ["3 nights are of other people than the newest (P2) and are left out."]
+    amend_night(tmp_path / ours[2], participant="")
+    assert len(asked(tmp_path, "/compare/trend", site=SITE)["points"]) == 3, "nobody noted whose it is"
+    amend_night(tmp_path / ours[2], participant="P1")
     factors = asked(tmp_path, "/triggers", site=SITE)
     assert (factors["nights"], factors["left_out"]) == (2, trend["left_out"])
 

@@ -156,13 +156,16 @@ def units_found(
 def told_again(units: Table, events: Table, coverage: Table) -> Table:
     """Return the units of a run (`UNIT_DTYPE`) as other counted events of theirs tell of them."""
     told: Table = units.copy()
-    for unit in (told[number : number + 1] for number in range(len(told))):
-        own = (events["site"] == unit["site"]) & (events["unit"] == unit["unit"]) & events["counted"]
-        if own.any():
-            hours = valid_s(coverage[coverage["site"] == unit["site"]]) / 3600
-            _tell(unit, int(unit["unit"][0]), events[own], hours)
-        else:
-            unit["count"] = unit["rate_per_h"] = 0
+    for site in dict.fromkeys(told["site"].tolist()):
+        here = events[(events["site"] == site) & events["counted"]]
+        hours = valid_s(coverage[coverage["site"] == site]) / 3600
+        for number in np.flatnonzero(told["site"] == site).tolist():
+            unit = told[number : number + 1]
+            own = here[here["unit"] == unit["unit"]]
+            if len(own):
+                _tell(unit, int(unit["unit"][0]), own, hours)
+            else:
+                unit["count"] = unit["rate_per_h"] = 0
     return told
 
 

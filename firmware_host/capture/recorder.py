@@ -110,7 +110,8 @@ async def _choose(
     sites = [one.site for one in wanted]
     night = unfinished_night(order.directory, sites, origin, utc_ns, order.participant)
     if night is not None and not order.new:
-        wanted = same_sensors(night, wanted)
+        if order.virtual is None:  # virtual ones have the addresses of this world
+            wanted = same_sensors(night, wanted)
         told.say(f"{night.path.name} goes on.")
         if order.label and order.label != night.meta.label:
             told.say(f"It keeps its label {night.meta.label!r}." if night.meta.label else "It has no label.")

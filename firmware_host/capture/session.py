@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from firmware_host import body
 from firmware_host.capture.ends import SILENT_NS, PlannedEnd
 from firmware_host.capture.outlet import SiteOutlet
 from firmware_host.capture.stop import Stop
@@ -196,12 +197,12 @@ class Session:
         elif trouble is None and before is not None:
             lost, self._lost_s = self._lost_s, dict(self._writer.lost_s)
             missing = [
-                f"{seconds:.0f} s of {site}"
+                f"{max(seconds, 1.0):.0f} s of {body.site(site).label}"
                 for site, total_s in self._lost_s.items()
                 if (seconds := total_s - lost.get(site, 0.0)) > 0
             ]
             told = f"{', '.join(missing)} could not be kept." if missing else _NOTHING_MISSING
-            self._told.say(f"The disk takes data again; {told}")
+            self._told.say(f"All is written again; {told}")
 
     def _take_marks(self, now: Reading, *, left_behind: bool = False) -> None:
         """Take marks into the log, each once.

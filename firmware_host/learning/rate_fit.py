@@ -98,12 +98,12 @@ def fit_rates(nights: Sequence[Known], threshold: float, made: str) -> RateModel
         found_scale=1.0, found_spread=0.0, made=made,
     )  # fmt: skip
     scale, found, shift = _spreads(nights, model)
-    model = msgspec.structs.replace(model, found_scale=round(scale, 4))
+    model = msgspec.structs.replace(model, found_scale=round(scale, 4), found_spread=found, size_shift=shift)
+    model = msgspec.structs.replace(model, found_few=few(nights, model))
     times = wider(nights, model, found, shift)
-    model = msgspec.structs.replace(
+    return msgspec.structs.replace(
         model, found_spread=round(times * found, 4), size_shift=round(times * shift, 4)
     )
-    return msgspec.structs.replace(model, found_few=few(nights, model))
 
 
 def _shares(nights: Sequence[Known], edges: tuple[float, ...], *, of_true: bool) -> tuple[float, ...]:

@@ -22,6 +22,7 @@ from firmware_host.errors import StorageError
 BACKLOG_BYTES = 64 * 1024 * 1024
 PLACE_EVERY_S = 2.0
 COPY_BYTES = 1 << 20
+COPY_AGAIN_S = 60.0
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 Tag = TypeVar("Tag")
@@ -57,7 +58,7 @@ class AppendLog(Generic[Tag]):
         self._dirty_since: float | None = None
         self._guard = threading.Lock()  # of the descriptor alone: no write ever waits for a sync
         try:
-            self._descriptor: int | None = self._open()
+            self._descriptor: int | None = self._open(path)
             self._size = os.fstat(self._descriptor).st_size
         except OSError as error:
             raise StorageError(f"{path} cannot be opened for writing ({error.strerror or error}).") from error
@@ -112,37 +113,59 @@ class AppendLog(Generic[Tag]):
         if self._descriptor is None or (not at_once and time.monotonic() < self._place_due):
             return False
         self._place_due = time.monotonic() + PLACE_EVERY_S
-        open_file = os.fstat(self._descriptor)
         self._displaced = None
         try:
-            if os.path.samestat(open_file, self.path.stat()):
+            nameless = not os.fstat(self._descriptor).st_nlink
+            if os.path.samestat(os.fstat(self._descriptor), self.path.stat()):
                 return False
             self._displaced = f"Another file stands in place of {self.path}: move it away."
+            return False
         except FileNotFoundError:
             self._displaced = f"{self.path} was moved while it is written: put it back at its place."
         except OSError:  # the disk is away: writing tells
             return False
-        if open_file.st_nlink or self.path.exists() or not hasattr(os, "pread"):
+        if not nameless or not hasattr(os, "pread"):
             return False
         try:
-            self._copy_back(self._descriptor)
+            self._copy_to(self.path)
         except OSError as error:
             self._displaced = f"{self.path} was removed, and cannot be made again ({_reason(error)})."
+            self._place_due += COPY_AGAIN_S
             return False
         self._displaced = None
         return True
 
-    def _copy_back(self, removed: int) -> None:
-        """Make the file again from the one that has no name any more."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        copy = self._open(os.O_EXCL)
+    def _rescue(self) -> None:
+        """Give a file that has no name any more a free one beside where it stood, before it is closed."""
+        try:
+            if self._descriptor is None or os.fstat(self._descriptor).st_nlink or not hasattr(os, "pread"):
+                return
+        except OSError:  # the disk is away
+            return
+        names = (self.path.with_name(f"{self.path.name}.{number}") for number in range(1, 1000))
+        free = next(path for path in names if not path.exists())
+        try:
+            self._copy_to(free)
+        except OSError as error:
+            raise StorageError(
+                f"{self.path} was removed or replaced while it was written, and could not be made again "
+                f"({_reason(error)}): what it held is lost."
+            ) from error
+        raise StorageError(f"Another file stands in place of {self.path}; what was recorded is in {free}.")
+
+    def _copy_to(self, path: Path) -> None:
+        """Go on with a copy of the open file."""
+        removed = self._descriptor
+        assert removed is not None
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        copy = self._open(path, os.O_EXCL)
         try:
             place = 0
             while part := os.pread(removed, COPY_BYTES, place):
                 place += os.write(copy, part)
         except OSError:
             os.close(copy)
-            self.path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             raise
         with self._guard:
             self._descriptor, self._dirty_since = copy, self._dirty_since or time.monotonic()
@@ -177,13 +200,15 @@ class AppendLog(Generic[Tag]):
             If something could not be written: it is lost now.
         """
         whole = self.flush()
-        self.check_place(at_once=True)
-        self.sync()
-        with self._guard:
-            if self._descriptor is not None:
-                with contextlib.suppress(OSError):
-                    os.close(self._descriptor)
-            self._descriptor = None
+        try:
+            self._rescue()
+        finally:
+            self.sync()
+            with self._guard:
+                if self._descriptor is not None:
+                    with contextlib.suppress(OSError):
+                        os.close(self._descriptor)
+                self._descriptor = None
         if not whole:
             assert self._write_error is not None
             raise StorageError(
@@ -191,11 +216,11 @@ class AppendLog(Generic[Tag]):
                 f"{self.path} ({_reason(self._write_error)}) and are lost; all before them is safe."
             )
 
-    def _open(self, more: int = 0) -> int:
+    def _open(self, path: Path, more: int = 0) -> int:
         # Read as well: a file that somebody removes can then be made again.
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | more
         flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-        return os.open(self.path, flags, 0o600)
+        return os.open(path, flags, 0o600)
 
     def _write_rest(self, frame: bytes) -> None:
         """Write what is missing of a block. A short write raises nothing: the next one tells why."""
@@ -223,7 +248,7 @@ class AppendLog(Generic[Tag]):
             self._descriptor = None
 
     def _reopen(self) -> None:
-        descriptor = self._open()
+        descriptor = self._open(self.path)
         size = os.fstat(descriptor).st_size
         if size != self._size:
             # Not all that was written is there: begin the block anew, readers pass over what is left of it.

@@ -290,7 +290,6 @@ def _strangers(index: Rows, meta: NightMeta) -> tuple[Damage, ...]:
             f"{META_FILE} knows no sensor {sensor}, but {LOG_FILE} holds {samples[sensor]:.0f} samples of "
             f"it, which are not read: give its [[sensors]] the index {sensor}, or move {META_FILE} away and "
             f"what {LOG_FILE} says of the night is used",
-            META_FILE,
         )
         for sensor in np.flatnonzero(samples).tolist() if sensor not in known
     )  # fmt: skip

@@ -24,7 +24,7 @@ from firmware_host.recording.blocks import BlockKind, pack_frame
 from firmware_host.recording.coding import MAX_SAMPLES, encode_samples
 from firmware_host.recording.listener import Counts, Listener
 from firmware_host.recording.log import AppendLog
-from firmware_host.recording.night import NightMeta, SensorInfo, check_meta, read_meta, write_meta
+from firmware_host.recording.night import META_FILE, NightMeta, SensorInfo, check_meta, read_meta, write_meta
 from firmware_host.recording.reader import LOG_FILE
 
 HEADER_EVERY_S = 600.0
@@ -202,18 +202,26 @@ class NightWriter:
 
     def poll(self) -> None:
         """Offer what waits to the disk again; to be called about once a second, every append does it too."""
-        if self._log.check_place():
-            self.restored += 1
-            self._write_meta()
-            self._lock.release()  # that of the removed folder keeps nobody out
-            with contextlib.suppress(Timeout, OSError):
-                self._lock.acquire(timeout=1.0)
-            mono_ns, utc_ns = self._clock()
-            self.append_event("restored", None, utc_ns, mono_ns)
+        self._look_at_place()
         if self._meta_trouble is not None:
             self._write_meta()
         if self._log.flush():
             self._report_losses()
+
+    def _look_at_place(self, *, at_once: bool = False) -> None:
+        """Make the rest of the night again, too, where its log had to be."""
+        if not self._log.check_place(at_once=at_once):
+            return
+        self.restored += 1
+        with contextlib.suppress(OSError, BadFileError):  # it may be there, and amended meanwhile
+            self.meta = read_meta(self.path)
+        if not (self.path / META_FILE).exists():
+            self._write_meta()
+        self._lock.release()  # that of a removed folder keeps nobody out
+        with contextlib.suppress(Timeout, OSError):
+            self._lock.acquire(timeout=1.0)
+        mono_ns, utc_ns = self._clock()
+        self.append_event("restored", None, utc_ns, mono_ns)
 
     def sync(self) -> bool:
         """Have the disk confirm what was written, now; may be called from any thread."""
@@ -233,6 +241,7 @@ class NightWriter:
         self._stop_sync.set()
         self._sync_thread.join()
         try:
+            self._look_at_place(at_once=True)
             self.poll()
             self._log.close()
         finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from firmware_host import body
 from firmware_host.analysis import Summary, runs_of, summary_of
-from firmware_host.analysis.run_summary import SiteSummary
+from firmware_host.analysis.run_summary import SiteSummary, with_limits
 from firmware_host.analysis.runs import with_rates
 from firmware_host.errors import TwitchmapError
 from firmware_host.recording import NightMeta, evening_of, known_meta, night_folders, start_and_date
@@ -150,7 +150,9 @@ def _of_run(path: Path, meta: NightMeta, info: RunInfo) -> tuple[Summary, Table]
     summary = summary_of(info)
     kept = all(site.rate_per_h is not None or not site.seconds.get("valid") for site in summary.sites)
     if kept and not meta.history and stamps(path, LABELS_FILE) == [None]:
-        return summary, ResultsStore(path).read_coverage(info.run_id, COVERAGE_COLUMNS)
+        coverage = ResultsStore(path).read_coverage(info.run_id, COVERAGE_COLUMNS)
+        if with_limits(summary, coverage) == summary:  # an earlier program's rates are above other limits
+            return summary, coverage
     run = with_rates(brief_run(path, info.run_id))
     return run.summary, run.coverage
 

@@ -69,7 +69,7 @@ class SiteLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         (now,) = limits_of(self, (-np.inf, np.inf), np.ones(1), valid).tolist()
         if not math.isfinite(now):
-            return msgspec.structs.replace(self, limit_mg=None)
+            return msgspec.structs.replace(self, limit_mg=None, high_mg=None)
         if self.limit_mg is None:
             return msgspec.structs.replace(self, limit_mg=now, low_mg=min(self.low_mg or now, now))
         low, high = (

@@ -111,9 +111,9 @@ def one_body(context: Context, query: SensorsQuery) -> OneBody:
     nights, left_out = _nights(context, asked=query.show)
     real = [one for one in nights if one.meta.origin not in _MADE_UP]
     slept = real or nights
-    chosen = [one for one in slept if one.meta.participant == slept[-1].meta.participant]
+    newest = next((noted for one in reversed(slept) if (noted := one.meta.participant)), "")
+    chosen = [one for one in slept if one.meta.participant in {newest, ""}]  # nobody noted whose
     if len(chosen) < len(slept):
-        newest = chosen[-1].meta.participant or t("compare.not_noted")
         left_out.append(t("compare.left_participant", n=len(slept) - len(chosen), participant=newest))
     seen: dict[str, list[_Night]] = {}
     for night in chosen:

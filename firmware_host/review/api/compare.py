@@ -165,14 +165,14 @@ def trend(context: Context, query: TrendQuery) -> Trend:
 def of_newest(
     nights: Sequence[tuple[ComparedNight, ComparedSite]],
 ) -> tuple[list[tuple[ComparedNight, ComparedSite]], list[str]]:
-    """Return the nights of the newest one's person and detector, and a sentence on each sort left out."""
+    """Return the nights of the newest one's detector and of nobody else, and a sentence on those left out."""
     left_out, alike = [], list(nights)
     for key in ("participant", "detector"):
-        newest = getattr(alike[-1][0], key) if alike else ""
-        others = sum(getattr(night, key) != newest for night, _ in alike)
-        alike = [(night, site) for night, site in alike if getattr(night, key) == newest]
-        if others:
-            left_out.append(t(f"compare.left_{key}", n=others, **{key: newest or t("compare.not_noted")}))
+        newest = next((noted for night, _ in reversed(alike) if (noted := getattr(night, key))), "")
+        same = [one for one in alike if getattr(one[0], key) in {newest, ""}]  # nobody noted who
+        if len(same) < len(alike):
+            left_out.append(t(f"compare.left_{key}", n=len(alike) - len(same), **{key: newest}))
+        alike = same
     return alike, left_out
 
 
@@ -224,7 +224,7 @@ def _site(row: np.void, night: NightTotals) -> ComparedSite:
 def differences(nights: Sequence[ComparedNight]) -> Iterable[str]:
     """Yield a sentence on each thing besides twitching that makes the counts of nights differ."""
     counted = [night for night in nights if night.sites]
-    participants = sorted({night.participant or t("compare.not_noted") for night in counted})
+    participants = sorted({night.participant for night in counted if night.participant})
     if len(participants) > 1:
         yield t("compare.other_participant", participants=" / ".join(participants))
     detectors = sorted({night.detector for night in counted})

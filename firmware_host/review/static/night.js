@@ -138,6 +138,7 @@ async function find() {
 function newest() {
   const url = new URL(location);
   url.searchParams.delete("run");
+  url.hash = ""; // with one the page would stay
   return url;
 }
 
