@@ -94,7 +94,7 @@ def continue_night(folder: Path, clock: Clock = system_clock) -> NightWriter:
         rows = found.index
         heard = frozenset(rows["sensor"][rows["kind"] == BlockKind.SAMPLES].tolist())
         session = int(rows["session"].max()) + 1 if len(rows) else 1
-        sequence = int(rows["sequence"][-1]) + 1 if len(rows) else 0
+        sequence = int(rows["sequence"].max()) + 1 if len(rows) else 0
         return NightWriter(folder, meta, lock, clock, session=session, sequence=sequence, heard=heard)
     except BaseException:
         lock.release()
