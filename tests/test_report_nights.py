@@ -81,7 +81,7 @@ def test_four_nights_stand_side_by_side_only(run: Run, tmp_path: Path) -> None:
     assert document["together"]["no_trend"] == ["few"]
     assert not section.find("svg")
     shown = cells(section, document["nights"][0]["night"])[1]
-    assert re.fullmatch(r"[\d.]+ \([\d.]+–[\d.]+\) \[5.9 mg\]", shown)
+    assert re.fullmatch(r"[\d.]+ \([\d.]+–[\d.]+\) \[6.0 mg\]", shown)
     assert "side by side and do not compare" in section.text
 
 
@@ -99,7 +99,7 @@ def test_simulated_nights_stay_out_of_trends(run: Run, tmp_path: Path) -> None:
     section, document = told(run, tmp_path, out=tmp_path / "r.html")
     drawn = [one["night"] for one in document["together"]["trends"][0]["nights"]]
     assert len(drawn) == 5
-    assert cells(section, names[1])[1].endswith("[5.9 mg]")
+    assert cells(section, names[1])[1].endswith("[6.0 mg]")
     assert "mg" not in cells(section, names[0])[1]
 
 
