@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from conftest import Run
 from scipy import signal, special
 
 import firmware_host as tm
@@ -164,6 +168,29 @@ def test_a_recount_keeps_the_limit_of_the_same_judge_only(simulated: Path, tmp_p
     back = recount_night(copy)
     assert back.limits == same.limits
     assert NO_LIMIT not in back.summary.warnings
+
+
+@pytest.mark.parametrize(
+    ("where", "key", "value"),
+    [("limit", "hours", []), ("limit", "middle_mg", 0), ("limit", "largest_mg", -5), ("limit", "lapses", 2),
+     ("rates", "found_few", 1e300), ("rates", "found_spread", "wide")],
+)  # fmt: skip
+def test_a_stored_limit_or_rate_that_cannot_be_is_refused(
+    simulated: Path, tmp_path: Path, run: Run, where: str, key: str, value: object
+) -> None:
+    """Results that somebody spoilt are told of in one sentence that says what to do."""
+    copy = Path(shutil.copytree(simulated, tmp_path / "spoilt.night"))
+    with closing(sqlite3.connect(copy / "results.sqlite")) as results, results:
+        for run_id, *texts in results.execute("select run_id, summary, settings from runs").fetchall():
+            summary, settings = map(json.loads, texts)
+            limits = [site["limit"] for site in summary["sites"] if site["limit"]]
+            for part in limits if where == "limit" else [settings["rates"]]:
+                part[key] = value
+            stored = json.dumps(summary), json.dumps(settings), run_id
+            results.execute("update runs set summary = ?, settings = ? where run_id = ?", stored)
+    code, out, err = run("map", copy)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "detect again" in err
 
 
 def test_added_twitches_stand_in_valid_time_away_from_what_counts(simulated: Path) -> None:

@@ -47,7 +47,9 @@ def summary_of(info: RunInfo) -> Summary:
     try:
         return msgspec.json.decode(info.summary, type=Summary)
     except msgspec.DecodeError as error:
-        raise BadFileError(f"The run {info.run_id} is of another twitchmap: detect again.") from error
+        raise BadFileError(
+            f"The run {info.run_id} is of another twitchmap, or damaged: detect again."
+        ) from error
 
 
 def with_limits(summary: Summary, coverage: Table) -> Summary:

@@ -72,9 +72,22 @@ class Run:
 
     @property
     def rate_model(self) -> RateModel | None:
-        """What the counts are worth; None where that is not known of the model at this operating point."""
+        """What the counts are worth; None where that is not known of the model at this operating point.
+
+        Raises `BadFileError` where what is stored cannot be.
+        """
         known = settings_of(self.info).get("rates")
-        return msgspec.convert(known, RateModel) if known else None
+        if not known:
+            return None
+        try:
+            model = msgspec.convert(known, RateModel)
+        except msgspec.ValidationError as error:
+            fault: str | None = f"has rates that cannot be read ({error})"
+        else:
+            fault = model.fault()
+            if fault is None:
+                return model
+        raise BadFileError(f"The run {self.info.run_id} {fault}: detect again.")
 
     @property
     def counted(self) -> Table:

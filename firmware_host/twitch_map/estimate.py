@@ -98,8 +98,8 @@ class RateModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             self.found_spread,
             self.found_few,
         )
-        if min(spreads) < 0:
-            return "has rates with a spread below 0"
+        if not all(0 <= value < 100 for value in spreads):
+            return "has rates with a spread that cannot be"
         return None
 
     def bins_of(self, probability: npt.ArrayLike) -> npt.NDArray[np.int64]:

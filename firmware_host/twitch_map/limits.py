@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
@@ -18,6 +18,7 @@ SHARE = 0.9
 """The limit is found so often."""
 LEAST_MG = 0.2
 HOUR_S = 3600.0
+Positive = Annotated[float, msgspec.Meta(gt=0, lt=1e9)]
 LimitKind = Literal["found", "not_reached", "unknown"]
 
 
@@ -30,7 +31,7 @@ class HourLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One hour of a site's night: its start from the night's, its noise and limit (None: not reached)."""
 
     start_s: float
-    noise_mg_per_sqrt_hz: float
+    noise_mg_per_sqrt_hz: Positive
     limit_mg: float | None
 
 
@@ -41,20 +42,20 @@ class SiteLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     the middle is `middle_mg` where the noise is `noise_mg_per_sqrt_hz`, and grows as its power `noise_power`.
     """
 
-    limit_mg: float | None
+    limit_mg: Positive | None
     """Peak-to-peak amplitude found 9 times in 10, over the night; None where not even `largest_mg` is."""
     low_mg: float | None
     """95 % interval, from drawing the excerpts again; None is beyond `largest_mg`."""
     high_mg: float | None
-    largest_mg: float
+    largest_mg: Positive
     tried: int
     found: int
-    middle_mg: float
-    steepness: float
-    lapses: float
-    noise_mg_per_sqrt_hz: float
-    noise_power: float
-    hours: tuple[HourLimit, ...]
+    middle_mg: Positive
+    steepness: Positive
+    lapses: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    noise_mg_per_sqrt_hz: Positive
+    noise_power: Annotated[float, msgspec.Meta(ge=-100, le=100)]
+    hours: Annotated[tuple[HourLimit, ...], msgspec.Meta(min_length=1)]
     """In order of time; one without any valid excerpt is taken for the nearest that has some."""
 
     def noise_at(self, time_s: Floats) -> Floats:
