@@ -12,7 +12,7 @@ from made_nights import MONO_NS, START_NS, append, counters, meta, small_night
 
 from firmware_host.errors import BadFileError, NewerFormatError, NotFoundError
 from firmware_host.recording import Night, continue_night, create_night, open_night, verify
-from firmware_host.recording.blocks import FRAME, MAGIC, BlockKind
+from firmware_host.recording.blocks import FRAME, MAGIC, BlockKind, pack_frame
 
 BLOCKS = 40
 SITES = ("left_calf", "right_calf")
@@ -380,3 +380,18 @@ def test_unfinished_block_of_a_living_writer_is_no_damage(growing: Path) -> None
     assert night.being_written
     assert night.damage == ()
     assert counters(night, "left_calf") == set(range(500))
+
+
+@pytest.mark.parametrize(
+    "content", [b"no JSON", b"[1]", b'{"kind": "mark"}', b'{"kind": 5, "utc_ns": 1, "mono_ns": 1}',
+                b'{"kind": "mark", "utc_ns": 1, "mono_ns": 99999999999999999999999}'],
+)  # fmt: skip
+def test_events_that_are_none_of_ours_are_passed_over(folder: Path, content: bytes) -> None:
+    """A whole block whose content is no event, or of a time that cannot be, costs no sample and no answer."""
+    before = [one.n for one in open_night(folder).stretches("left_calf")]
+    with (folder / "samples.log").open("ab") as log:
+        log.write(pack_frame(BlockKind.EVENT, content, sequence=10**6, session=1))
+    night = open_night(folder)
+    assert [one.n for one in night.stretches("left_calf")] == before
+    assert all(event.kind != "mark" for event in night.events())
+    assert verify(folder).damage == ()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from firmware_host.errors import BadValueError
+from firmware_host.errors import BadFileError, BadValueError
 from firmware_host.recording import Night, Stretch, open_night
 from firmware_host.twitches import (
     COVERAGE_DTYPE,
@@ -190,8 +190,13 @@ def find_candidates(
     kept = rows["score"] >= lowest_score
     rows = rows[kept]
     rows["event_id"] = np.arange(len(rows))
-    check_events(events_of(rows))
-    check_coverage(coverage)
+    try:
+        check_events(events_of(rows))
+        check_coverage(coverage)
+    except ValueError as error:  # the log's times cannot be those of a night
+        why = str(error).partition(":")[0]
+        text = f"{night.path.name} cannot be searched: {why}. `twitchmap verify` tells of damage."
+        raise BadFileError(text, path=night.path) from error
     waves = Waves(*(np.concatenate(parts) for parts in zip(*(site.waves for site in found), strict=True)))
     return Findings(rows, coverage, facts, waves.at(kept))
 

@@ -7,12 +7,14 @@ next magic, so that a wrong length hides no later block. Layout: docs/night-form
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import zlib
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import BinaryIO, Self
+from typing import Annotated, Any, BinaryIO, Self
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -124,6 +126,27 @@ def read_payload(stream: BinaryIO, offset: int, length: int) -> memoryview | Non
     if not whole or zlib.crc32(view[CHECKED_FROM:]) != int.from_bytes(frame[4:8], "little"):
         return None
     return view[FRAME.size :]
+
+
+class _Times(msgspec.Struct, frozen=True):
+    """What every header and event says."""
+
+    utc_ns: Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
+    mono_ns: Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
+    kind: str = ""
+
+
+def read_notes(stream: BinaryIO, index: npt.NDArray[np.void]) -> list[tuple[int, int, dict[str, Any]]]:
+    """Read header and event blocks: row of the index, kind, content; what is none of ours is passed over."""
+    found = []
+    for row in np.flatnonzero(index["kind"] != BlockKind.SAMPLES).tolist():
+        payload = read_payload(stream, int(index["offset"][row]), int(index["length"][row]))
+        if payload is None or index["kind"][row] not in {BlockKind.HEADER, BlockKind.EVENT}:
+            continue  # a kind of block that a later version of the format added
+        with contextlib.suppress(msgspec.DecodeError):
+            msgspec.json.decode(payload, type=_Times)
+            found.append((row, int(index["kind"][row]), msgspec.json.decode(payload, type=dict[str, Any])))
+    return found
 
 
 def place(rows: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:

@@ -13,12 +13,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from firmware_host.errors import BadFileError, NotFoundError
-from firmware_host.recording.blocks import BlockKind, Damage, Scan, in_order, place, read_payload, scan
+from firmware_host.recording.blocks import (
+    BlockKind,
+    Damage,
+    Scan,
+    in_order,
+    place,
+    read_notes,
+    scan,
+)
 from firmware_host.recording.night import (
     META_FILE,
     NightMeta,
@@ -269,7 +276,7 @@ def open_night(path: Path | str) -> Night:
             found = scan(stream)
             index, misplaced = in_order(found.index)
             found = replace(found, index=index)
-            notes = tuple(_notes(stream, found.index))
+            notes = tuple(read_notes(stream, found.index))
     except OSError as error:
         raise BadFileError(f"{log} cannot be read ({error.strerror or error}).", path=log) from error
     meta, damage = recover_meta(folder, [content for _, kind, content in notes if kind == BlockKind.HEADER])
@@ -311,7 +318,7 @@ def recover_meta(folder: Path, headers: list[dict[str, Any]]) -> tuple[NightMeta
 
 def read_headers(stream: BinaryIO, index: Rows) -> list[dict[str, Any]]:
     """Return the contents of a log's header blocks."""
-    return [content for _, kind, content in _notes(stream, index) if kind == BlockKind.HEADER]
+    return [content for _, kind, content in read_notes(stream, index) if kind == BlockKind.HEADER]
 
 
 def is_finished(night: Night) -> bool:
@@ -358,17 +365,6 @@ else:
             except BlockingIOError:
                 return True
             return False
-
-
-def _notes(stream: BinaryIO, index: Rows) -> list[tuple[int, int, dict[str, Any]]]:
-    """Read header and event blocks; one that is no JSON object of ours is passed over."""
-    found = []
-    for row in np.flatnonzero(index["kind"] != BlockKind.SAMPLES).tolist():
-        payload = read_payload(stream, int(index["offset"][row]), int(index["length"][row]))
-        if payload is None or index["kind"][row] not in {BlockKind.HEADER, BlockKind.EVENT}:
-            continue  # a kind of block that a later version of the format added
-        found.append((row, int(index["kind"][row]), msgspec.json.decode(payload, type=dict[str, Any])))
-    return found
 
 
 def _timed(runs: list[Run], info: SensorInfo, log: Path, offsets: list[int]) -> tuple[Stretch, ...]:
