@@ -256,8 +256,8 @@ def few(nights: Sequence[Known], model: RateModel) -> float:
     every = [one for night in nights for one in _asked(night, model, None)]
     asked = [one for one in every if 1 <= one.truly < RARE and any(one.seen.by_probability)]
 
-    def above(few: float) -> int:
-        tried = msgspec.structs.replace(model, found_few=few)
+    def above(found_few: float) -> int:
+        tried = msgspec.structs.replace(model, found_few=found_few)
         return sum(one.truly > estimate(one.seen, tried, *one.prior).high for one in asked)
 
     missed = [above(each) for each in FEW_TRIED]

@@ -135,12 +135,12 @@ class Score:
                 asdict(each) | {"high": None if math.isinf(each.high) else each.high, "recall": each.recall}
                 for each in getattr(self, name)
             ]
+        known = bool(self.recall_by_d)
         for name, share in (
             ("precision", self.precision_at),
             ("recall", self.recall_at),
             ("f1", self.f1_at),
         ):
-            known = bool(self.recall_by_d)
             fields[f"{name}_at_d"] = {f"{low:g}": share(low) if known else None for low in D_EDGES[1:-1]}
         return fields
 

@@ -115,8 +115,8 @@ class AppendLog(Generic[Tag]):
         self._place_due = time.monotonic() + PLACE_EVERY_S
         self._displaced = None
         try:
-            nameless = not os.fstat(self._descriptor).st_nlink
-            if os.path.samestat(os.fstat(self._descriptor), self.path.stat()):
+            open_file = os.fstat(self._descriptor)
+            if os.path.samestat(open_file, self.path.stat()):
                 return False
             self._displaced = f"Another file stands in place of {self.path}: move it away."
             return False
@@ -124,7 +124,7 @@ class AppendLog(Generic[Tag]):
             self._displaced = f"{self.path} was moved while it is written: put it back at its place."
         except OSError:  # the disk is away: writing tells
             return False
-        if not nameless or not hasattr(os, "pread"):
+        if open_file.st_nlink or not hasattr(os, "pread"):
             return False
         try:
             self._copy_to(self.path)

@@ -14,6 +14,7 @@ from firmware_host.analysis import Summary, summary_of
 from firmware_host.errors import TwitchmapError
 from firmware_host.recording import NightMeta, RunInfo, evening_of, list_nights
 from firmware_host.recording.results import ResultsStore
+from firmware_host.review.api.compare import newest_noted
 from firmware_host.review.api.map import Counts, Scale, counts_of, scale_of
 from firmware_host.review.charts.colours import scale_for
 from firmware_host.review.charts.placing import Measured, suggested
@@ -111,7 +112,7 @@ def one_body(context: Context, query: SensorsQuery) -> OneBody:
     nights, left_out = _nights(context, asked=query.show)
     real = [one for one in nights if one.meta.origin not in _MADE_UP]
     slept = real or nights
-    newest = next((noted for one in reversed(slept) if (noted := one.meta.participant)), "")
+    newest = newest_noted([one.meta.participant for one in slept])
     chosen = [one for one in slept if one.meta.participant in {newest, ""}]  # nobody noted whose
     if len(chosen) < len(slept):
         left_out.append(t("compare.left_participant", n=len(slept) - len(chosen), participant=newest))

@@ -162,13 +162,18 @@ def trend(context: Context, query: TrendQuery) -> Trend:
     return Trend(query.site, label, told.limit_mg, tuple(points), tuple(left_out), tuple(sites))
 
 
+def newest_noted(names: Sequence[str]) -> str:
+    """Return the last name that is not empty; empty where none is noted."""
+    return next(filter(None, reversed(names)), "")
+
+
 def of_newest(
     nights: Sequence[tuple[ComparedNight, ComparedSite]],
 ) -> tuple[list[tuple[ComparedNight, ComparedSite]], list[str]]:
     """Return the nights of the newest one's detector and of nobody else, and a sentence on those left out."""
     left_out, alike = [], list(nights)
     for key in ("participant", "detector"):
-        newest = next((noted for night, _ in reversed(alike) if (noted := getattr(night, key))), "")
+        newest = newest_noted([getattr(night, key) for night, _ in alike])
         same = [one for one in alike if getattr(one[0], key) in {newest, ""}]  # nobody noted who
         if len(same) < len(alike):
             left_out.append(t(f"compare.left_{key}", n=len(alike) - len(same), **{key: newest}))
