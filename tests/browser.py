@@ -89,21 +89,17 @@ def standing() -> Iterator[Standing]:
 
 
 @pytest.fixture(scope="session")
-def _chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    program, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
+def _chromium() -> Iterator[webdriver.Chrome]:
+    shell, driver = shutil.which("chromium-headless-shell"), shutil.which("chromedriver")
+    program = shell or shutil.which("chromium") or shutil.which("google-chrome")
     if program is None or driver is None:
         pytest.skip("chromium and chromedriver are not installed")
     options = webdriver.ChromeOptions()
     options.binary_location = program
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-dev-shm-usage",
-        "--disable-gpu",
-        "--lang=en",
-    ):
+    # The shell is Chromium without its windows, for a third of the processor's time.
+    headless = [] if shell else ["--headless=new"]
+    for argument in (*headless, "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--lang=en"):
         options.add_argument(argument)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     chromium = webdriver.Chrome(options, webdriver.ChromeService(driver))
     yield chromium

@@ -195,17 +195,19 @@ class Nobody:
 def test_recording_finds_live_what_the_log_replays(tmp_path: Path) -> None:
     """With drops and a silent sensor, what was found while recording is what `detect --pass 1` finds."""
     world = VirtualWorld(
-        [VirtualSensor("left_calf", "oba"), VirtualSensor("right_thigh", "witmotion")], profile="many"
+        [VirtualSensor("left_calf", "oba"), VirtualSensor("right_thigh", "witmotion")],
+        profile="many",
+        hours=0.15,
     )
     beside = Beside()
 
     async def evening() -> Path:
         order = Order(tmp_path, wanted_sensors([("left_calf", "oba"), ("right_thigh", "witmotion")]),
-                      plan=PlannedEnd(None, 0.2), virtual=world, listener=beside)  # fmt: skip
+                      plan=PlannedEnd(None, 0.13), virtual=world, listener=beside)  # fmt: skip
         recording = asyncio.create_task(record(order, Nobody(), Stop()))
-        await asyncio.sleep(240)
+        await asyncio.sleep(180)
         world.sensors["left_calf"].drop()
-        await asyncio.sleep(120)
+        await asyncio.sleep(90)
         world.sensors["right_thigh"].silence(True)
         await asyncio.sleep(20)
         world.sensors["right_thigh"].silence(False)

@@ -48,7 +48,7 @@ class Evening:
         sites = (f"right_{place}" if place else site for place, site in zip(places, SITES, strict=False))
         sensors = list(zip(sites, models, strict=True))
         self.told, self.stop = Listener(), Stop()
-        self.world = VirtualWorld([VirtualSensor(*one) for one in sensors], **world)
+        self.world = VirtualWorld([VirtualSensor(*one) for one in sensors], hours=0.2, **world)
         self.order = order_for(folder, sensors, new=new, virtual=self.world, time_zone="UTC")
 
     @property

@@ -68,7 +68,7 @@ class World(VirtualWorld):
     """A world in which something is amiss when a command comes to it."""
 
     def __init__(self, sensors: dict[str, str], amiss: Callable[[World], object] = lambda _: None) -> None:
-        super().__init__([VirtualSensor(*one) for one in sensors.items()])
+        super().__init__([VirtualSensor(*one) for one in sensors.items()], hours=0.2)
         self.amiss, self.asked = amiss, 0
         self.instead: list[tuple[str, ...]] = []
         """Who is tapped the first, second ... time that a tap is asked for, instead of who should be."""

@@ -51,11 +51,11 @@ def truths(*rows: tuple[str, float, float]) -> Table:
 def few_trees() -> Iterator[None]:
     """Grow few trees, in one thread: threads that wait for each other on a busy machine take minutes.
 
-    Most of the time of so few trees is scikit-learn's search for the bounds of its 255 bins.
+    Most of the time of so few trees is scikit-learn's search for the bounds of its 255 bins: seven do.
     """
     with threadpool_limits(1), pytest.MonkeyPatch.context() as patch:
         patch.setitem(grow.TREES, "max_iter", 15)
-        patch.setitem(grow.TREES, "max_bins", 31)
+        patch.setitem(grow.TREES, "max_bins", 7)
         yield
 
 

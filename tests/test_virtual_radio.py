@@ -47,6 +47,7 @@ from firmware_host.simulation.chips import part_of
 from firmware_host.simulation.time_lapse import TimeLapseLoop
 from firmware_host.simulation.virtual_body import VirtualBody
 from firmware_host.simulation.virtual_chip import VirtualChip
+from firmware_host.simulation.virtual_link import RadioLink
 from firmware_host.simulation.virtual_radio import VirtualSensor, VirtualWorld
 from firmware_host.simulation.virtual_sensors import Played, PlayedSensor
 
@@ -228,6 +229,38 @@ def test_connection_events() -> None:
             assert np.mean(steps_ms < 2) > 0.2
 
     lapse(work)
+
+
+def test_no_event_is_held_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than an event carries goes with the next ones, and while a sensor is away there are none."""
+    held: list[tuple[int, float]] = []
+    hold = RadioLink._event
+
+    def noted(link: RadioLink, way: Any, event_s: float) -> None:
+        held.append((id(way), event_s))
+        hold(link, way, event_s)
+
+    monkeypatch.setattr(RadioLink, "_event", noted)
+
+    async def work() -> None:
+        async with world("tiny", seed=3) as here:
+            sensor = here.sensors["left_calf"]
+            async with connected(here, sensor) as client:
+                got = await streaming(here, client)
+                for _ in range(20):
+                    sensor.stall(0.5)  # 25 notifications are late
+                    await asyncio.sleep(2.0)
+                began = len(held)
+                sensor.vanish(0.5)
+                await asyncio.sleep(0.4)
+                assert len(held) <= began + 2
+                await asyncio.sleep(3.0)
+                await client.write_gatt_char(CONTROL, b"X", response=True)
+                await asyncio.sleep(1.0)
+                assert np.array_equal(counts_in(got), counts_of(sensor.sent))
+
+    lapse(work)
+    assert len(set(held)) == len(held) > 100
 
 
 def test_samples_have_their_own_clock() -> None:

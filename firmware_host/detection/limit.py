@@ -30,6 +30,8 @@ PRIOR_NOISE = (1.0, 0.3)
 """The limit grows as this power of the noise."""
 DRAWS = 60
 STEPS = 40
+NEAR = 1e-4
+"""A fit is done once its step is so small: of logarithms, of log-odds and of a power."""
 
 
 class Tried(NamedTuple):
@@ -114,24 +116,29 @@ def _fitted(
     )
     precision = np.array([p[1] for p in (PRIOR_MIDDLE, PRIOR_STEEPNESS, PRIOR_LAPSES, PRIOR_NOISE)]) ** -2.0
     at = np.tile(mean if begin is None else begin[0], (len(weight), 1))
-    value = _likelihood(at, size, noise, found, weight) - 0.5 * (precision * (at - mean) ** 2).sum(axis=1)
-    damping = np.full(len(weight), 1e-2)
+
+    def worth(at: Float64, weight: Float64) -> Float64:
+        return np.asarray(
+            _likelihood(at, size, noise, found, weight) - 0.5 * (precision * (at - mean) ** 2).sum(axis=1)
+        )
+
+    value, damping, left = worth(at, weight), np.full(len(weight), 1e-2), np.arange(len(weight))
     for _ in range(STEPS):
-        share, slopes = _slopes(at, size, noise)
-        per = weight * (found - share) / (share * (1 - share))
-        gradient = np.einsum("fn,fpn->fp", per, slopes) - precision * (at - mean)
-        scaled = slopes * (weight / (share * (1 - share)))[:, None]
-        information = np.einsum("fpn,fqn->fpq", scaled, slopes) + np.diag(precision)
+        here, weighs = at[left], weight[left]
+        share, slopes = _slopes(here, size, noise)
+        per = weighs * (found - share) / (share * (1 - share))
+        gradient = np.einsum("fn,fpn->fp", per, slopes) - precision * (here - mean)
+        scaled = slopes * (weighs / (share * (1 - share)))[:, None]
+        information = scaled @ slopes.swapaxes(1, 2) + np.diag(precision)
         diagonal = np.einsum("fpp->fp", information)
-        information += damping[:, None, None] * diagonal[:, :, None] * np.eye(4)
+        information += damping[left, None, None] * diagonal[:, :, None] * np.eye(4)
         step = np.clip(np.linalg.solve(information, gradient[..., None])[..., 0], -1.0, 1.0)
-        there = at + step
-        better = _likelihood(there, size, noise, found, weight)
-        better = better - 0.5 * (precision * (there - mean) ** 2).sum(axis=1)
-        up = better > value
-        damping = np.where(up, damping / 4, damping * 8)
-        at[up], value = there[up], np.where(up, better, value)
-        if np.all(~up | (np.abs(step) < 1e-4).all(axis=1)) and np.all(up | (damping > 1e6)):
+        better = worth(here + step, weighs)
+        up = better > value[left]
+        at[left[up]], value[left[up]] = (here + step)[up], better[up]
+        damping[left] = np.where(up, damping[left] / 4, damping[left] * 8)
+        left = left[(np.abs(step) >= NEAR).any(axis=1)]  # where no step helps, steps become as small too
+        if not len(left):
             break
     return at
 

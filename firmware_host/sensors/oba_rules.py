@@ -224,10 +224,11 @@ def _stopped(run: Run) -> Verdict:
         return None, "It was not asked."
     if any(reply[2:] != bytes([oba.OK]) for reply in replies):
         return False, "STOP must give status 0, also when nothing streams."
+    started, stopped = bytes([oba.START | oba.ANSWER]), bytes([oba.STOP | oba.ANSWER])
     running, late = False, 0
     for what, data in run.log:
-        if what == "answered":
-            running = data[0] != oba.STOP | oba.ANSWER and (running or data[0] == oba.START | oba.ANSWER)
+        if what == "answered" and data[:1] in (started, stopped):
+            running = data[:1] == started
         late += what == "data" and not running
     return late == 0, f"{late} packets came while it should have been silent."
 

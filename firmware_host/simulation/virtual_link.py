@@ -218,10 +218,12 @@ class RadioLink(link.LocalLink):
         return sum(len(way.queue) for way in self._ways.values() if way.sender is side)
 
     def _arm(self, way: _Way) -> None:
-        if not way.armed:
+        if way.queue and not way.armed and way.sender.in_range and way.receiver.in_range:
             way.armed = True
             after_s = max(self.clock.now_s(), way.blocked_s) - way.anchor_s
-            event_s = way.anchor_s + (math.floor(after_s / way.interval_s) + 1) * way.interval_s
+            # A timer may be early by the clock's last digits: the event that is being held is not the next one.
+            number = math.floor(after_s / way.interval_s + 1e-3) + 1
+            event_s = way.anchor_s + number * way.interval_s
             self.clock.call_at(event_s, self._event, way, event_s)
 
     def _event(self, way: _Way, event_s: float) -> None:
@@ -237,8 +239,7 @@ class RadioLink(link.LocalLink):
             self.clock.call_at(event_s + late_s, self._carry, way, number)
             if number == len(way.queue):
                 return
-        if way.queue:
-            self._arm(way)
+        self._arm(way)
 
     def _carry(self, way: _Way, number: int) -> None:
         for _ in range(min(number, len(way.queue))):
@@ -252,8 +253,11 @@ class RadioLink(link.LocalLink):
         """Bring a side into range again; what waited comes in a burst."""
         side.in_range = True
         for way in self._ways.values():
-            if side in (way.sender, way.receiver) and not self.timed:
-                self._carry(way, len(way.queue))
+            if side in (way.sender, way.receiver):
+                if self.timed:
+                    self._arm(way)
+                else:
+                    self._carry(way, len(way.queue))
 
     def cut(self, side: RadioController, *, noticed_s: float = 0.0) -> None:
         """End all connections of a side: it knows at once, the others after some time of silence."""
