@@ -53,8 +53,9 @@ WANTED_MORE_S = 0.2
 MATCH_S = 0.15
 UNITS = 8
 """Made-up motor units that the added twitches are of: such repeat their shape and direction (science 7.1)."""
-WORLDS = 12
-"""Added twitches that are judged at once: every so many of them, out of each other's surroundings (30 s)."""
+WORLDS = 4
+"""Added twitches that are judged at once: every so many of them. None stands in another's surroundings
+(`REACH_S`), though two excerpts may meet at a gap."""
 WIDE = (20.0, 700.0)
 """Sizes tried at first, mg per mg/sqrt(Hz) of noise; then closer to where 9 in 10 are found:"""
 CLOSE = (0.35, 2.5)
@@ -153,6 +154,7 @@ class _Site:
                 added.append(some)
                 near.append(candidates)
             new = np.concatenate(added)
+            new["world"][np.argsort(new["peak_s"], kind="stable")] = np.arange(len(new)) % WORLDS
             found = together([found, self._judged_first(new, together(near))])
             # What pass 1 finds is near enough to choose the next sizes by.
             counted = self._model.counted(found.rows, self._point, found.rows["probability"])
@@ -207,7 +209,6 @@ class _Site:
         unit = rng.integers(UNITS, size=len(peaks))
         number = self._wave[unit]
         added["slow"] = [waves()[one].slow for one in number.tolist()]
-        added["world"] = np.arange(len(peaks)) % WORLDS
         more_mg = np.zeros((part.end - part.begin, 3), np.float32)
         each = zip(peaks.tolist(), number.tolist(), added["size_mg"].tolist(), self._way[unit], strict=True)
         for peak, which, size, along in each:

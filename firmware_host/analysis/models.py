@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,8 +152,6 @@ def load_model(name: str = DEFAULT_MODEL, recordings: Path | None = None) -> tup
     BadFileError
         If the bundle is not what a bundle must be.
     """
-    from firmware_host.detection.classifier import model_from_dict
-
     found = {
         path.parent.name: path
         for folder in reversed(model_folders(recordings))
@@ -164,7 +163,14 @@ def load_model(name: str = DEFAULT_MODEL, recordings: Path | None = None) -> tup
         )
     try:
         content = found[name].read_bytes()
-        return model_from_dict(json.loads(content)), hashlib.sha256(content).hexdigest()
+        return _model_of(content), hashlib.sha256(content).hexdigest()
     except (OSError, ValueError, RecursionError, BadValueError) as error:
         sentence = f"The model file {found[name]} cannot be used: {str(error).rstrip('.')}."
         raise BadFileError(sentence, path=found[name]) from error
+
+
+@lru_cache(maxsize=2)  # checking a bundle and making its trees ready takes as long as judging a short night
+def _model_of(content: bytes) -> Model:
+    from firmware_host.detection.classifier import model_from_dict
+
+    return model_from_dict(json.loads(content))

@@ -221,7 +221,7 @@ class RadioLink(link.LocalLink):
         if way.queue and not way.armed and way.sender.in_range and way.receiver.in_range:
             way.armed = True
             after_s = max(self.clock.now_s(), way.blocked_s) - way.anchor_s
-            # A timer may be early by the clock's last digits: the event that is being held is not the next one.
+            # A timer may be early by the clock's last digits; the event that is held now is not the next.
             number = math.floor(after_s / way.interval_s + 1e-3) + 1
             event_s = way.anchor_s + number * way.interval_s
             self.clock.call_at(event_s, self._event, way, event_s)
