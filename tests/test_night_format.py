@@ -107,13 +107,16 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_the_reader_of_the_page_reads_the_same(reader: dict[str, Any], tmp_path: Path) -> None:
-    """The independent reader finds the same blocks with the same samples and stamps, past the damage too."""
+    """The independent reader finds the same blocks, samples and stamps, past damage and in any order."""
     hurt = small_night(tmp_path / "a.night", 30)
     data = bytearray((hurt / "samples.log").read_bytes())
     for at in np.random.default_rng(0).integers(0, len(data), 8).tolist():
         data[at] ^= 0xFF
     (hurt / "samples.log").write_bytes(data)
-    for folder in (SAMPLE, hurt):
+    mixed = small_night(tmp_path / "b.night", 30)
+    whole = (mixed / "samples.log").read_bytes()
+    (mixed / "samples.log").write_bytes(whole[whole.find(MAGIC, len(whole) // 2) :] + whole)
+    for folder in (SAMPLE, hurt, mixed):
         night = open_night(folder)
         theirs = list(reader["blocks"]((folder / "samples.log").read_bytes()))
         rows = night.scan.index
