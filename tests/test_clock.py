@@ -85,15 +85,14 @@ def test_any_stretch(seed: int, seconds: int, rate_error: float, kind: str, drop
     last = np.arange(199, len(taken), 200)
     kept = rng.random(len(last)) >= drop
     kept[0] = True
-    last = last[kept]
-    arrival = delayed(rng, taken[last], kind)
+    arrival, last = delayed(rng, taken[last], kind)[kept], last[kept]
     timeline = fit(arrival, last)
 
     times = timeline.time_ns(np.arange(-400, len(taken) + 400))
     assert np.all(np.diff(times) > 0)
     early_s = arrival - (timeline.time_ns(last) - BASE_NS) / 1e9
     assert np.median(early_s) > -0.005  # never early, but for what the smoothing leaves
-    if (last[-1] - last[0]) / FS_HZ > 120 and kept.sum() > 20:
+    if (last[-1] - last[0]) / FS_HZ > 120 and kept.sum() > 60:  # fewer, seconds late, show no rate so well
         assert timeline.fs_hz == pytest.approx(FS_HZ * (1 + rate_error), rel=2e-3)
 
 
