@@ -18,6 +18,7 @@ from firmware_host.errors import BadValueError, MissingExtraError
 from firmware_host.recording.night import zone
 from firmware_host.review.charts import body_figure
 from firmware_host.review.charts.colours import PALETTE, mixed, scale_for
+from firmware_host.review.charts.layouts import PAPER, SCREEN, Layout
 from firmware_host.review.charts.map_data import MapData, duration_words, rate_words, valid_words
 from firmware_host.review.charts.night_map import night_map
 from firmware_host.review.charts.scene import Point, Scene, Shape, Words, rect, to_png, to_svg
@@ -279,6 +280,21 @@ def test_two_sensors_at_a_site_share_its_region() -> None:
     scene = night_map(night("left_calf", "left_calf.2"))
     assert sum(isinstance(item, Shape) and item.site == "left_calf" for item in scene.items) == 1
     assert {"left calf", "left calf, sensor 2"} <= set(words_of(scene))
+
+
+@pytest.mark.parametrize("layout", [SCREEN, PAPER])
+@pytest.mark.parametrize("sites", [("left_calf", "right_calf"), tuple(sorted(SITES))[:8]])
+def test_everything_lies_on_the_picture(layout: Layout, sites: tuple[str, ...]) -> None:
+    """With all patterns to explain, too, nothing stands beyond the edge, on a screen or on paper."""
+    data = night(*sites)
+    data.bins["valid_s"] = np.minimum(data.bins["valid_s"], 60)  # bars of little valid time
+    data.bins["state"][0] = State.WEAR_UNCONFIRMED
+    scene = night_map(data, layout)
+    assert {"not worn", "bar of little valid time", "valid, wearing not confirmed"} <= set(words_of(scene))
+    for item in scene.items:
+        for x, y in item.points() if isinstance(item, Shape) else [(item.x, item.y + 0.2 * item.size)]:
+            assert 0 <= x <= scene.width
+            assert 0 <= y <= scene.height
 
 
 def test_the_same_night_gives_the_same_picture() -> None:

@@ -35,6 +35,8 @@ HATCHES: dict[State, Hatch] = {State.NOT_OBSERVED: "lines", State.NOT_WORN: "dot
 _CUT = 4.0
 """A bar that goes on above its strip has a cut so far below its end, which rises by as much."""
 _LONGEST_TITLE = 64
+KEYS_APART = (20.0, 15.0)
+"""From row to row of what explains the patterns, on a screen and on paper."""
 
 Items = list[Shape | Words]
 
@@ -52,7 +54,7 @@ def night_map(data: MapData, layout: Layout = SCREEN) -> Scene:
     legend_y, height = top + body + 42, max(top + body + 176, strips_end + 74)
     if not layout.titled:
         legend_y = max(top + body + 22, strips_end + 30)
-        height = legend_y + 30
+        height = legend_y + max(30.0, KEYS_APART[1] * -(-len(_patterns(data, layout)) // 2))
     items = [
         *(_head(data, layout) if layout.titled else ()),
         *_body(data, scale, layout),
@@ -171,27 +173,30 @@ def _legend(data: MapData, scale: Scale, y: float, layout: Layout) -> Items:
     return items + _keys(data, layout.keys_x, y + layout.keys_y, layout)
 
 
-def _keys(data: MapData, x: float, y: float, layout: Layout) -> Items:
-    """Explain the patterns: those that every map needs, and those that this one shows."""
+def _patterns(data: MapData, layout: Layout) -> list[tuple[Shape, str]]:
+    """Return the patterns to explain, at 0, 0: those that every map needs, and those that this one shows."""
     states = {State(int(each)) for rows in (data.bins, data.totals) for each in rows["state"]}
-    keys = [
-        (rect(x, y, 20, 12, stroke=EDGE, width=0.8, dash=(2.5, 2.5)), "not measured (no sensor)"),
-        (rect(x, y, 20, 12, fill="#ffffff", stroke=EDGE, width=0.8, hatch="lines"), "not observed"),
+    found = [
+        (rect(0, 0, 20, 12, stroke=EDGE, width=0.8, dash=(2.5, 2.5)), "not measured (no sensor)"),
+        (rect(0, 0, 20, 12, fill="#ffffff", stroke=EDGE, width=0.8, hatch="lines"), "not observed"),
     ]
     if State.NOT_WORN in states:
-        keys.append((rect(x, y, 20, 12, fill="#ffffff", stroke=EDGE, width=0.8, hatch="dots"), "not worn"))
-    keys.append((rect(x, y + 3, 20, layout.track, fill=layout.valid), "valid time"))
+        found.append((rect(0, 0, 20, 12, fill="#ffffff", stroke=EDGE, width=0.8, hatch="dots"), "not worn"))
+    found.append((rect(0, 3, 20, layout.track, fill=layout.valid), "valid time"))
     seen = data.bins[data.bins["valid_s"] > 0]
     if np.any((seen["valid_s"] < LITTLE * seen["bin_s"]) & (seen["twitches"] > 0)):
-        keys.append((rect(x, y, 20, 12, fill=PALE_BAR), "bar of little valid time"))
+        found.append((rect(0, 0, 20, 12, fill=PALE_BAR), "bar of little valid time"))
     if State.WEAR_UNCONFIRMED in states:
-        keys.append(
-            (rect(x, y + 3, 20, layout.track, fill=layout.unconfirmed), "valid, wearing not confirmed")
-        )
+        found.append((rect(0, 3, 20, layout.track, fill=layout.unconfirmed), "valid, wearing not confirmed"))
+    return found
+
+
+def _keys(data: MapData, x: float, y: float, layout: Layout) -> Items:
+    """Explain the patterns, two in a row."""
     items: Items = []
-    for k, (box, words) in enumerate(keys):
-        dx, dy = 190.0 * (k % 2), (20.0 if layout.titled else 15.0) * (k // 2)
-        items += [moved(box, dx, dy, 1), Words(x + 28 + dx, y + 10 + dy, words, 11.5 * layout.text, SOFT)]
+    for k, (box, words) in enumerate(_patterns(data, layout)):
+        at_x, at_y = x + 190 * (k % 2), y + KEYS_APART[0 if layout.titled else 1] * (k // 2)
+        items += [moved(box, at_x, at_y, 1), Words(at_x + 28, at_y + 10, words, 11.5 * layout.text, SOFT)]
     return items
 
 
