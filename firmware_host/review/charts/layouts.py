@@ -37,7 +37,8 @@ class Layout:
     """Size of letters over that on a screen."""
     keys_x: float = 36.0
     keys_y: float = 46.0
-    """Where the patterns are explained, from the scale of colours on."""
+    """Where the patterns are explained, from the scale of colours on; `keys_apart`: from row to row."""
+    keys_apart: float = 20.0
     valid: str = "#9ccdc3"
     unconfirmed: str = "#dbe3e7"
 
@@ -64,6 +65,7 @@ PAPER = Layout(
     text=0.78,
     keys_x=318.0,
     keys_y=0.0,
+    keys_apart=15.0,
     valid="#5b6b77",
     unconfirmed="#cfd8dd",
 )

@@ -35,8 +35,6 @@ HATCHES: dict[State, Hatch] = {State.NOT_OBSERVED: "lines", State.NOT_WORN: "dot
 _CUT = 4.0
 """A bar that goes on above its strip has a cut so far below its end, which rises by as much."""
 _LONGEST_TITLE = 64
-KEYS_APART = (20.0, 15.0)
-"""From row to row of what explains the patterns, on a screen and on paper."""
 
 Items = list[Shape | Words]
 
@@ -54,7 +52,7 @@ def night_map(data: MapData, layout: Layout = SCREEN) -> Scene:
     legend_y, height = top + body + 42, max(top + body + 176, strips_end + 74)
     if not layout.titled:
         legend_y = max(top + body + 22, strips_end + 30)
-        height = legend_y + max(30.0, KEYS_APART[1] * -(-len(_patterns(data, layout)) // 2))
+        height = legend_y + max(30.0, layout.keys_apart * -(-len(_patterns(data, layout)) // 2))
     items = [
         *(_head(data, layout) if layout.titled else ()),
         *_body(data, scale, layout),
@@ -195,7 +193,7 @@ def _keys(data: MapData, x: float, y: float, layout: Layout) -> Items:
     """Explain the patterns, two in a row."""
     items: Items = []
     for k, (box, words) in enumerate(_patterns(data, layout)):
-        at_x, at_y = x + 190 * (k % 2), y + KEYS_APART[0 if layout.titled else 1] * (k // 2)
+        at_x, at_y = x + 190 * (k % 2), y + layout.keys_apart * (k // 2)
         items += [moved(box, at_x, at_y, 1), Words(at_x + 28, at_y + 10, words, 11.5 * layout.text, SOFT)]
     return items
 
