@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from test_results_store import as_of_schema_1
 
 import firmware_host as tm
 from firmware_host import analysis
+from firmware_host.analysis import detect_night, runs
 from firmware_host.detection.classifier import FRAME_VERSION
 from firmware_host.errors import BadFileError, BadValueError, NotFoundError
 from firmware_host.recording import NightMeta, ResultsStore, SensorInfo, amend_night, create_night
@@ -110,6 +112,28 @@ def test_counts_follow_a_corrected_site(night: Path) -> None:
     assert after[two] == before[one]
     assert after["left_foot"] == before[two]
     assert {site.site for site in run.summary.sites} == set(opened.sites)
+
+
+def test_a_site_corrected_while_it_is_counted(night: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever puts two sites right while detection runs finds the new counts under their right names too."""
+    one, two = tm.open(night).sites[:2]
+    find = runs.find_candidates
+
+    def slowly(*arguments: Any, **more: Any) -> Any:
+        amend_night(night, sites={one: two, two: one})
+        return find(*arguments, **more)
+
+    monkeypatch.setattr(runs, "find_candidates", slowly)
+    before = tm.load_run(tm.open(night))
+    detect_night(tm.open(night))
+    monkeypatch.undo()
+    after = tm.load_run(tm.open(night))
+    assert after.info.run_id != before.info.run_id
+    counted = [{site.site: site.twitches for site in run.summary.sites} for run in (before, after)]
+    assert counted[0][one] != counted[0][two]
+    assert counted[1] == {one: counted[0][two], two: counted[0][one]} | {
+        site: n for site, n in counted[0].items() if site not in {one, two}
+    }
 
 
 def test_found_once_judged_often(simulated: Path) -> None:

@@ -638,6 +638,18 @@ def test_a_full_queue_is_told() -> None:
         assert night.kinds == kinds
 
 
+def test_what_did_not_fit_is_told_where_it_is_missing() -> None:
+    """What goes on arriving while a backlog is decoded stands behind the drop that came before it."""
+    clock = iter(range(1, 1000))
+    inbox = script.Inbox(lambda: (next(clock), 0), size=3)
+    for i in range(5):  # 3 and 4 do not fit
+        inbox.put(CONTROL, bytes([i]))
+    assert inbox.take() is not None
+    inbox.put(CONTROL, bytes([5]))
+    assert [(note.data[0], note.dropped) for note in iter(inbox.take, None)] == [(1, 0), (2, 0), (5, 2)]
+    assert inbox.take_dropped() == 0
+
+
 def test_a_slow_sensor_is_told_once() -> None:
     """A sensor that delivers less than nine tenths of its rate is told of once, with the measured rate."""
 

@@ -523,10 +523,43 @@ def test_amend_keeps_metadata_that_it_cannot_read(run: Run, nights: Path) -> Non
     edit(nights / "a.night", "note = ", "note = felt a lot, ")
     wrong = (nights / "a.night" / "night.toml").read_bytes()
     for number in (1, 2):
-        assert run("amend", nights / "a.night", "--note", f"number {number}")[0] == 0
+        code, _, err = run("amend", nights / "a.night", "--note", f"number {number}")
+        assert code == 0
+        assert "no longer hold" in err
         assert open_night(nights / "a.night").meta.note == f"number {number}"
         assert (nights / "a.night" / f"night.unreadable-{number}.toml").read_bytes() == wrong
         (nights / "a.night" / "night.toml").write_bytes(wrong)
+
+
+def test_a_truth_of_other_sites_is_not_scored(run: Run, nights: Path) -> None:
+    """Twitches where the night has no sensor are left out and told of; a truth of them alone is refused."""
+    truth = nights / "other.csv"
+    truth.write_text("site,peak_s\nleft_foot,10\nleft_foot,20\n")
+    code, out, err = run("score", nights / "a.night", "--truth", truth)
+    assert (code, out) == (1, "")
+    assert "other.csv is of other sites (left_foot) than a.night" in sentence(err)
+    truth.write_text("site,peak_s\nleft_foot,10\nleft_calf,20\n")
+    code, out, err = run("score", nights / "a.night", "--truth", truth)
+    assert code == 0
+    assert "no sensor at left_foot: 1 true" in sentence(err)
+    assert "truth: 1 twitches" in out
+
+
+def test_all_that_is_told_of_a_run_is_of_its_own_time(run: Run, nights: Path, tmp_path: Path) -> None:
+    """After samples are lost, map and night.json of the run still say the same, and that the night changed."""
+    log = nights / "a.night" / "samples.log"
+    with log.open("r+b") as file:
+        file.truncate(log.stat().st_size * 6 // 10)
+    code, out, err = run("map", nights / "a.night", "--json")
+    assert code == 0
+    assert "samples were added or lost" in err
+    assert run("export", nights / "a.night", "--out", tmp_path / "out")[0] == 0
+    (exported,) = json.loads((tmp_path / "out" / "night.json").read_bytes())["nights"]
+    told = {site["site"]: site["twitches"] for site in json.loads(out)[0]["sites"]}
+    assert told == {site["site"]: site["twitches"] for site in exported["run"]["summary"]["sites"]}
+    code, _, err = run("detect", nights / "a.night", "--stored")
+    assert code == 0
+    assert "samples were added or lost" in err
 
 
 def test_one_bad_night_does_not_hide_the_others(

@@ -50,6 +50,15 @@ def test_a_ratio_needs_five_nights_a_side() -> None:
     assert told.second.usual_rate_per_h == pytest.approx(200 / 6, rel=0.1)
 
 
+def test_both_sides_are_told_as_their_ratio_is() -> None:
+    """Where one side has few twitches the sums are compared, and the usual rates are those of sums too."""
+    told = compare(group(1, [4, 4, 4, 4, 3]), group(10, [0, 0, 0, 0, 16]))
+    assert told.first.usual_rate_per_h is not None
+    assert told.second.usual_rate_per_h is not None
+    usual = told.second.usual_rate_per_h / told.first.usual_rate_per_h
+    assert told.ratio == pytest.approx(usual, rel=0.1)
+
+
 def test_twice_as_many_is_a_ratio_of_two() -> None:
     """Five nights a side with twice the twitches: the ratio is two, and its interval holds it."""
     told = compare(group(1, [90, 110, 100, 95, 120]), group(10, [200, 190, 230, 180, 220]))

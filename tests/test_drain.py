@@ -10,7 +10,9 @@ import pytest
 from made_nights import MONO_NS, START_NS, meta
 
 from firmware_host.capture.drain import measured_hours
+from firmware_host.capture.plan import Asked, Lasted, battery_ends_ns
 from firmware_host.recording import create_night
+from firmware_host.sensors import models
 
 H = 3600 * 10**9
 
@@ -33,7 +35,7 @@ def night(folder: Path, *levels: Sequence[tuple[float, int]], name: str = "a") -
 def test_levels_of_a_night_tell_the_hours(tmp_path: Path) -> None:
     """Ten percent an hour is ten hours, twelve and a half is eight; each sensor by its serial number."""
     night(tmp_path, [(0, 100), (4, 60), (8, 20)], [(0, 90), (2, 65)])
-    assert measured_hours(tmp_path) == pytest.approx({"S0": 10.0, "S1": 8.0})
+    assert measured_hours(tmp_path) == {"S0": Lasted(10.0, 100.0), "S1": Lasted(8.0, 100.0)}
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,7 @@ def test_what_tells_nothing_is_left_out(levels: list[tuple[float, int]], tmp_pat
 def test_a_charge_in_between_begins_anew(tmp_path: Path) -> None:
     """Levels before it do not count; a percent up and down is only the meter's."""
     night(tmp_path, [(0, 40), (2, 10), (3, 100), (4, 91), (4.5, 92), (6, 70)])
-    assert measured_hours(tmp_path) == pytest.approx({"S0": 10.0})
+    assert measured_hours(tmp_path) == {"S0": Lasted(pytest.approx(10.0), 100.0)}
 
 
 def test_the_newest_night_that_tells_counts(tmp_path: Path) -> None:
@@ -60,5 +62,12 @@ def test_the_newest_night_that_tells_counts(tmp_path: Path) -> None:
     broken = night(tmp_path, [(0, 100), (8, 60)], name="d")
     (broken / "night.toml").write_bytes(b"\xff")
     (broken / "samples.log").write_bytes(b"")
-    assert measured_hours(tmp_path) == pytest.approx({"S0": 8.0})
+    assert measured_hours(tmp_path) == {"S0": Lasted(8.0, 100.0)}
     assert measured_hours(tmp_path / "none") == {}
+
+
+@pytest.mark.parametrize(("fs_hz", "lasts_h"), [(50.0, 10.0), (200.0, 6.25)])
+def test_what_lasted_at_one_rate_is_told_for_another(fs_hz: float, lasts_h: float) -> None:
+    """Ten hours at 50 Hz are fewer at 200 Hz, by the rule that half of the current goes with the rate."""
+    asked = Asked("left_calf", models()["witmotion"], fs_hz, lasted=Lasted(10.0, 50.0))
+    assert battery_ends_ns(asked, START_NS) == START_NS + round(lasts_h * H)

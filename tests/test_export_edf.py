@@ -16,7 +16,7 @@ from made_nights import MONO_NS, meta
 
 from firmware_host import body
 from firmware_host.errors import BadValueError
-from firmware_host.formats.edf_axis import Axis, Piece, Scale, placed
+from firmware_host.formats.edf_axis import Axis, Piece, Scale, placed, scale_of
 from firmware_host.formats.edf_records import Note, packed_notes
 from firmware_host.formats.export_edf import short_labels
 from firmware_host.formats.exporting import export
@@ -150,6 +150,22 @@ def test_numbers_that_are_none_are_marked_as_missing() -> None:
 
     (block,) = placed(pieces(), 0, Axis(1, 1), 3, 100.0)
     assert block.tolist() == [[100, 100, 100, 1], [0, 0, 0, 0], [200, 200, 200, 1]]
+
+
+@pytest.mark.parametrize("outlier", [655.0, 1e6, 1e30])
+def test_one_value_that_no_sensor_gives_costs_no_other(outlier: float) -> None:
+    """It is marked as missing, and the others keep a step of 2 mg at most."""
+    info = SensorInfo(index=0, site="left_calf", fs_hz=1.0, g_per_count=1.0, sample_type="float32")
+    counts = np.array([[0.001, -0.02, 1.0], [outlier, 0, 1.0], [0.004, 0.02, 0.9]], np.float32)
+    scale = scale_of(info, outlier)
+    assert scale.step_g < 0.002
+
+    def pieces() -> Iterator[Piece]:
+        yield S_NS * np.arange(3), counts, False
+
+    (block,) = placed(pieces(), 0, Axis(1, 1), 3, 1.0 / scale.step_g)
+    assert block[:, 3].tolist() == [1, 0, 1]
+    np.testing.assert_allclose(block[[0, 2], :3] * scale.step_g, counts[[0, 2]], atol=scale.step_g)
 
 
 @given(st.floats(1e-8, 0.5))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import tracemalloc
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from made_nights import MONO_NS, START_NS, append, counters, meta, small_night
 from firmware_host.errors import BadFileError, NewerFormatError, NotFoundError
 from firmware_host.recording import Night, continue_night, create_night, open_night, verify
 from firmware_host.recording.blocks import FRAME, MAGIC, BlockKind, pack_frame
+from firmware_host.recording.coding import SAMPLE_HEAD, decode_samples
 
 BLOCKS = 40
 SITES = ("left_calf", "right_calf")
@@ -395,3 +398,42 @@ def test_events_that_are_none_of_ours_are_passed_over(folder: Path, content: byt
     assert [one.n for one in night.stretches("left_calf")] == before
     assert all(event.kind != "mark" for event in night.events())
     assert verify(folder).damage == ()
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        (SAMPLE_HEAD.pack(100, 0, 10**9, 10**18, 0) + bytes(6) + b"\xff" * 50, "invalid"),
+        (SAMPLE_HEAD.pack(100, 0, 10**9, 10**18, 0) + bytes(6), "instead of"),
+        (SAMPLE_HEAD.pack(2**32 - 1, 0, 10**9, 10**18, 0) + bytes(6), "4294967295 samples"),
+        (b"abc", "samples"),
+    ],
+    ids=["not packed", "too short", "too many", "no head"],
+)
+def test_whole_blocks_that_were_written_wrongly_are_damage(folder: Path, payload: bytes, why: str) -> None:
+    """A block of a foreign writer, right by its checksum and wrong inside, is a sentence and no traceback."""
+    with (folder / "samples.log").open("ab") as log:
+        log.write(pack_frame(BlockKind.SAMPLES, payload, sequence=10**6, session=1, sensor=0))
+    (found,) = verify(folder).damage
+    assert "was written wrongly" in found.what
+    assert why in found.what
+
+
+def test_a_header_that_says_nothing_of_the_night(folder: Path) -> None:
+    """With night.toml lost too, the header before it is asked."""
+    before = open_night(folder).meta
+    (folder / "night.toml").unlink()
+    with (folder / "samples.log").open("ab") as log:
+        log.write(pack_frame(BlockKind.HEADER, b'{"utc_ns": 1, "mono_ns": 1}', sequence=10**6, session=1))
+    assert open_night(folder).meta == before
+
+
+def test_a_block_is_never_unpacked_to_more_than_it_should_be() -> None:
+    """Two hundred megabytes of zeros in a block of 100 samples are refused without unpacking them."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    bomb = packer.compress(bytes(200_000_000)) + packer.flush()
+    payload = SAMPLE_HEAD.pack(100, 0, 10**9, 10**18, 0) + bytes(6) + bomb
+    tracemalloc.start()
+    decode_samples([payload], 0, 100)
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()

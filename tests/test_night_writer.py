@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from made_nights import MONO_NS, START_NS, append, counters, meta, numbers, small_night
@@ -568,3 +569,105 @@ def test_a_whole_night_of_eight_sensors(tmp_path: Path) -> None:
                 [pool[(first // 200 + i + 13 * sensor) % 97] for i in range(len(counts) // 200)]
             )
             np.testing.assert_array_equal(counts, expected)
+
+
+def test_who_asks_while_the_disk_confirms_waits_for_its_answer(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is told that all is confirmed while another thread's confirming goes on, and fails."""
+    monkeypatch.setattr(writer, "SYNC_EVERY_S", 3600.0)
+    begun, let_go = threading.Event(), threading.Event()
+    calls: list[int] = []
+
+    def slow(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == 1:
+            begun.set()
+            assert let_go.wait(20)
+            raise OSError(errno.EIO, "Input/output error")
+
+    with create_night(tmp_path / "a.night", meta(1)) as night_writer:
+        append(night_writer, 0, 0)
+        monkeypatch.setattr(disk, "fdatasync", slow)
+        told: list[bool] = []
+        first = threading.Thread(target=lambda: told.append(night_writer.sync()))
+        first.start()
+        assert begun.wait(20)
+        second = threading.Thread(target=lambda: told.append(night_writer.sync()))
+        second.start()
+        second.join(0.05)
+        assert told == []
+        let_go.set()
+        first.join(20)
+        second.join(20)
+        assert told == [False, True]
+    assert len(calls) >= 2
+
+
+def test_no_descriptor_is_left_to_confirm_with(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system has no file descriptor left that is said, and confirmed as soon as there is one."""
+    monkeypatch.setattr(writer, "SYNC_EVERY_S", 3600.0)
+
+    def dup(descriptor: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with create_night(tmp_path / "a.night", meta(1)) as night_writer:
+        append(night_writer, 0, 0)
+        monkeypatch.setattr(disk, "dup", dup, raising=False)
+        assert not night_writer.sync()
+        assert not night_writer.sync()
+        assert "Too many open files" in (night_writer.trouble or "")
+        monkeypatch.delattr(disk, "dup")
+        assert night_writer.sync()
+        assert night_writer.trouble is None
+
+
+def test_an_end_that_the_disk_does_not_confirm_is_said(tmp_path: Path, disk: Disk) -> None:
+    """All is in the file, but whoever ends the night hears that a power cut could cost it."""
+    night_writer = create_night(tmp_path / "a.night", meta(1))
+    append(night_writer, 0, 0)
+    disk.refuse = {"fdatasync": errno.EIO}
+    with pytest.raises(StorageError, match="does not confirm what was written"):
+        night_writer.close()
+    disk.refuse = {}
+    assert counters(open_night(tmp_path / "a.night"), SITE) == set(range(100))
+
+
+def test_a_log_that_was_removed_outlives_a_failing_disk(tmp_path: Path, disk: Disk) -> None:
+    """The open file is all that is left of it: it is not let go of because a write fails."""
+    folder = tmp_path / "a.night"
+    with create_night(folder, meta(1)) as night_writer:
+        append(night_writer, 0, 0)
+        (folder / "samples.log").unlink()
+        disk.refuse = {"write": errno.EIO}
+        append(night_writer, 0, 100)
+        disk.refuse = {}
+        night_writer._log._place_due = 0.0
+        append(night_writer, 0, 200)
+        night_writer.poll()
+    assert counters(open_night(folder), SITE) == set(range(300))
+
+
+def test_a_stale_night_toml_says_nothing_of_what_sensors_send(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a first sensor said holds when a second one comes, though the disk refused to keep it."""
+    with create_night(tmp_path / "a.night", meta(2)) as night_writer:
+        infos = [msgspec.structs.replace(one, g_per_count=0.002) for one in night_writer.meta.sensors]
+        with monkeypatch.context() as patch:
+            patch.setattr(writer, "write_meta", refuses)
+            night_writer.set_sensor(infos[0])
+            append(night_writer, 0, 0)
+            night_writer.set_sensor(infos[1])
+        append(night_writer, 0, 100)
+        night_writer.poll()
+    night = open_night(tmp_path / "a.night")
+    assert [one.g_per_count for one in night.meta.sensors] == [0.002, 0.002]
+    assert counters(night, SITE) == set(range(200))
+
+
+def refuses(folder: Path, meta: Any) -> None:
+    """Write no metadata."""
+    raise StorageError("night.toml could not be written (read-only).")

@@ -22,7 +22,9 @@ from firmware_host.capture.blocks import Gathering
 from firmware_host.capture.choice import go_on, same_sensors, unfinished_night
 from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.local_zone import local_zone
+from firmware_host.capture.status_file import StatusFile
 from firmware_host.capture.summary import summarise, text
+from firmware_host.capture.told import View
 from firmware_host.capture.watch import HeldUp, Reading, Slept, Stepped, Watch, read_clocks
 from firmware_host.errors import BadValueError, NightBusyError, NotFoundError, SensorError, StorageError
 from firmware_host.recording import Night, amend_night, gaps, open_night
@@ -96,6 +98,32 @@ def test_a_pause_that_is_not_made_up_for(made_up: bool, lost: int) -> None:
     ] * lost
     found = np.concatenate([block.counts for block in blocks])
     np.testing.assert_array_equal(found, numbers(0, 2000 - 60 * lost))
+
+
+def test_a_loss_is_noticed_though_the_sensor_falls_silent_again() -> None:
+    """Samples are lost in a pause, and before it is known a second one comes that is made up for."""
+    gathering, blocks, n, at_ns = Gathering(), [], 0, 0
+    gathering.numbered = False
+
+    def send(batches: int, step_ns: int = S // 25) -> None:
+        nonlocal n, at_ns
+        for _ in range(batches):
+            at_ns += step_ns
+            blocks.extend(gathering.add(Batch(numbers(n, 8), n), at_ns, START_NS + at_ns))
+            n += 8
+            blocks.extend(gathering.overdue(at_ns))
+
+    send(300)
+    lost_ns, at_ns = at_ns, at_ns + 3 * S // 2
+    send(10)
+    for _ in range(9):
+        at_ns += S // 5
+        blocks.extend(gathering.overdue(at_ns))
+    send(45, 1000)
+    send(300)
+    blocks.extend(gathering.take())
+    assert [block.lost_ns for block in blocks if block.lost_ns] == [(lost_ns, START_NS + lost_ns)]
+    np.testing.assert_array_equal(np.concatenate([block.counts for block in blocks]), numbers(0, n))
 
 
 def test_a_jump_of_the_counter_ends_a_block() -> None:
@@ -590,6 +618,55 @@ def test_marks_from_another_process(tmp_path: Path) -> None:
     assert summarise(night).marks == 2
     with pytest.raises(NotFoundError, match="No night is being recorded"):
         leave_mark(tmp_path, "too late")
+
+
+def test_a_file_that_names_another_is_no_mark(tmp_path: Path) -> None:
+    """A mark is known and removed by its own name; one that says to be called otherwise is left alone."""
+    folder = tmp_path / "a.night" / "marks"
+    folder.mkdir(parents=True)
+    (tmp_path / "victim.mark").write_text("mine")
+    for name, said in (("a", "../../victim"), ("b", "a\\u0000b"), ("c", "c")):
+        (folder / f"{name}.mark").write_text(f'{{"id": "{said}", "mono_ns": 1, "utc_ns": 1}}')
+    assert [mark.id for mark in waiting_marks(folder.parent)] == ["c"]
+
+
+def test_a_site_may_be_corrected_while_the_sensors_are_started(tmp_path: Path) -> None:
+    """Nobody's night ends, and the status keeps the name by which the link was begun."""
+    stage = Stage(tmp_path, "left_calf", "right_calf")
+    status = StatusFile(stage.chosen.writer, stage.told, stage.stop)
+    stage.session._told = status
+
+    async def script(stage: Stage) -> None:
+        stage.links["left_calf"].connect()
+        await stage.ticks()
+        amend_night(stage.path, sites={"left_calf": "left_thigh"})
+        stage.links["right_calf"].connect(Facts(100.0, 0.002, "int16"))
+        await stage.stream(2)
+        assert {one.site for one in stage.told.views[-1].sensors} == {"left_calf", "right_calf"}
+        stage.stop.ask("ended by hand")
+
+    with status:
+        assert stage.play(script) == "ended by hand"
+    assert open_night(stage.path).sites == ("left_thigh", "right_calf")
+
+
+def test_a_fault_of_ours_in_what_is_shown_costs_no_night(tmp_path: Path) -> None:
+    """The recording goes on where a look at it fails."""
+    stage = Stage(tmp_path)
+
+    def fails(view: View) -> None:
+        stage.told.views.append(view)
+        raise ZeroDivisionError
+
+    stage.told.show = fails  # type: ignore[method-assign]
+
+    async def script(stage: Stage) -> None:
+        stage.links["left_calf"].connect()
+        await stage.stream(3)
+        stage.stop.ask("ended by hand")
+
+    stage.play(script)
+    np.testing.assert_array_equal(samples(open_night(stage.path)), numbers(0, 300))
 
 
 def left(directory: Path, words: str, mono_ns: int, utc_ns: int) -> None:

@@ -113,6 +113,13 @@ def test_bins_add_up_to_the_night(
     assert np.all(seen["rate_per_h"] <= seen["rate_high"])
 
 
+@pytest.mark.parametrize("twitches", [0, 1, 67, 3000])
+def test_the_interval_never_leaves_out_what_was_seen(twitches: int) -> None:
+    """Dead time raises the rate and its upper end; the lower end stays, as none need have been lost."""
+    told = rates(twitches, HOUR_S)
+    assert told["rate_low"] <= told["rate_raw_per_h"] <= told["rate_per_h"] <= told["rate_high"]
+
+
 def test_dead_time_correction_gives_back_the_true_rate() -> None:
     """Simulated Poisson events, less those within 60 ms of a kept one, come back to their true rate."""
     rng = np.random.default_rng(5)

@@ -39,14 +39,15 @@ BLOCKS = 4
 """Filter blocks in an excerpt: 4.8 minutes at 100 Hz."""
 GUARD_S = 24.0
 """Nothing is added so near to where an excerpt was cut off: there the detector sees to one side only."""
-COST_SHARE = 0.10
+COST_SHARE = 0.08
 """Of the night's samples are searched again, but for short nights: `FEWEST` excerpts at least."""
 FEWEST, MOST = 5, 96
 APART_S = (12.0, 4.0)
 """Added twitches stand so far apart at least, and so much more at most: the detector compares a
 candidate with what its site shows in 15 s around it."""
 CLEAR_S = 0.3
-"""So far from what counts already, and from the end of valid time."""
+"""So far from what counts already, and from the end of valid time, both told every `STEP_S`."""
+STEP_S = 0.05
 NEAR_S = 1.0
 """Candidates so near an added twitch are those of the excerpt, all others those of the night."""
 WANTED_MORE_S = 0.2
@@ -243,20 +244,21 @@ class _Site:
 
     def _moments(self, part: Excerpt, rng: np.random.Generator) -> Floats:
         """Draw moments of valid time away from what counts, as grid indices."""
-        fs_hz = part.stretch.fs_hz
-        at, chosen = part.first + rng.uniform(0, APART_S[1]) * fs_hz, []
-        while at < part.last:
-            tries = at + rng.uniform(0, APART_S[1], 6) * fs_hz
-            tries_s = (part.stretch.time_ns(tries) - self._start_ns) / 1e9
-            good = inside(tries_s - CLEAR_S, self._valid) & inside(tries_s + CLEAR_S, self._valid)
-            good &= (near_which(tries_s, self._counted_s, CLEAR_S) < 0) & (tries < part.last)
-            if good.any():
-                at = float(tries[np.argmax(good)])
-                chosen.append(at)
-                at += APART_S[0] * fs_hz
-            else:
-                at += APART_S[1] * fs_hz
-        return np.array(chosen)
+        apart, more = (round(each_s / STEP_S) for each_s in APART_S)
+        step = STEP_S * part.stretch.fs_hz
+        at_s = (part.stretch.time_ns(np.arange(part.first, part.last, step)) - self._start_ns) / 1e9
+        good = inside(at_s - CLEAR_S, self._valid) & inside(at_s + CLEAR_S, self._valid)
+        good &= near_which(at_s, self._counted_s, CLEAR_S) < 0
+        good = np.append(good, np.zeros(2 * more, bool))
+        at, chosen = int(rng.integers(more)), []
+        while at < len(at_s):
+            tries = at + rng.integers(more, size=6)
+            tries = tries[good[tries]]
+            if len(tries):
+                chosen.append(int(tries[0]))
+            at = chosen[-1] + apart if len(tries) else at + more
+        peaks = part.first + (np.array(chosen) + rng.random(len(chosen))) * step
+        return peaks[peaks < part.last]
 
     def _judged_first(self, added: Table, near: Beside) -> Beside:
         """Fill in what pass 1 says of candidates near added twitches, each among the night's own ones."""

@@ -10,6 +10,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model
 from firmware_host.recording import SensorInfo
 from firmware_host.recording.listener import Counts
@@ -49,6 +51,7 @@ class LiveCount:
         self._point = operating_point
         self._tasks: queue.Queue[Task | None] = queue.Queue(WAITING_BLOCKS)
         self._counts: Counter[str] = Counter()
+        self._sites: dict[int, str] = {}
         self._thread: threading.Thread | None = None
         self.trouble: str | None = None
         """Why it no longer counts, a sentence."""
@@ -59,8 +62,9 @@ class LiveCount:
         return dict(self._counts)
 
     def sensor(self, info: SensorInfo) -> None:
-        """Be told of a sensor."""
-        self._put("sensor", info)
+        """Be told of a sensor; its site keeps its first name, by which counts are shown."""
+        site = self._sites.setdefault(info.index, info.site)
+        self._put("sensor", msgspec.structs.replace(info, site=site))
 
     def block(self, sensor: int, first: int, counts: Counts, mono_ns: int) -> None:
         """Be told of a block that was written."""

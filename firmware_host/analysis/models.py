@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from firmware_host.twitch_map import RateFile, RateModel
 
 if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do without
     from firmware_host.detection.classifier import Model
-    from firmware_host.recording import RunInfo
+    from firmware_host.recording import NightMeta, RunInfo
 
 
 def model_folders(recordings: Path | None = None) -> list[Path]:
@@ -140,6 +141,34 @@ def settings_of(info: RunInfo) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise BadFileError(f"The run {info.run_id} has settings that cannot be read: detect again.")
     return settings
+
+
+def stored_settings(
+    model: Model,
+    rates: RateModel | None,
+    meta: NightMeta,
+    **more: Any,  # noqa: ANN401 - whatever JSON holds
+) -> str:
+    """Return what is stored with a run, as JSON: what `settings_of` and `renamed_since` read."""
+    known = {"rates": msgspec.to_builtins(rates), "known_changes": len(meta.history)}
+    return json.dumps(model.settings() | known | more)
+
+
+def renamed_since(meta: NightMeta, info: RunInfo) -> list[dict[str, str]]:
+    """Return the corrections of sites that a run does not know: `NightMeta.renamed_since`.
+
+    A run says how many changes of its night it knew; those of earlier programs are told by their time.
+
+    Raises
+    ------
+    BadFileError, ValueError
+        If the run's settings or its time cannot be read.
+    """
+    made_ns = round(datetime.fromisoformat(info.created_utc).timestamp() * 1e9)
+    known = settings_of(info).get("known_changes")
+    if isinstance(known, int) and known >= 0:
+        return meta.renamed_since(known=known)
+    return meta.renamed_since(made_ns)
 
 
 def load_model(name: str = DEFAULT_MODEL, recordings: Path | None = None) -> tuple[Model, str]:

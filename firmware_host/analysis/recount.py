@@ -6,7 +6,6 @@ anew takes a second or two.
 
 from __future__ import annotations
 
-import json
 import secrets
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -18,7 +17,14 @@ import numpy as np
 
 import firmware_host
 from firmware_host.analysis.findings import events_of, row_columns
-from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model, load_rates, settings_of
+from firmware_host.analysis.models import (
+    DEFAULT_POINT,
+    current_model,
+    load_model,
+    load_rates,
+    settings_of,
+    stored_settings,
+)
 from firmware_host.analysis.run_summary import summary_of
 from firmware_host.analysis.runs import Run, load_run, reviewed, runs_of, with_rates
 from firmware_host.analysis.stored_units import STORED_UNIT_COLUMNS, stored_units
@@ -34,7 +40,7 @@ if TYPE_CHECKING:  # detection brings scipy, which lists and pages can do withou
 
 NO_LIMIT = (
     "No detection limit was measured for this model at this operating point, so rates are those of counting "
-    "alone: `twitchmap detect` without --stored measures it."
+    "alone: `twitchmap detect` without --stored measures it, if there is valid time enough."
 )
 
 
@@ -148,10 +154,7 @@ def recount_night(
         model=f"{name} {bundle.version}",
         model_sha256=sha256,
         operating_point=operating_point,
-        settings=json.dumps(
-            bundle.settings()
-            | {"as_live": False, "rates": msgspec.to_builtins(rates), "recounted": base.run_id}
-        ),
+        settings=stored_settings(bundle, rates, night.meta, as_live=False, recounted=base.run_id),
         summary=msgspec.json.encode(summary).decode(),
     )
     units = told_again(was.units, events, was.coverage)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import secrets
 from collections.abc import Sequence
@@ -25,7 +24,15 @@ from firmware_host.analysis.findings import (
     row_columns,
 )
 from firmware_host.analysis.labelled import labelled, said_of, site_slices
-from firmware_host.analysis.models import DEFAULT_POINT, current_model, load_model, load_rates, settings_of
+from firmware_host.analysis.models import (
+    DEFAULT_POINT,
+    current_model,
+    load_model,
+    load_rates,
+    renamed_since,
+    settings_of,
+    stored_settings,
+)
 from firmware_host.analysis.run_summary import SiteSummary, Summary, seconds_by_kind, summary_of, with_limits
 from firmware_host.analysis.stored_units import STORED_UNIT_COLUMNS, no_units, read_units, stored_units
 from firmware_host.errors import BadFileError
@@ -173,7 +180,7 @@ def detect_night(
         model_sha256=model_sha256,
         operating_point=operating_point,
         passes=passes,
-        settings=json.dumps(bundle.settings() | {"as_live": as_live, "rates": msgspec.to_builtins(rates)}),
+        settings=stored_settings(bundle, rates, night.meta, as_live=as_live),
         summary=msgspec.json.encode(summary).decode(),
         complete=not night.being_written,
     )
@@ -290,11 +297,10 @@ def load_run(night: Night, run_id: str | None = None, *, with_labels: bool = Tru
     try:
         check_events(events)
         check_coverage(coverage)
-        settings_of(info)
-        since_ns = round(datetime.fromisoformat(info.created_utc).timestamp() * 1e9)
+        corrections = renamed_since(night.meta, info)
     except ValueError as error:
         raise damaged(store.path, error) from error
-    for renamed in night.meta.renamed_since(since_ns):
+    for renamed in corrections:
         for rows in (events, coverage, units):
             names, of_row = np.unique(rows["site"], return_inverse=True)
             rows["site"] = np.array([renamed.get(name, name) for name in names.tolist()], "U32")[of_row]
@@ -350,9 +356,10 @@ def runs_of(path: Path) -> list[RunInfo]:
 def night_counts(night: Night, run: Run, bin_s: float | None = None, shift_ns: int = 0) -> Table:
     """Count a run's twitches per site and time bin (`COUNT_DTYPE`); None makes one bin of the whole night.
 
-    Bins are multiples of their length on a clock that is `shift_ns` ahead of UTC.
+    The night is as long as it was when the run was made, as in all that is told of it. Bins are multiples
+    of their length on a clock that is `shift_ns` ahead of UTC.
     """
-    return _counts(run, night.sites, night.start_ns + shift_ns, bin_s, night.duration_s)
+    return _counts(run, night.sites, run.summary.start_ns + shift_ns, bin_s, run.summary.duration_s)
 
 
 def run_counts(run: Run, bin_s: float | None = None) -> Table:

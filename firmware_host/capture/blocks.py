@@ -105,8 +105,9 @@ class Gathering:
 
     def overdue(self, mono_ns: int) -> list[Block]:
         """Return what has waited too long at a time."""
-        waits = self._waiting and mono_ns - self._waiting[-1].mono_ns >= LATE_NS
-        return self._cut(len(self._waiting)) if waits else []
+        if not self._waiting or mono_ns - self._waiting[-1].mono_ns < LATE_NS:
+            return []
+        return self._cut(len(self._waiting)) if self._pause is None else self._judge(self._pause)
 
     def take(self) -> list[Block]:
         """Return all that waits, at the end of a connection: what comes next is counted anew."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from firmware_host.capture.plan import Lasted
 from firmware_host.errors import TwitchmapError
 from firmware_host.recording import list_nights, open_night
 from firmware_host.recording.reader import is_being_written
@@ -15,13 +16,13 @@ LEAST_H, LEAST_PERCENT = 1.0, 10
 """A night tells something if the level was seen to fall so far, in so long."""
 
 
-def measured_hours(directory: Path) -> dict[str, float]:
-    """Return the hours that a full battery lasted in the newest night that tells, by serial number (or
-    address, of sensors that have none), as nights keep it.
+def measured_hours(directory: Path) -> dict[str, Lasted]:
+    """Return how long a full battery lasted in the newest night that tells, by serial number (or address, of
+    sensors that have none), as nights keep it.
 
     Nights that cannot be read tell nothing.
     """
-    found: dict[str, float] = {}
+    found: dict[str, Lasted] = {}
     for path in list_nights(directory)[-NIGHTS:]:
         try:
             if not is_being_written(path):
@@ -31,15 +32,15 @@ def measured_hours(directory: Path) -> dict[str, float]:
     return found
 
 
-def _of_night(path: Path) -> dict[str, float]:
+def _of_night(path: Path) -> dict[str, Lasted]:
     night = open_night(path)
     levels: dict[int, list[tuple[int, int]]] = {}
     for event in night.events():
         percent = event.details.get("percent")
         if event.kind == "battery" and event.sensor is not None and isinstance(percent, int):
             levels.setdefault(event.sensor, []).append((event.utc_ns, percent))
-    hours = ((info.serial, _hours(levels.get(info.index, ()))) for info in night.meta.sensors)
-    return {serial: lasted for serial, lasted in hours if serial and lasted is not None}
+    hours = ((info, _hours(levels.get(info.index, ()))) for info in night.meta.sensors)
+    return {info.serial: Lasted(told, info.fs_hz) for info, told in hours if info.serial and told is not None}
 
 
 def _hours(levels: Sequence[tuple[int, int]]) -> float | None:

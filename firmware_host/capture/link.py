@@ -269,6 +269,7 @@ class Link:
             task.cancel()
             await asyncio.wait({task})
             talk.decode_all()
+            talk.tell_dropped(self._clock)
             talk.stream.end(*self._clock())
 
     async def _decode(self, talk: _Talk) -> None:
@@ -278,8 +279,7 @@ class Link:
                 talk.inbox.arrived.clear()
                 while talk.decode_some():
                     await asyncio.sleep(0)
-                if dropped := talk.inbox.take_dropped():
-                    talk.stream.dropped(dropped, *self._clock())
+                talk.tell_dropped(self._clock)
         except Exception as error:  # the outlet's fault: whoever runs the link is to know
             if talk.left.done():
                 raise
@@ -379,9 +379,16 @@ class _Talk:
             note = self.inbox.take()
             if note is None:
                 return False
+            if note.dropped:
+                self.stream.dropped(note.dropped, note.mono_ns, note.utc_ns)
             self.stream.take(note)
             self.inbox.decoded.set()
         return True
+
+    def tell_dropped(self, clock: Callable[[], tuple[int, int]]) -> None:
+        """Say what did not fit behind all that was decoded."""
+        if dropped := self.inbox.take_dropped():
+            self.stream.dropped(dropped, *clock())
 
     def decode_all(self) -> None:
         while self.decode_some():

@@ -36,6 +36,13 @@ class Reading(NamedTuple):
     percent: int
 
 
+class Lasted(NamedTuple):
+    """The hours that a full battery lasted, and the rate that its sensor was set to."""
+
+    hours: float
+    fs_hz: float
+
+
 @dataclass(frozen=True)
 class Asked:
     """A sensor of the night as it is asked for."""
@@ -48,8 +55,8 @@ class Asked:
     """None: any."""
     readings: tuple[Reading, ...] = ()
     """Of its battery, in order of time; without any it is taken to be full."""
-    battery_h: float | None = None
-    """Hours that its own full battery lasted on an earlier night at this rate; None: its model's hours."""
+    lasted: Lasted | None = None
+    """How long its own full battery lasted on an earlier night; None: its model's hours."""
 
     @property
     def rate_hz(self) -> float:
@@ -151,9 +158,10 @@ def battery_ends_ns(sensor: Asked, now_ns: int) -> int | None:
     From the drain between its readings where they are far enough apart, else from an earlier night's, else
     from its model's hours.
     """
-    hours = sensor.battery_h
-    if hours is None and sensor.model.battery_h is not None:
-        hours = sensor.model.battery_h / _drain_of(sensor)
+    known_h, known_hz = sensor.lasted or (sensor.model.battery_h, sensor.model.fs_hz)
+    hours = None
+    if known_h is not None:
+        hours = known_h * _drain_of(replace(sensor, fs_hz=known_hz)) / _drain_of(sensor)
     if not sensor.readings:
         return None if hours is None else now_ns + round(hours * H)
     first, last = sensor.readings[0], sensor.readings[-1]

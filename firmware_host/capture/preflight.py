@@ -120,14 +120,14 @@ def _plan(
 ) -> Plan:
     """Plan the night with the sensors of which the model is known."""
     asked = []
-    lasted_h = measured_hours(order.directory)
+    lasted = measured_hours(order.directory)
     for one in sensors:
         model, percent = _model(one), statuses[one.site].battery_percent
         if model is not None:
             readings = () if percent is None else (Reading(now_ns, percent),)
             serial = (one.known.facts.serial or one.known.seen.address) if one.known else ""
             asked.append(
-                Asked(one.site, model, one.wanted.fs_hz, one.wanted.adapter, readings, lasted_h.get(serial))
+                Asked(one.site, model, one.wanted.fs_hz, one.wanted.adapter, readings, lasted.get(serial))
             )
     end_ns = order.plan.utc_ns(now_ns, order.zone)
     return plan_night(asked, order.adapters, now_ns=now_ns, end_ns=end_ns, time_zone=order.zone)

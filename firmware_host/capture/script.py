@@ -36,6 +36,8 @@ class Notification(NamedTuple):
     data: bytes
     mono_ns: int
     utc_ns: int
+    dropped: int = 0
+    """How many did not fit in front of it."""
 
 
 class Inbox:
@@ -56,7 +58,7 @@ class Inbox:
         if len(self._waiting) >= self._size:
             self._dropped += 1
             return
-        self._waiting.append(Notification(characteristic, data, *self._clock()))
+        self._waiting.append(Notification(characteristic, data, *self._clock(), self.take_dropped()))
         self.arrived.set()
 
     def take(self) -> Notification | None:
@@ -64,7 +66,7 @@ class Inbox:
         return self._waiting.popleft() if self._waiting else None
 
     def take_dropped(self) -> int:
-        """Return how many did not fit since this was last asked."""
+        """Return how many did not fit behind all that waits."""
         dropped, self._dropped = self._dropped, 0
         return dropped
 

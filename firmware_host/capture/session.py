@@ -80,6 +80,7 @@ class Session:
         self._sayings = Sayings(told.say)
         self._trouble: str | None = None
         self._lost_s: dict[str, float] = {}
+        self._shown = True
         self._restored = 0
         first = clocks()
         self._watch = Watch(first)
@@ -146,7 +147,7 @@ class Session:
             self._settled = True
             self._say_settled()
         end_ns = self._end_ns(now)
-        self._told.show(self._view(now, end_ns))
+        self._show(now, end_ns)
         if self._stop.reason is not None:
             return self._stop.reason
         if end_ns is not None and now.utc_ns >= end_ns:
@@ -154,6 +155,15 @@ class Session:
         if now.mono_ns - self._data_mono_ns >= SILENT_NS:
             return "no data for two hours"
         return None
+
+    def _show(self, now: Reading, end_ns: int | None) -> None:
+        """Show how everything is doing; a fault of ours in that must not cost the night."""
+        try:
+            self._told.show(self._view(now, end_ns))
+        except Exception:  # noqa: BLE001 - see above; it is logged in full
+            if self._shown:
+                _log.exception("the night cannot be shown")
+            self._shown = False
 
     def _end_ns(self, now: Reading) -> int | None:
         """Return the planned end; none as long as a computer that was started anew does not know the time."""

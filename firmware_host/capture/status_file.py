@@ -54,6 +54,8 @@ class StatusFile:
         self._writer, self._told, self._stop, self._advice = writer, told, stop, advice
         self._id = secrets.token_hex(8)
         self._said: deque[Saying] = deque(maxlen=SENTENCES)
+        self._number = {info.site: info.index for info in writer.meta.sensors}
+        """Of each link's sensor; its site may be corrected in the night while it is recorded."""
         self._readings: dict[str, tuple[Reading, Reading]] = {}
         self._due_ns: int | None = None
         self._utc_ns = time.time_ns()
@@ -129,7 +131,8 @@ class StatusFile:
 
     def _battery_ends_ns(self, status: LinkStatus, utc_ns: int) -> int | None:
         percent = status.battery_percent
-        info = self._writer.meta.sensor(status.site)
+        number = self._number[status.site]
+        info = next(one for one in self._writer.meta.sensors if one.index == number)
         model = models().get(info.model)
         if percent is None or model is None:
             return None

@@ -86,6 +86,14 @@ def open_with_run(path: Path, run_id: str | None, *, with_labels: bool = True) -
     run = load_run(night, run_id, with_labels=with_labels)
     for one in run.labels.damage:
         note(f"{path.name}: {one.file}: {one.what}; the others are used.")
-    if abs(night.duration_s - run.summary.duration_s) > SAME_LENGTH_S:
-        note(f"{path.name}: samples were added or lost since its run was made; run `twitchmap detect` again.")
+    note_changed(night, run)
     return night, run
+
+
+def note_changed(night: Night, run: Run) -> None:
+    """Tell that a night is longer or shorter than when its run was made."""
+    if abs(night.duration_s - run.summary.duration_s) > SAME_LENGTH_S:
+        note(
+            f"{night.path.name}: samples were added or lost since its run was made; "
+            "run `twitchmap detect` again."
+        )

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from firmware_host.cli._nights import dir_option, find, night_argument
+from firmware_host.cli._nights import dir_option, find, night_argument, open_noted
 from firmware_host.cli._terminal import json_option, show
+from firmware_host.cli._terminal import note as tell
 from firmware_host.cli._values import once, pair
 
 
@@ -34,22 +35,23 @@ def command(
     """Correct a night's pseudonym, sites, placements or note; the history of changes is kept."""
     from firmware_host import body
     from firmware_host.recording import amend_night
+    from firmware_host.recording.night import META_FILE
 
     if participant is None and note is None and not sites and not placements:
         raise click.UsageError("Nothing to amend: give --participant, --site, --placement or --note.")
     for _, site in sites:
         body.site(site)
     path = find(night, directory)
-    before = len(_history(path))
+    opened = open_noted(path)
+    before = len(opened.meta.history)
     meta = amend_night(
         path, participant=participant, sites=once(sites), placements=once(placements), note=note
     )
+    if any(damage.file == META_FILE for damage in opened.damage):
+        tell(
+            f"{path.name}: corrections that were only in the {META_FILE} that cannot be read no longer hold; "
+            "it is kept beside the new one as night.unreadable-*.toml."
+        )
     changes = meta.history[before:]
     text = "\n".join(f"{change.field}: {change.old!r} is now {change.new!r}" for change in changes)
     show(changes, text or "Nothing changed.", as_json=as_json)
-
-
-def _history(path: Path) -> tuple[object, ...]:
-    from firmware_host.recording import open_night
-
-    return open_night(path).meta.history

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from firmware_host.cli._judging import model_option, point_option
-from firmware_host.cli._nights import dir_option, find_all, nights_argument, open_noted
+from firmware_host.cli._nights import dir_option, find_all, nights_argument, note_changed, open_noted
 from firmware_host.cli._showing import kept_back, run_document, show_option, summary_document
 from firmware_host.cli._terminal import Progress, aligned, json_option, note, show
 from firmware_host.errors import TwitchmapError
@@ -58,8 +58,10 @@ def command(
     for path in paths:
         try:
             night = open_noted(path)
+            hidden = kept_back(night, asked=asked)
             if stored:
                 run = recount_night(night, model=model, operating_point=operating_point)
+                note_changed(night, run)
             else:
                 with Progress(f"detecting {path.name}") as tell:
                     run = detect_night(
@@ -75,8 +77,8 @@ def command(
             note(f"{path.name}: {error}")  # one bad night does not stop the others
             continue
         for warning in run.summary.warnings:
-            note(warning)
-        runs.append((night, run, kept_back(night, asked=asked)))
+            note(warning if len(paths) == 1 else f"{path.name}: {warning}")
+        runs.append((night, run, hidden))
     document = [
         {
             "night": night.path.name,

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from firmware_host.cli._nights import dir_option, find_all, open_with_run, run_option
-from firmware_host.cli._terminal import json_option, show
+from firmware_host.cli._terminal import json_option, note, show
+from firmware_host.errors import BadValueError
+
+if TYPE_CHECKING:
+    from firmware_host.analysis import Run
+    from firmware_host.twitches import Table
 
 
 @click.command()
@@ -53,7 +59,7 @@ def command(
             for site in run.summary.sites
             if site.noise_mg_per_sqrt_hz is not None
         }
-        outcome = outcome_of(run.events, run.coverage, known, floors)
+        outcome = outcome_of(run.events, run.coverage, _at_sites(known, run, path, truth), floors)
         scored = score_of(outcome)
         document, lines = {"night": path.name, **scored.as_dict()}, [path.name, *scored.lines()]
         if others is not None:
@@ -64,3 +70,18 @@ def command(
         documents.append(document)
         texts.append("\n".join(lines))
     show(documents, "\n\n".join(texts), as_json=as_json)
+
+
+def _at_sites(known: Table, run: Run, path: Path, truth: Path) -> Table:
+    """Return the truths at the sites of a night; those elsewhere are told of."""
+    import numpy as np
+
+    here = np.isin(known["site"], [one.site for one in run.summary.sites])
+    elsewhere = ", ".join(sorted(set(known["site"][~here].tolist())))
+    if elsewhere and not here.any():
+        raise BadValueError(
+            f"{truth.name} is of other sites ({elsewhere}) than {path.name}: give each night its own truth."
+        )
+    if elsewhere:
+        note(f"{path.name} has no sensor at {elsewhere}: {(~here).sum()} true twitches there are left out.")
+    return known[here]

@@ -31,7 +31,8 @@ _OTHER_UNITS = {
 _TIME_NAMES = {
     "t", "time", "times", "timestamp", "timestamps", "date", "datetime", "date_time", "epoch", "elapsed",
     "unix", "unixtime", "unix_time", "elapsed_time", "seconds_elapsed", "time_stamp", "sample_time", "utc",
-    "timestamp_utc", "utc_time", "local_time", "unix_timestamp", "epoch_time", "recorded_at",
+    "timestamp_utc", "utc_time", "local_time", "unix_timestamp", "epoch_time", "recorded_at", "zeit",
+    "zeitstempel", "datum",
 }  # fmt: skip
 _ARRIVAL_NAMES = {
     "t_arrival",

@@ -22,6 +22,8 @@ MOST_ABOVE = 1.25
 FINE_STEP_G = 2.5e-5
 """Below it eight characters of g are too coarse for half a step: the header then speaks mg."""
 LARGEST = 32_767
+MOST_G = 64.0
+"""No motion sensor that is worn measures more."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +83,14 @@ def axis_of(stretches: Iterable[Stretch], info: SensorInfo, record_s: int, recor
 
 
 def scale_of(info: SensorInfo, largest_g: float) -> Scale:
-    """Return the scale of a sensor: its own counts, or for floats the finest that holds the largest value."""
+    """Return the scale of a sensor: its own counts, or for floats the finest that holds the largest value.
+
+    One value that no such sensor gives must not make all others coarse: what is larger than its range, or
+    than `MOST_G`, is left out as what is no number is.
+    """
     if info.sample_type == "int16":
         return Scale(info.g_per_count)
-    return Scale(max(largest_g, 1e-6) / LARGEST)
+    return Scale(min(max(largest_g, 1e-6), info.range_g or MOST_G) / LARGEST)
 
 
 def placed(pieces: Iterable[Piece], start_ns: int, axis: Axis, window: int, scale: float) -> Iterator[Block]:
@@ -129,13 +135,13 @@ def placed(pieces: Iterable[Piece], start_ns: int, axis: Axis, window: int, scal
 
 
 def _digital(counts: npt.NDArray[np.int16] | npt.NDArray[np.float32], scale: float) -> Block:
-    """Return (n, 4) digital values with 1 behind each; 0 where the sensor sent what is no number."""
+    """Return (n, 4) digital values, 1 behind each; 0 where there is no number or one beyond the scale."""
     rows = np.ones((len(counts), 4), np.int16)
     if counts.dtype.kind == "i":
         rows[:, :3] = counts
         return rows
     known: npt.NDArray[np.bool_] = np.all(np.isfinite(counts), axis=1)
-    digital = np.rint(np.where(np.expand_dims(known, 1), counts, 0) * scale)
+    digital = np.rint(np.where(np.expand_dims(known, 1), counts, 0).astype(float) * scale)
     rows[:, :3] = np.clip(digital, -LARGEST - 1, LARGEST)
-    rows[:, 3] = known
+    rows[:, 3] = known & np.all(np.abs(digital) <= LARGEST + 1, axis=1)
     return rows

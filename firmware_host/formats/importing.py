@@ -142,7 +142,7 @@ def import_night(
                 sensors.append(_understand(site, Source.parse(text), options, spool, progress))
         except OSError as error:
             raise StorageError(
-                f"no room for the import beside {folder}: {error.strerror or error}"
+                f"the import cannot be written beside {folder}: {error.strerror or error}"
             ) from error
         plan = _plan(target, sensors, options)
         show(plan.understanding)

@@ -74,9 +74,8 @@ def survey_samples(recording: ForeignRecording, options: ImportOptions, rate_hz:
     if choice.warning:
         survey.warnings.append(choice.warning)
     if still:
-        survey.warnings.append(
-            f"the {' and '.join(still)} axis never changes: is it connected, and are these the axes?"
-        )
+        never = "axis never changes: is it" if len(still) == 1 else "axes never change: are they"
+        survey.warnings.append(f"the {' and '.join(still)} {never} connected, and are these the axes?")
     if clips_at is not None:
         survey.warnings.append(f"samples clip at {clips_at:g} g")
     return survey

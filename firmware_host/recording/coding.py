@@ -103,9 +103,11 @@ def decode_samples(
 
     Raises
     ------
-    zlib.error, ValueError
+    zlib.error, ValueError, struct.error
         If a payload is not what its coding byte says (its checksum was not looked at).
     """
+    if not 1 <= n <= MAX_SAMPLES:
+        raise ValueError(f"it says to hold {n} samples")
     unsigned: np.dtype[Any] = _U4 if coding & FLOAT32 else _U2
     kept = ((coding >> PLANES_SHIFT) & 3) + 1
     size, width = kept * 3 * n, 3 * unsigned.itemsize
@@ -114,7 +116,7 @@ def decode_samples(
         start = _after_stamps(payload, coding)
         references.append(payload[start : start + width])
         body = payload[start + width :]
-        planes.append(body if coding & STORED else zlib.decompress(body, -zlib.MAX_WBITS, size))
+        planes.append(body if coding & STORED else _inflate(body, size))
     raw = np.frombuffer(b"".join(planes), np.uint8).reshape(len(payloads), kept, 3, n)
     folded: Words = raw[:, 0].astype(unsigned)
     for plane in range(1, kept):
@@ -132,9 +134,17 @@ def decode_stamps(payload: Bytes, coding: int, n: int) -> npt.NDArray[np.int64] 
     if not coding & STAMPS:
         return None
     start = SAMPLE_HEAD.size + 4
-    body = zlib.decompress(payload[start : _after_stamps(payload, coding)], -zlib.MAX_WBITS, 8 * n)
+    body = _inflate(payload[start : _after_stamps(payload, coding)], 8 * n)
     folded = np.ascontiguousarray(np.frombuffer(body, np.uint8).reshape(8, n).T).view(_U8)[:, 0]
     return np.cumsum(_unzigzag(folded), dtype=_U8).view("<i8")
+
+
+def _inflate(body: Bytes, size: int) -> bytes:
+    """Unpack what is as long as it should be; what would be longer is never unpacked."""
+    out = zlib.decompressobj(-zlib.MAX_WBITS).decompress(body, size)
+    if len(out) != size:
+        raise ValueError(f"it holds {len(out)} bytes instead of {size}")
+    return out
 
 
 def _after_stamps(payload: Bytes, coding: int) -> int:

@@ -58,11 +58,11 @@ def verify(path: Path) -> Check:
     damage, samples = list(night.damage), {}
     for site in night.sites:
         samples[site] = 0
-        for stretch in night.stretches(site):
-            try:
+        try:
+            for stretch in night.stretches(site):
                 samples[site] += sum(len(counts) for _, counts in stretch.count_chunks())
-            except DamagedNightError as error:
-                damage.append(Damage(0, 0, str(error)))
+        except DamagedNightError as error:
+            damage.append(Damage(0, 0, str(error)))
     for read in (read_labels, read_diary):
         try:
             damage += read(path).damage

@@ -57,6 +57,7 @@ class AppendLog(Generic[Tag]):
         self._place_due = 0.0
         self._dirty_since: float | None = None
         self._guard = threading.Lock()  # of the descriptor alone: no write ever waits for a sync
+        self._confirming = threading.Lock()  # who asks meanwhile waits for the answer
         try:
             self._descriptor: int | None = self._open(path)
             self._size = os.fstat(self._descriptor).st_size
@@ -173,23 +174,25 @@ class AppendLog(Generic[Tag]):
 
     def sync(self) -> bool:
         """Have the disk confirm what was written; may be called from any thread, and may take its time."""
-        with self._guard:
-            if self._descriptor is None:
+        with self._confirming:
+            try:
+                with self._guard:
+                    if self._descriptor is None:
+                        return False
+                    if self._dirty_since is None:
+                        return True
+                    descriptor = os.dup(self._descriptor)
+                    self._dirty_since = None
+                try:
+                    _sync(descriptor)
+                finally:
+                    os.close(descriptor)
+            except OSError as error:
+                self._sync_error = error
+                self._dirty_since = time.monotonic()
                 return False
-            if self._dirty_since is None:
-                return True
-            self._dirty_since = None
-            descriptor = os.dup(self._descriptor)
-        try:
-            _sync(descriptor)
-        except OSError as error:
-            self._sync_error = error
-            self._dirty_since = time.monotonic()
-            return False
-        finally:
-            os.close(descriptor)
-        self._sync_error = None
-        return True
+            self._sync_error = None
+            return True
 
     def close(self) -> None:
         """Write and confirm what can be, and close the file.
@@ -197,13 +200,13 @@ class AppendLog(Generic[Tag]):
         Raises
         ------
         StorageError
-            If something could not be written: it is lost now.
+            If something could not be written: it is lost now; or if the disk does not confirm what was.
         """
-        whole = self.flush()
+        whole, confirmed = self.flush(), False
         try:
             self._rescue()
         finally:
-            self.sync()
+            confirmed = self.sync()
             with self._guard:
                 if self._descriptor is not None:
                     with contextlib.suppress(OSError):
@@ -215,6 +218,8 @@ class AppendLog(Generic[Tag]):
                 f"{len(self._backlog)} blocks ({self._backlog_bytes / 1e6:.1f} MB) could not be written to "
                 f"{self.path} ({_reason(self._write_error)}) and are lost; all before them is safe."
             )
+        if not confirmed and self._sync_error is not None:
+            raise StorageError(f"All is written to {self.path}, but: {self.trouble}")
 
     def _open(self, path: Path, more: int = 0) -> int:
         # Read as well: a file that somebody removes can then be made again.
@@ -243,6 +248,9 @@ class AppendLog(Generic[Tag]):
     def _give_up_descriptor(self) -> None:
         with self._guard:
             if self._descriptor is not None:
+                with contextlib.suppress(OSError):
+                    if not os.fstat(self._descriptor).st_nlink:
+                        return  # what somebody removed lives by this descriptor alone
                 with contextlib.suppress(OSError):
                     os.close(self._descriptor)
             self._descriptor = None

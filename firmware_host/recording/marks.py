@@ -72,7 +72,9 @@ def waiting_marks(night: Path) -> list[Mark]:
     with contextlib.suppress(OSError):  # a disk that is away for now
         for path in (night / FOLDER).glob(f"*{SUFFIX}"):
             with contextlib.suppress(OSError, msgspec.DecodeError):  # a file that is no mark stays there
-                found.append(msgspec.json.decode(path.read_bytes(), type=Mark))
+                mark = msgspec.json.decode(path.read_bytes(), type=Mark)
+                if mark.id == path.stem:  # by which it is removed
+                    found.append(mark)
     return sorted(found, key=lambda mark: mark.utc_ns)
 
 

@@ -89,10 +89,18 @@ class NightMeta(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         sites = ", ".join(info.site for info in self.sensors) or "none"
         raise BadValueError(f"The night has no sensor at {site!r}; its sites are {sites}.")
 
-    def renamed_since(self, utc_ns: int) -> list[dict[str, str]]:
-        """Return the corrections of sites made since a time, in order: old name to new name, each at once."""
+    def renamed_since(self, utc_ns: int = 0, *, known: int = 0) -> list[dict[str, str]]:
+        """Return the corrections of sites, in order: old name to new name, each at once.
+
+        Parameters
+        ----------
+        utc_ns
+            Only what was corrected since.
+        known
+            The first so many changes of `history` are left out: whoever asks knew them.
+        """
         corrections: dict[int, dict[str, str]] = {}
-        for change in self.history:
+        for change in self.history[known:]:
             if change.utc_ns >= utc_ns and change.field.startswith(SITE_FIELD):
                 corrections.setdefault(change.utc_ns, {})[change.old] = change.new
         return [corrections[at_ns] for at_ns in sorted(corrections)]

@@ -310,8 +310,10 @@ def recover_meta(folder: Path, headers: list[dict[str, Any]]) -> tuple[NightMeta
         problem: Exception = BadFileError(f"{folder / META_FILE} is missing.", path=folder / META_FILE)
     except (BadFileError, OSError) as error:
         problem = error
-    for header in reversed(headers):
-        meta = meta_from(header["night"], folder / LOG_FILE)
+    for night in (header.get("night") for header in reversed(headers)):
+        if not isinstance(night, dict):
+            continue
+        meta = meta_from(night, folder / LOG_FILE)
         return meta, (Damage(0, 0, f"{problem} What {LOG_FILE} says of the night is used.", META_FILE),)
     raise BadFileError(f"{problem} The log does not say either what the night was.", path=folder) from problem
 

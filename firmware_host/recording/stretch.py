@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,14 +33,20 @@ def read_blocks(stream: BinaryIO, rows: Rows) -> list[Counts]:
     Raises
     ------
     DamagedNightError
-        If a block no longer is what it was when the night was opened.
+        If a block no longer is what it was when the night was opened, or was written wrongly.
     """
     payloads = [_payload(stream, row) for row in rows]
     alike = rows["coding"].astype(np.int64) << 32 | rows["n"]
     decoded: list[Counts] = [np.empty((0, 3), np.int16)] * len(rows)
     for key in np.unique(alike).tolist():
         where = np.flatnonzero(alike == key).tolist()
-        blocks = decode_samples([payloads[i] for i in where], key >> 32, key & 0xFFFFFFFF)
+        try:
+            blocks = decode_samples([payloads[i] for i in where], key >> 32, key & 0xFFFFFFFF)
+        except (zlib.error, ValueError, struct.error) as error:
+            name, first = getattr(stream, "name", "samples.log"), int(rows["offset"][where[0]])
+            raise DamagedNightError(
+                f"{name} holds a block that was written wrongly, at byte {first} or behind it ({error})."
+            ) from error
         for i, block in zip(where, blocks, strict=True):
             decoded[i] = block
     return decoded

@@ -126,24 +126,29 @@ class NightWriter:
         """
         if info.index not in self._sensors or info.index in self._heard:
             raise ValueError(f"sensor {info.index} is none of the night, or has samples in it")
-        known = self.meta
-        with contextlib.suppress(OSError, BadFileError):
-            known = read_meta(self.path)
-        sensors = tuple(
-            msgspec.structs.replace(info, site=one.site, placement=one.placement)
-            if one.index == info.index
-            else one
-            for one in known.sensors
-        )
-        if sensors == self.meta.sensors:
+        meta = self._amended(self._sensors | {info.index: info})
+        if meta.sensors == self.meta.sensors:
             return
-        meta = msgspec.structs.replace(known, sensors=sensors)
         check_meta(meta)
-        self.meta, self._sensors = meta, {one.index: one for one in sensors}
+        self.meta, self._sensors = meta, {one.index: one for one in meta.sensors}
         if self._listener is not None:
             self._listener.sensor(self._sensors[info.index])
         self._write_header()
         self._write_meta()
+
+    def _amended(self, sensors: dict[int, SensorInfo]) -> NightMeta:
+        """Return what is known with what `night.toml` may have been corrected in, if it can be read.
+
+        What a sensor sends is never taken from there: the disk may have refused what was learnt since.
+        """
+        known = self.meta
+        with contextlib.suppress(OSError, BadFileError):
+            known = read_meta(self.path)
+        own = (
+            msgspec.structs.replace(sensors.get(one.index, one), site=one.site, placement=one.placement)
+            for one in known.sensors
+        )
+        return msgspec.structs.replace(known, sensors=tuple(own))
 
     def append_samples(
         self,
@@ -213,8 +218,7 @@ class NightWriter:
         if not self._log.check_place(at_once=at_once):
             return
         self.restored += 1
-        with contextlib.suppress(OSError, BadFileError):  # it may be there, and amended meanwhile
-            self.meta = read_meta(self.path)
+        self.meta = self._amended(self._sensors)
         if not (self.path / META_FILE).exists():
             self._write_meta()
         self._lock.release()  # that of a removed folder keeps nobody out

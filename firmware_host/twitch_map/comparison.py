@@ -129,7 +129,9 @@ def compare(first: Sequence[SiteNight], second: Sequence[SiteNight]) -> Comparis
     known = [_usable(side) for side in (first, second)]
     out = tuple(left for side in (first, second) for left in _left_out(side))
     limit_mg = _largest_limit([*known[0], *known[1]])
-    sides = [Side(values, _usual(values)) for values in (_values(nights, limit_mg) for nights in known)]
+    values = [_values(nights, limit_mg) for nights in known]
+    by_night = _many_enough(*(_columns(nights)[0] for nights in values if nights))
+    sides = [Side(nights, _usual(nights, by_night=by_night)) for nights in values]
     ratio, low, high, why = _ratio(sides[0].nights, sides[1].nights)
     return Comparison(limit_mg, sides[0], sides[1], ratio, low, high, why, _warnings(first, second), out)
 
@@ -165,7 +167,7 @@ def rate_ratio(
     from scipy.special import stdtrit
 
     sides = [(np.asarray(n, float), np.asarray(h, float)) for n, h in ((first, first_h), (second, second_h))]
-    by_night = min(n.mean() for n, _ in sides) >= FEWEST_TWITCHES
+    by_night = _many_enough(first, second)
     middles, variances = zip(*((_by_night if by_night else _by_sum)(n, h) for n, h in sides), strict=True)
     total = sum(variances)
     freedom = total**2 / sum(v**2 / (len(n) - 1) for v, (n, _) in zip(variances, sides, strict=True))
@@ -173,6 +175,11 @@ def rate_ratio(
     log_ratio = middles[1] - middles[0]
     ratio, low, high = np.exp([log_ratio, log_ratio - away, log_ratio + away]).tolist()
     return ratio, low, high
+
+
+def _many_enough(*sides: Sequence[float]) -> bool:
+    """Tell whether each side has twitches enough a night for its nights to be weighed one by one."""
+    return min((float(np.mean(n)) for n in sides), default=0.0) >= FEWEST_TWITCHES
 
 
 def _by_night(n: Floats, hours: Floats) -> tuple[float, float]:
@@ -208,12 +215,15 @@ def _columns(nights: Sequence[NightValue]) -> tuple[list[float], list[float]]:
     return [one.rate_per_h * one.valid_h for one in nights], [one.valid_h for one in nights]
 
 
-def _usual(nights: Sequence[NightValue]) -> float | None:
-    """Return the rate of a usual night: the geometric mean, or that of all where twitches are few."""
+def _usual(nights: Sequence[NightValue], *, by_night: bool) -> float | None:
+    """Return the rate of a usual night: the geometric mean, or that of all where twitches are few.
+
+    Both sides are told in the same way, as their ratio is.
+    """
     if not nights:
         return None
     n, hours = (np.array(column) for column in _columns(nights))
-    if n.mean() >= FEWEST_TWITCHES:
+    if by_night:
         return float(np.exp(np.log((n + 0.5) / hours).mean()))
     return float(n.sum() / hours.sum())
 
@@ -275,8 +285,9 @@ def _value(one: SiteNight, limit: SiteLimit, limit_mg: float) -> NightValue:
         seen = Weighed(one.events, limit, model).above(slice(None), limit_mg, one.valid_h)
         found = estimate(seen, model, model.false_per_h, model.false_shape)
         twitches = found.twitches
-        per_s = np.array([found.twitches, found.low, found.high]) / (3600 * one.valid_h)
-        rate, low, high = (3600 * without_dead_time(per_s, MERGE_S)).tolist()
+        per_s = np.array([found.twitches, found.high]) / (3600 * one.valid_h)
+        rate, high = (3600 * without_dead_time(per_s, MERGE_S)).tolist()
+        low = found.low / one.valid_h
     return NightValue(
         one.night, one.date, one.site, one.valid_h, float(limit.limit_mg or np.nan), twitches, rate, low, high
     )

@@ -238,8 +238,9 @@ def _fill_limits(
 
 
 def _fill_rates(row: np.void, found: Estimate, tau_s: float) -> None:
-    values = np.array([found.twitches, found.low, found.high]) / row["valid_s"]
-    row["rate_per_h"], row["rate_low"], row["rate_high"] = 3600 * without_dead_time(values, tau_s)
+    values = np.array([found.twitches, found.high]) / row["valid_s"]
+    row["rate_per_h"], row["rate_high"] = 3600 * without_dead_time(values, tau_s)
+    row["rate_low"] = 3600 * found.low / row["valid_s"]  # dead time may have cost none
 
 
 class Weighed:

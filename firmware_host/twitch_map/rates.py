@@ -25,7 +25,8 @@ def rates(
 
     The limits are Garwood's exact Poisson limits (Garwood 1936) of the count divided by its dispersion,
     scaled back (quasi-Poisson); at zero the upper one is the rule of three (Hanley & Lippman-Hand 1983).
-    Rate and limits are then corrected for a non-extending dead time, rate = m / (1 - m tau) (Knoll, ch. 4).
+    Rate and upper limit are then corrected for a non-extending dead time, rate = m / (1 - m tau)
+    (Knoll, ch. 4).
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ def rates(
     return {
         "rate_raw_per_h": 3600 * n / seconds,
         "rate_per_h": 3600 * without_dead_time(n / seconds, tau_s),
-        "rate_low": 3600 * without_dead_time(low / seconds, tau_s),
+        "rate_low": 3600 * low / seconds,  # dead time may have cost none
         "rate_high": 3600 * without_dead_time(high / seconds, tau_s),
     }
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from firmware_host import body
 from firmware_host.analysis import Summary, summary_of
+from firmware_host.analysis.models import renamed_since
 from firmware_host.errors import TwitchmapError
 from firmware_host.recording import NightMeta, RunInfo, evening_of, list_nights
 from firmware_host.recording.results import ResultsStore
@@ -89,11 +89,10 @@ class _Night:
 
     def measured(self) -> list[str]:
         """Return the sites with enough valid time, by their names now."""
-        made_ns = round(datetime.fromisoformat(self.info.created_utc).timestamp() * 1e9)
         found = []
         for one in self.summary.sites:
             site = one.site
-            for renamed in self.meta.renamed_since(made_ns):
+            for renamed in renamed_since(self.meta, self.info):
                 site = renamed.get(site, site)
             if one.seconds.get("valid", 0.0) >= LEAST_VALID_S:
                 found.append(site)

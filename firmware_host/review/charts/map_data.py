@@ -71,8 +71,8 @@ def map_of(night: Night, run: Run, bin_s: float | None) -> MapData:
 
     return MapData(
         title=night_title(night.meta, night.start_ns),
-        start_ns=night.start_ns,
-        end_ns=night.end_ns,
+        start_ns=run.summary.start_ns,
+        end_ns=run.summary.start_ns + round(run.summary.duration_s * 1e9),
         time_zone=night.meta.time_zone,
         origin=night.meta.origin,
         bins=night_counts(night, run, bin_s),
