@@ -546,7 +546,7 @@ def test_a_truth_of_other_sites_is_not_scored(run: Run, nights: Path) -> None:
 
 
 def test_all_that_is_told_of_a_run_is_of_its_own_time(run: Run, nights: Path, tmp_path: Path) -> None:
-    """After samples are lost, map and night.json of the run still say the same, and that the night changed."""
+    """After samples are lost, map and night.json of a run still say the same, and that the night changed."""
     log = nights / "a.night" / "samples.log"
     with log.open("r+b") as file:
         file.truncate(log.stat().st_size * 6 // 10)

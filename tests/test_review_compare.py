@@ -10,6 +10,7 @@ import pytest
 from browser import Serve, Standing, axe_problems, screen, small_targets, wait_for
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 from starlette.testclient import TestClient
 
 from firmware_host.recording import amend_night
@@ -232,3 +233,105 @@ def test_a_level_that_no_program_here_knows_is_passed_over(tmp_path: Path) -> No
     diary.write_text(diary.read_text().replace('"some"', '"gallons"'))
     factors = {one["name"]: one for one in asked(tmp_path, "/triggers")["factors"]}
     assert sum(level["nights"] for level in factors["caffeine"]["levels"]) == 2
+
+
+def test_nights_that_are_kept_back_are_not_told_as_none(
+    browser: Chrome, served: Serve, tmp_path: Path
+) -> None:
+    """With `show = on_request` pages say in their own words that nights wait, and show them when asked."""
+    diaries(tmp_path, nights(tmp_path, [80] * 6), 3)
+    write_settings(tmp_path, Settings("on_request"))
+    url = served(tmp_path).url
+    for path in ("compare", "triggers"):
+        browser.get(url + path)
+        wait_for(browser, "body[data-ready] #show")
+        if path == "compare":
+            browser.find_element(By.ID, "recent").click()
+            wait_for(browser, "#beside-table", "not shown")
+            wait_for(browser, "#ratio-said", "6 nights are not shown here until you ask")
+        text = browser.find_element(By.TAG_NAME, "main").text
+        assert "6 nights are not shown here until you ask for their counts." in text
+        assert "has counts" not in text
+        assert "--show" not in text
+        assert "settings.toml" not in text
+        browser.find_element(By.ID, "show").click()
+        wait_for(
+            browser, *(("#trend-said", "valid hour") if path == "compare" else ("#nights", "with counts"))
+        )
+        assert "until you ask" not in browser.find_element(By.TAG_NAME, "main").text
+
+
+LATE = """
+    const [part, real] = [arguments[0], window.fetch];
+    window.fetch = async (...asked) => {
+      const answer = await real(...asked);
+      if (!String(asked[0]).includes(part)) return answer;
+      return new Promise((done) => (window.go = () => done(answer)));
+    };
+    """
+"""Keeps answers from some address back until `go()`."""
+
+
+def choose_site(browser: Chrome, site: str) -> None:
+    """Choose a site in the list of the page."""
+    browser.find_element(By.CSS_SELECTOR, f"#site option[value={site}]").click()
+
+
+def test_a_late_answer_of_the_site_before_is_not_shown(
+    browser: Chrome, served: Serve, tmp_path: Path
+) -> None:
+    """The trend is of the site that is chosen, whichever answer comes last."""
+    for day in range(3):
+        found_nights.made_night(tmp_path, day, {SITE: 80, "right_calf": 40})
+    browser.get(served(tmp_path).url + "compare?site=left_calf")
+    wait_for(browser, "#trend-said", "left calf")
+    browser.execute_script(LATE, "site=right_calf")
+    choose_site(browser, "right_calf")
+    WebDriverWait(browser, 10).until(lambda driver: driver.execute_script("return Boolean(window.go)"))
+    browser.execute_script("document.getElementById('trend-said').textContent = ''")
+    choose_site(browser, SITE)
+    wait_for(browser, "#trend-said", "left calf")
+    browser.execute_async_script("window.go(); setTimeout(arguments[0], 300)")
+    assert "right calf" not in browser.find_element(By.ID, "trend-said").text
+
+
+def test_an_error_is_gone_once_it_works_again(browser: Chrome, served: Serve, tmp_path: Path) -> None:
+    """What went wrong is said until the next thing that goes well."""
+    nights(tmp_path, [80] * 2)
+    browser.get(served(tmp_path).url + "compare")
+    wait_for(browser, "body[data-ready]")
+    browser.execute_script("window.real = fetch; window.fetch = () => Promise.reject(new Error('gone'))")
+    browser.find_element(By.ID, "recent").click()
+    wait_for(browser, "#state", "does not answer")
+    browser.execute_script("window.fetch = window.real")
+    browser.find_element(By.ID, "recent").click()
+    wait_for(browser, "#beside-table")
+    assert not browser.find_element(By.ID, "state").text
+
+
+def test_no_twitch_reads_the_same_on_every_page(browser: Chrome, served: Serve, tmp_path: Path) -> None:
+    """A night without a twitch has none seen, with the same interval: on its page, in its table, compared."""
+    [name] = nights(tmp_path, [0])
+    found_nights.made_night(tmp_path, 1, {SITE: 0, "right_calf": 0})
+    url = served(tmp_path).url
+    browser.get(f"{url}correct/{name}")
+    said = wait_for(browser, "#counts", "none seen").text
+    interval = said.split("(")[1].split(" per")[0]
+    assert interval.startswith("0 to 0.")
+    browser.get(f"{url}night/{name}")
+    browser.execute_script("arguments[0].click()", wait_for(browser, "#as-table"))
+    wait_for(browser, "#sites-table", "none seen")
+    assert interval in browser.find_element(By.ID, "sites-table").text
+    browser.get(f"{url}compare")
+    wait_for(browser, "#recent").click()
+    cell = wait_for(browser, "#beside-table td.cell", "none seen").text
+    assert interval in cell
+
+
+def test_one_night_is_not_nights(browser: Chrome, served: Serve, tmp_path: Path) -> None:
+    """Two sites of one night are compared in words that fit one."""
+    found_nights.made_night(tmp_path, 0, {SITE: 80, "right_calf": 40})
+    browser.get(served(tmp_path).url + "compare")
+    wait_for(browser, "#nights button").click()
+    browser.find_element(By.CSS_SELECTOR, "#other-site option[value=right_calf]").click()
+    wait_for(browser, "#ratio-sides", "left calf, 1 night)")

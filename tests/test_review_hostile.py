@@ -13,14 +13,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import found_nights
 import made_nights
 import msgspec
 import pytest
-from browser import Serve
+from browser import Serve, wait_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
 from starlette.testclient import TestClient
 
+from firmware_host.analysis import detect_night
+from firmware_host.recording.labels import read_labels
 from firmware_host.recording.settings import Settings, write_settings
 from firmware_host.review.endpoints import find_endpoints
 from firmware_host.review.server import BODY_BYTES, application
@@ -347,3 +352,48 @@ def ask(origin: str, path: str) -> tuple[int, Any]:
     content = answer.read()
     connection.close()
     return answer.status, json.loads(content)
+
+
+def key(browser: Chrome, name: str, *, again: bool = False) -> None:
+    """Press a key as the keyboard does; `again` as when it is held, a few times more."""
+    code = ord("\r" if name == "Enter" else name.upper())
+    press = {"key": name, "text": chr(code).lower(), "windowsVirtualKeyCode": code, "autoRepeat": again}
+    for kind in ["keyDown"] * 4 if again else ["keyDown", "keyUp"]:
+        browser.execute_cdp_cmd("Input.dispatchKeyEvent", press | {"type": kind})
+
+
+def test_a_key_that_is_held_too_long_says_it_once(browser: Chrome, served: Serve, tmp_path: Path) -> None:
+    """Held, `t`, and Enter on a button, judge once: `z` then leaves nothing that was said."""
+    night = found_nights.simulated_run(tmp_path)
+    browser.get(f"{(url := served(tmp_path).url)}correct/{night.name}")
+    wait_for(browser, "body[data-ready]")
+    for name in ("t", "Enter"):
+        browser.execute_script("document.getElementById('yes').focus()")
+        key(browser, name)
+        wait_for(browser, "#undo:not([disabled])")
+        key(browser, name, again=True)
+        key(browser, "z")
+        wait_for(browser, "#undo[disabled]")
+        assert not read_labels(night).active
+    browser.get(f"{url}spot-check/{night.name}")
+    wait_for(browser, "#start").click()
+    for number in range(2):
+        wait_for(browser, "#progress-said", f"{number} of")
+        key(browser, "t")
+        wait_for(browser, "#progress-said", f"{number + 1} of")
+        key(browser, "t", again=True)
+    assert len(read_labels(night).active) == 2
+
+
+def test_another_run_meanwhile_is_told_as_one(browser: Chrome, served: Serve, tmp_path: Path) -> None:
+    """A label on a night that was searched again is kept; what the search changed is not its doing."""
+    night = found_nights.simulated_run(tmp_path)
+    browser.get(f"{served(tmp_path).url}correct/{night.name}?show=events")
+    before = wait_for(browser, "body[data-ready] #counts").text
+    detect_night(night, operating_point="sensitive")
+    key(browser, "t")
+    assert "before" not in wait_for(browser, "#said-last", "looked for again").text
+    assert len(read_labels(night).active) == 1
+    assert browser.find_element(By.ID, "counts").text != before
+    key(browser, "z")
+    wait_for(browser, "#counts", "as found")

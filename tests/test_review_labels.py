@@ -9,7 +9,11 @@ from typing import Any
 import made_runs
 import msgspec
 import pytest
+from browser import Serve, wait_for
 from made_runs import NIGHT_S, SITES
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 from starlette.testclient import TestClient
 
 import firmware_host as tm
@@ -243,3 +247,73 @@ def test_a_broken_line_is_told_with_the_counts(client: Client) -> None:
     state = client.get("labels")
     assert state["labels"] == 1
     assert "line 2" in state["unreadable"][0]
+
+
+def test_labels_that_were_taken_back_teach_nothing(client: Client) -> None:
+    """A night whose every label was undone is none to learn from, and no training begins of it."""
+    said = {"what": "exclude", "site": CALF, "start_s": 0, "end_s": 60}
+
+    def labelled() -> list[str]:
+        state = client.client.get("/api/learning").raise_for_status().json()
+        return list(state["nights"]["with_labels"])
+
+    client.send("labels", said)
+    assert labelled() == [NIGHT]
+    client.send("labels/undo", {})
+    assert labelled() == []
+    headers = {"Origin": HOME, "Content-Type": "application/json"}
+    assert client.client.post("/api/learning/train", json={}, headers=headers).status_code == 404
+    client.send("labels/redo", {})
+    assert labelled() == [NIGHT]
+
+
+def almost_done(client: Client) -> None:
+    """Answer all of a spot check but its last two moments."""
+    state = client.send("spot-check", {"seed": 3})
+    for number in range(state["total"] - 2):
+        client.send("spot-check/answer", {"check": state["check"], "item": number, "answer": "twitch"})
+
+
+def test_the_last_answer_can_be_put_right(client: Client, browser: Chrome, served: Serve) -> None:
+    """Beside the result is a way back to the last moment, also by `b` and after a reload."""
+    almost_done(client)
+    browser.get(f"{served(client.night.parent).url}spot-check/{NIGHT}")
+    for number in (118, 119):
+        wait_for(browser, "#progress-said", f"{number} of 120")
+        browser.find_element(By.CSS_SELECTOR, "[data-answer=not_twitch]").click()
+    wait_for(browser, "#precision", "called")
+    browser.refresh()
+    wait_for(browser, "#back-after").click()
+    wait_for(browser, "#progress-said", "120 of 120")
+    assert not browser.find_element(By.ID, "result").is_displayed()
+    browser.find_element(By.CSS_SELECTOR, "[data-answer=cannot_tell]").click()
+    wait_for(browser, "#untold", "1 you could not tell")
+    browser.find_element(By.TAG_NAME, "body").send_keys("b")
+    wait_for(browser, "[data-answer=twitch]").click()
+    wait_for(browser, "#precision", "called")
+    assert not browser.find_element(By.ID, "untold").text
+
+
+def test_no_moment_is_judged_before_it_is_seen(client: Client, browser: Chrome, served: Serve) -> None:
+    """A verdict that comes before the picture is not taken, and the page says why."""
+    almost_done(client)
+    browser.get(f"{served(client.night.parent).url}spot-check/{NIGHT}")
+    wait_for(browser, "#progress-said", "118 of 120")
+    browser.execute_script(
+        """
+        const real = window.fetch;
+        const later = (...asked) => new Promise((done) => (window.go = () => done(real(...asked))));
+        window.fetch = (...asked) => (String(asked[0]).includes("/wave") ? later : real)(...asked);
+        """
+    )
+    body = browser.find_element(By.TAG_NAME, "body")
+    body.send_keys("t")
+    WebDriverWait(browser, 10).until(lambda driver: driver.execute_script("return Boolean(window.go)"))
+    body.send_keys("t")
+    wait_for(browser, "#state", "not there yet")
+    assert client.get("spot-check")["answered"] == 119
+    browser.execute_script("window.go()")
+    wait_for(browser, "#progress-said", "119 of 120")
+    assert not browser.find_element(By.ID, "state").text
+    body.send_keys("t")
+    wait_for(browser, "#precision", "called")

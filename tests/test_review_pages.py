@@ -303,3 +303,82 @@ def test_a_server_that_is_gone_is_said(browser: Chrome, served: Serve, folder: P
     browser.find_element(By.CSS_SELECTOR, "button.first").click()
     wait_for(browser, "#kept", "does not answer")
     browser.get_log("browser")  # the browser says so too
+
+
+def test_a_long_word_as_a_label_fits_a_phone(browser: Chrome, served: Serve, folder: Path) -> None:
+    """A label of one long word is broken where the screen ends, on every page that shows it."""
+    meta = known_meta(folder / NIGHT)
+    write_meta(folder / NIGHT, msgspec.structs.replace(meta, label="a_label_with_underscores_" * 3))
+    server = served(folder)
+    screen(browser, 320)
+    for path in ("nights", "export", f"correct/{NIGHT}", f"diary/{NIGHT}"):
+        browser.get(server.url + path)
+        settled(browser)
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 320, path
+    browser.get(server.url + f"correct/{NIGHT}")
+    wait_for(browser, "#yes")
+    overrun = browser.execute_script(
+        """
+        const buttons = [...document.querySelectorAll(".actions button")];
+        return buttons.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.textContent);
+        """
+    )
+    assert not overrun
+
+
+def test_a_table_is_scrolled_by_its_arrow_keys(browser: Chrome, served: Serve, folder: Path) -> None:
+    """In a table that is wider than its box arrow keys scroll; elsewhere they choose the time as before."""
+    screen(browser, 320)
+    browser.get(served(folder).url + f"night/{NIGHT}")
+    wait_for(browser, "#signal-said", "counted")
+    browser.find_element(By.ID, "as-table").click()
+    box = wait_for(browser, "#sites-table")
+    pressed = """
+        const event = new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true, cancelable: true });
+        return arguments[0].dispatchEvent(event);
+        """
+    assert browser.execute_script("return arguments[0].scrollWidth > arguments[0].clientWidth", box)
+    assert browser.execute_script(pressed, box), "the browser's own scrolling"
+    assert not browser.execute_script(pressed, browser.find_element(By.TAG_NAME, "body"))
+
+
+def test_a_long_note_is_seen_whole(browser: Chrome, served: Serve, folder: Path) -> None:
+    """The diary's box is as high as what is written, at once and after a reload."""
+    browser.get(served(folder).url + f"diary/{NIGHT}")
+    wait_for(browser, "#field-note").send_keys("A long note. " * 38, Keys.TAB)
+    wait_for(browser, "#state", "Kept")
+    whole = (
+        "const one = document.getElementById('field-note'); return one.scrollHeight <= one.clientHeight + 1"
+    )
+    assert browser.execute_script(whole)
+    screen(browser, 320)
+    browser.refresh()
+    assert "A long note" in str(wait_for(browser, "#field-note").get_property("value"))
+    assert browser.execute_script(whole)
+
+
+def test_an_order_that_lacked_a_night_is_put_right(browser: Chrome, served: Serve, folder: Path) -> None:
+    """What was lacking is no longer said once nights are chosen, and the button keeps the focus."""
+    browser.get(served(folder).url + "export")
+    wait_for(browser, "body[data-ready]")
+    browser.find_element(By.ID, "none").click()
+    browser.find_element(By.ID, "make").send_keys(Keys.ENTER)
+    wait_for(browser, "#problem", "at least one")
+    browser.find_element(By.ID, "all").click()
+    assert not browser.find_element(By.ID, "problem").is_displayed()
+    browser.find_element(By.CSS_SELECTOR, "input[value=csv]").click()
+    browser.find_element(By.ID, "make").send_keys(Keys.ENTER)
+    wait_for(browser, "#made:not(:empty)")
+    assert browser.switch_to.active_element.get_attribute("id") == "make"
+    wait_for(browser, "#made", "Ready", 60)
+    assert browser.switch_to.active_element.get_attribute("id") == "make"
+
+
+def test_the_scale_of_a_body_without_nights_has_its_own_numbers(
+    browser: Chrome, served: Serve, tmp_path: Path
+) -> None:
+    """A quarter is written as 0.25, not rounded to a place where it does not stand."""
+    write_settings(tmp_path, Settings("nightly"))
+    browser.get(served(tmp_path).url + "body")
+    wait_for(browser, "#ramp-ticks", "0.25")
+    assert "0.3" not in browser.find_element(By.ID, "ramp-ticks").text

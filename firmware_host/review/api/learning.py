@@ -5,6 +5,7 @@ Training and counting anew are processes of their own; ask `GET /learning` until
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -20,14 +21,14 @@ from firmware_host.analysis import (
 from firmware_host.analysis.own_model import Made, read_made
 from firmware_host.errors import BadValueError, NotFoundError, TwitchmapError
 from firmware_host.recording import list_nights
-from firmware_host.recording.labels import LABELS_FILE
+from firmware_host.recording.labels import LABELS_FILE, read_labels
 from firmware_host.review.endpoints import Context, Names, endpoint
 from firmware_host.review.own_model import OwnModel, Task
 from firmware_host.review.texts import t
 
 
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which nights to learn from; those of the folder that have labels if none is named."""
+    """Which nights to learn from; those of the folder that have labels which hold if none is named."""
 
     nights: Annotated[list[str], msgspec.Meta(max_length=2000)] = msgspec.field(default_factory=list)
 
@@ -59,7 +60,7 @@ class TaskOut(msgspec.Struct, frozen=True):
 
 
 class JudgedNights(msgspec.Struct, frozen=True):
-    """Nights with labels, and nights that another model than the one in use has judged."""
+    """Nights with labels that hold, and nights that another model than the one in use has judged."""
 
     with_labels: tuple[str, ...]
     judged_by_another: tuple[str, ...]
@@ -86,7 +87,7 @@ def learning(context: Context) -> LearningState:
 def train(context: Context, body: Training) -> LearningState:
     """Begin."""
     nights = [context.night(name) for name in body.nights] or [
-        path for path in list_nights(context.folder) if (path / LABELS_FILE).exists()
+        path for path in list_nights(context.folder) if _has_labels(path)
     ]
     if not nights:
         raise NotFoundError(t("learning.nothing"))
@@ -125,7 +126,7 @@ def _state(context: Context) -> LearningState:
     models = [read_made(context.folder, name) for name in own_models(context.folder)]
     with_labels, others = [], []
     for path in list_nights(context.folder):
-        if (path / LABELS_FILE).exists():
+        if _has_labels(path):
             with_labels.append(path.name)
         try:
             runs = runs_of(path)
@@ -140,6 +141,16 @@ def _state(context: Context) -> LearningState:
         _task(context.shared(OwnModel).task()),
         JudgedNights(tuple(with_labels), tuple(others)),
     )
+
+
+def _has_labels(night: Path) -> bool:
+    """Tell whether any label of a night holds: one that was taken back teaches nothing."""
+    if not (night / LABELS_FILE).exists():
+        return False
+    try:
+        return bool(read_labels(night).active)
+    except TwitchmapError:
+        return True  # training says what is wrong with them
 
 
 def _task(task: Task | None) -> TaskOut | None:

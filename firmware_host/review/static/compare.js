@@ -1,5 +1,6 @@
 // Nights beside each other: chosen into two sides, shown with their intervals; a ratio only where the rules allow one.
 import { get } from "./api.js";
+import { heldBack, heldWords, withoutHeld } from "./compare_held.js";
 import { drawTrend } from "./compare_trend.js";
 import { aboutWords, dateWords, fieldWords, intervalWords, levelWords, rateWords } from "./compare_words.js";
 import { number } from "./night_words.js";
@@ -15,6 +16,7 @@ let nights = [];
 let shown = SHOWN;
 let asked = false;
 let turn = 0;
+let trendTurn = 0;
 
 function row(night) {
   const name = night.evening ? dateWords(night.evening) : night.start.slice(0, 16).replace("T", " ");
@@ -48,6 +50,7 @@ async function choose(night, side) {
 /** Show what is chosen: the table at once, the ratio where both sides have nights. */
 async function update() {
   const mine = ++turn;
+  element("state").textContent = "";
   remember();
   const order = (side) => nights.filter((night) => side.includes(night.night)).map((night) => night.night).reverse();
   const chosen = [...order(sides.a), ...order(sides.b)];
@@ -60,14 +63,15 @@ async function update() {
     table(answer);
     await ratio(mine);
   } catch (error) {
-    problem(error);
+    if (mine === turn) problem(error);
   }
 }
 
 function table({ nights: compared, warnings }) {
   element("warnings").hidden = !warnings.length;
   element("warnings").replaceChildren(...warnings.map((one) => make("li", {}, one)));
-  const places = [...new Map(compared.flatMap((one) => one.sites.map((site) => [site.site, site.label])))];
+  const known = [...new Map(compared.flatMap((one) => one.sites.map((site) => [site.site, site.label])))];
+  const places = known.length ? known : [[element("site").value, element("site").selectedOptions[0].textContent]];
   const top = Math.max(1, ...compared.flatMap((one) => one.sites.map((site) => site.rate_high ?? 0)));
   const head = compared.map((one) =>
     make("th", { scope: "col" }, make("span", { class: "side-name" }, sides.a.includes(one.night) ? "A" : "B"), " ", one.evening ? dateWords(one.evening) : one.title, one.made_up ? [" ", make("span", { class: "badge" }, t("compare.badge_made_up"))] : null),
@@ -82,7 +86,7 @@ function table({ nights: compared, warnings }) {
 
 function cell(night, site, top) {
   const one = night.sites.find((each) => each.site === site);
-  if (!one) return make("td", { class: "quiet" }, night.hidden || night.problem || t("compare.not_measured"));
+  if (!one) return make("td", { class: "quiet" }, night.hidden ? heldCell(night) : night.problem || t("compare.not_measured"));
   if (!(one.valid_s > 0)) return make("td", { class: "quiet" }, rateWords(one));
   const x = (rate) => 6 + (188 * rate) / top;
   return make(
@@ -101,6 +105,8 @@ function cell(night, site, top) {
   );
 }
 
+const heldCell = ({ night }) => t(nights.find((one) => one.night === night)?.showing === "later" ? "compare.cell_later" : "compare.cell_on_request");
+
 /** Say how many times as many, or why that is not said. Two sites are compared in all nights that are chosen. */
 async function ratio(mine) {
   const site = element("site").value;
@@ -115,20 +121,28 @@ async function ratio(mine) {
   const text = (value) => number(value ?? 0, digits(value ?? 0));
   const values = { a: answer.a.label, b: answer.b.label, ratio: text(answer.ratio), low: text(answer.low), high: text(answer.high) };
   element("ratio-title").textContent = other ? t("compare.ratio_sites", values) : t("compare.ratio");
-  element("ratio-said").textContent = answer.refused || t(other ? "compare.ratio_of_sites" : "compare.ratio_is", values);
-  element("ratio-sides").textContent = answer.limit_mg === null ? "" : t("compare.ratio_sides", { mg: number(answer.limit_mg, 1), one: other ? answer.a.label : t("compare.side_a"), two: other ? answer.b.label : t("compare.side_b"), na: answer.a.nights, nb: answer.b.nights, ra: text(answer.a.rate_per_h), rb: text(answer.b.rate_per_h) });
-  element("ratio-warnings").replaceChildren(...[...answer.warnings, ...answer.left_out].map((one) => make("li", {}, one)));
-  element("ratio-warnings").hidden = !answer.warnings.length && !answer.left_out.length;
+  const held = heldBack(nights, asked).filter(({ night }) => all.includes(night));
+  element("ratio-said").textContent = (answer.refused && heldWords(held)) || answer.refused || t(other ? "compare.ratio_of_sites" : "compare.ratio_is", values);
+  element("ratio-sides").textContent = answer.limit_mg === null ? "" : t("compare.ratio_sides", { mg: number(answer.limit_mg, 1), one: other ? answer.a.label : t("compare.side_a"), two: other ? answer.b.label : t("compare.side_b"), na: t("compare.side_nights", { n: answer.a.nights }), nb: t("compare.side_nights", { n: answer.b.nights }), ra: text(answer.a.rate_per_h), rb: text(answer.b.rate_per_h) });
+  const warnings = [...answer.warnings, answer.refused ? "" : heldWords(held), ...withoutHeld(answer.left_out, nights, asked)].filter(Boolean);
+  element("ratio-warnings").replaceChildren(...warnings.map((one) => make("li", {}, one)));
+  element("ratio-warnings").hidden = !warnings.length;
   element("ratio-how").hidden = Boolean(answer.refused);
   say(element("ratio-said").textContent);
 }
 
 async function showTrend() {
+  const mine = ++trendTurn;
+  element("state").textContent = "";
   remember();
+  const site = element("site").value;
   try {
-    drawTrend(await get("/compare/trend", { site: element("site").value, show: asked }));
+    const answer = await get("/compare/trend", { site, show: asked });
+    if (mine !== trendTurn) return;
+    const held = heldBack(nights, asked).filter((night) => night.sites.some((one) => one.site === site));
+    drawTrend({ ...answer, left_out: withoutHeld(answer.left_out, nights, asked) }, held);
   } catch (error) {
-    problem(error);
+    if (mine === trendTurn) problem(error);
   }
 }
 
@@ -180,10 +194,7 @@ async function busiest(names) {
   return [...names].sort((one, other) => had(other) - had(one))[0];
 }
 
-element("site").addEventListener("change", async () => {
-  await showTrend();
-  await update();
-});
+element("site").addEventListener("change", () => Promise.all([showTrend(), update()]));
 element("other-site").addEventListener("change", update);
 element("recent").addEventListener("click", recent);
 element("clear").addEventListener("click", async () => {

@@ -1,4 +1,5 @@
 // One site over all nights: a dot and its interval each, lines where something else than twitching changed.
+import { heldWords } from "./compare_held.js";
 import { aboutWords, dateWords, diaryWords, intervalWords, rateWords } from "./compare_words.js";
 import { number } from "./night_words.js";
 import { make } from "./page.js";
@@ -9,14 +10,18 @@ const DAY_MS = 86_400_000;
 const element = (id) => document.getElementById(id);
 const days = (iso) => Date.parse(`${iso}T00:00:00Z`) / DAY_MS;
 
-export function drawTrend({ label, limit_mg: limitMg, points: all, left_out: leftOut }) {
+/** `held` are the nights of the site whose counts are kept back. */
+export function drawTrend({ label, limit_mg: limitMg, points: all, left_out: leftOut }, held) {
   // Nights are drawn above the limit that they share; where no limit is known, as they are, and that is said.
   const points = all.map((one) => ({ ...one, shown: limitMg === null ? (one.at.valid_s > 0 ? one.at : null) : one.above }));
   const seen = points.filter(({ shown }) => shown);
   const lacking = limitMg === null ? 0 : points.filter(({ at, shown }) => at.valid_s > 0 && !shown).length;
-  element("trend-left").textContent = [...(lacking ? [t("compare.left_no_limit", { n: lacking })] : []), ...leftOut].join(" ");
+  const onlyHeld = held.length > 0 && !seen.length;
+  const left = [lacking ? t("compare.left_no_limit", { n: lacking }) : "", onlyHeld ? "" : heldWords(held), ...leftOut];
+  element("trend-left").textContent = left.filter(Boolean).join(" ");
   const above = limitMg === null ? t("compare.trend_no_limit") : t("compare.trend_limit", { mg: number(limitMg, 1) });
-  element("trend-said").textContent = seen.length ? `${t("compare.trend_said", { n: seen.length, site: label })} ${above}` : t("compare.trend_none", { site: label });
+  const none = onlyHeld ? heldWords(held) : t("compare.trend_none", { site: label });
+  element("trend-said").textContent = seen.length ? `${t("compare.trend_said", { n: seen.length, site: label })} ${above}` : none;
   drawn = seen.length ? (width) => chart(label, points, width) : null;
   draw();
   const changes = points.filter(({ changed }) => changed.length);

@@ -1,18 +1,16 @@
 // How a site's night reads beside others: number, interval, valid time, limit.
-import { durationWords, number } from "./night_words.js";
+import { durationWords, intervalParts, number, rateDigits } from "./night_words.js";
 import { t } from "./texts.js";
-
-export const digitsOf = ({ rate_per_h: rate, rate_high: high }) => (rate >= 10 || high >= 100 ? 0 : 1);
 
 export function rateWords(site) {
   if (site.state === "not_worn") return t("compare.not_worn");
   if (!(site.valid_s > 0)) return t("compare.not_observed");
-  return number(site.rate_per_h, digitsOf(site));
+  if (site.twitches === 0) return t("compare.none_seen");
+  return number(site.rate_per_h, rateDigits(site.rate_per_h, site.rate_high));
 }
 
 export function intervalWords(site) {
-  const digits = digitsOf(site);
-  return t("compare.interval", { low: number(site.rate_low, digits), high: number(site.rate_high, digits) });
+  return t("compare.interval", intervalParts(site.rate_per_h, site.rate_low, site.rate_high));
 }
 
 export function aboutWords(site) {

@@ -49,12 +49,18 @@ class Desk {
 
   async changed(path, body) {
     try {
-      say(this.take(await send("POST", `${this.path(path)}?show=true`, body)));
+      const state = await send("POST", `${this.path(path)}?show=true`, body);
+      if (state.run !== this.state.run) {
+        await this.renew(state, body.pile ? t("correct.pile_anew") : "");
+        return false; // it is kept, but what it was said of is not here any more: there is no going on from it
+      }
+      say(this.take(state));
       await this.follow();
       return true;
     } catch (error) {
-      if (error.status === 409) await this.looked(); // somebody else was quicker: show what holds now
-      this.problem(error.message);
+      const refused = [404, 409].includes(error.status); // somebody else was quicker: show what holds now
+      const renewed = refused && (await this.looked(t("correct.say_again")).catch(() => false));
+      if (!renewed) this.problem(error.message);
       return false;
     }
   }
@@ -70,13 +76,30 @@ class Desk {
     return this.turn;
   }
 
-  async looked() {
+  /** Returns whether the twitches were looked for anew since; `more` is said then too. */
+  async looked(more = "") {
     const state = await get(this.path("labels"), { show: true });
-    if (state.run !== this.state.run) return this.problem(t("correct.new_run"));
+    if (state.run !== this.state.run) {
+      await this.renew(state, more);
+      return true;
+    }
     const same = ["labels", "undo", "redo"].every((name) => JSON.stringify(state[name]) === JSON.stringify(this.state[name]));
-    if (same) return;
+    if (same) return false;
     this.problem([t("correct.said_elsewhere"), this.take(state)].join(" "));
     await this.follow();
+    return false;
+  }
+
+  /** Show another run than before. What differs is the search's doing: it is not told as what a label did. */
+  async renew(state, more) {
+    const found = await get(this.path("labels/found"), { show: true });
+    this.piles.waves.clear();
+    this.events.take([], null);
+    await this.piles.load();
+    this.counts = new Counts(this, found);
+    this.take(state);
+    await this.show(this.mode);
+    this.problem([t("correct.new_run"), more].filter(Boolean).join(" "));
   }
 
   /** Show what holds now; returns what changed, in words. */

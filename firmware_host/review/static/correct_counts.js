@@ -1,6 +1,6 @@
 // The counts of all sites: as the detector found them, and as they are with what was said.
 import { make } from "./page.js";
-import { number } from "./night_words.js";
+import { intervalParts, number, rateDigits } from "./night_words.js";
 import { t } from "./texts.js";
 
 export class Counts {
@@ -38,8 +38,7 @@ export class Counts {
   }
 }
 
-function rateWords({ valid_s: validS, state, rate_per_h: rate, rate_low: low, rate_high: high }) {
+function rateWords({ valid_s: validS, twitches, state, rate_per_h: rate, rate_low: low, rate_high: high }) {
   if (!(validS > 0)) return t(state === "not_worn" ? "correct.not_worn" : "correct.not_observed");
-  const digits = rate >= 10 || high >= 100 ? 0 : 1;
-  return t("correct.rate", { rate: number(rate, digits), low: number(low, digits), high: number(high, digits) });
+  return t(twitches === 0 ? "correct.rate_none" : "correct.rate", { rate: number(rate, rateDigits(rate, high)), ...intervalParts(rate, low, high) });
 }

@@ -41,6 +41,13 @@ export class Stretch {
     return found?.length ? found[0] : null;
   }
 
+  /** Return where the stretch begins and ends. Of a time that comes twice the end is the first after the beginning. */
+  ends() {
+    const from = this.moment("range-from");
+    const found = this.desk.clock.find(document.getElementById("range-to").value, true) ?? [];
+    return [from, found.find((s) => from !== null && s > from) ?? found[0] ?? null];
+  }
+
   /** Draw the counts of the night, and the stretch that is meant. */
   strip() {
     const svg = document.getElementById("range-strip");
@@ -58,14 +65,14 @@ export class Stretch {
       return one;
     };
     const bars = sums.map((n, k) => rect(Math.max(this.map.start_s[k], 0), 100 - (96 * n) / top, BIN_S * 0.9, (96 * n) / top, "bar"));
-    const [from, to] = [this.moment("range-from"), this.moment("range-to")];
+    const [from, to] = this.ends();
     const meant = from !== null && to !== null && to > from ? [rect(from, 0, to - from, 100, "meant")] : [];
     svg.replaceChildren(...meant, ...bars);
   }
 
   async tell(what) {
     const said = document.getElementById("range-said");
-    const [from, to] = [this.moment("range-from"), this.moment("range-to")];
+    const [from, to] = this.ends();
     if (from === null || to === null) {
       said.textContent = t("correct.range_times");
       return;

@@ -1,6 +1,7 @@
 // "Was the sensor on?": asked once a site, where it lay so still that wearing it cannot be shown.
 import { durationWords } from "./night_words.js";
 import { make } from "./page.js";
+import { focusAfter } from "./shown.js";
 import { t } from "./texts.js";
 
 const WORTH_ASKING_S = 60;
@@ -8,8 +9,23 @@ const later = new Set();
 
 export function askWear(desk, { wear_questions: questions }) {
   const open = questions.filter((one) => one.unconfirmed_s >= WORTH_ASKING_S && !later.has(one.site));
-  document.getElementById("wear").hidden = !open.length;
-  document.getElementById("wear-questions").replaceChildren(...open.map((one) => question(desk, one)));
+  follow(() => {
+    document.getElementById("wear").hidden = !open.length;
+    document.getElementById("wear-questions").replaceChildren(...open.map((one) => question(desk, one)));
+  });
+}
+
+/** Change the questions; the focus goes to the same answer of the same or the first question, else on after them. */
+function follow(change) {
+  const box = document.getElementById("wear-questions");
+  const held = box.contains(document.activeElement) ? document.activeElement : null;
+  const site = held?.closest("fieldset").dataset.site;
+  const place = held && [...held.parentElement.children].indexOf(held);
+  change();
+  if (!held || box.contains(document.activeElement)) return;
+  const next = [...box.children].find((one) => one.dataset.site === site) ?? box.firstElementChild;
+  if (next) next.querySelectorAll("button")[place].focus();
+  else focusAfter(document.getElementById("wear"));
 }
 
 function question(desk, { site, start_s: startS, end_s: endS, unconfirmed_s: seconds }) {
@@ -18,8 +34,10 @@ function question(desk, { site, start_s: startS, end_s: endS, unconfirmed_s: sec
   const answer = (what) => () => desk.tell({ what, site, start_s: startS, end_s: endS });
   const wait = (event) => {
     later.add(site);
-    event.target.closest("fieldset").remove();
-    document.getElementById("wear").hidden = !document.querySelector("#wear-questions fieldset");
+    follow(() => {
+      event.target.closest("fieldset").remove();
+      document.getElementById("wear").hidden = !document.querySelector("#wear-questions fieldset");
+    });
   };
   return make(
     "fieldset",

@@ -15,6 +15,7 @@ addEventListener("pagehide", () => void keep(true));
 try {
   const diary = await get(at`/nights/${night}/diary`);
   form.replaceChildren(...diary.fields.map((field) => (field.levels.length ? choices(field, diary) : text(field, diary))));
+  form.querySelectorAll("textarea").forEach(grow);
   state.textContent = [diary.entries ? t("diary.goes_on") : t("diary.empty"), ...diary.unreadable].join(" ");
 } catch (error) {
   state.textContent = error.message;
@@ -41,10 +42,18 @@ function choose(name, level, buttons) {
   void keep();
 }
 
+/** Make a box as high as its text, where the browser does not do so by itself. */
+function grow(area) {
+  if (CSS.supports("field-sizing", "content")) return;
+  area.style.height = "auto";
+  area.style.height = `${area.scrollHeight + area.offsetHeight - area.clientHeight}px`;
+}
+
 function text({ name }, { values }) {
   let waiting;
   const changed = (event) => {
     open.set(name, event.target.value);
+    grow(event.target);
     state.textContent = t("diary.not_kept");
     clearTimeout(waiting);
     waiting = setTimeout(keep, PAUSE_MS);

@@ -42,7 +42,9 @@ function offerSharing() {
 function show({ parcel }) {
   const ended = running && parcel?.state !== "running";
   running = parcel?.state === "running";
-  element("make").disabled = running;
+  // Disabled, the button would lose the focus, and Tab begin at the top of the page again.
+  element("make").setAttribute("aria-disabled", String(running));
+  if (!running && document.activeElement === element("cancel")) element("make").focus();
   element("cancel").hidden = element("busy").hidden = !running;
   if (parcel?.progress > 0) element("busy").value = parcel.progress;
   else element("busy").removeAttribute("value");
@@ -74,6 +76,7 @@ async function tell(answer) {
 
 function order(event) {
   event.preventDefault();
+  if (running) return undefined;
   const [form] = chosen("form");
   const nights = chosen("night");
   if (!nights.length) return problem(t("export.choose"));
@@ -82,6 +85,7 @@ function order(event) {
 
 function tick(checked) {
   for (const one of document.querySelectorAll("input[name=night]")) one.checked = checked;
+  problem("");
 }
 
 async function start() {
@@ -100,6 +104,7 @@ async function start() {
 
 element("order").addEventListener("submit", order);
 element("forms").addEventListener("change", offerSharing);
+element("nights").addEventListener("change", () => problem(""));
 element("all").addEventListener("click", () => tick(true));
 element("none").addEventListener("click", () => tick(false));
 element("cancel").addEventListener("click", () => tell(send("POST", "/export/cancel", {})));

@@ -3,11 +3,12 @@ import { at, get, send } from "./api.js";
 import { say, shortcut } from "./page.js";
 import { t } from "./texts.js";
 import { Clock } from "./night_clock.js";
-import "./night_correct.js";
+import { correctWith } from "./night_correct.js";
 import { Figure, siteWords, writeLegend } from "./night_figure.js";
 import { Strips, changeWords } from "./night_strips.js";
 import { writeLimits, writeMarks, writeTables } from "./night_tables.js";
 import { durationWords } from "./night_words.js";
+import { focusAfter } from "./shown.js";
 import { Signal } from "./signal.js";
 
 const id = (name) => document.getElementById(name);
@@ -16,6 +17,7 @@ const query = new URLSearchParams(location.search);
 const FOLLOWED_MS = 30_000; // the recorder needs the computer, too
 const PLACES = document.querySelectorAll("[data-base]").length;
 
+const problems = { lasting: "", passing: "" };
 const night = { binS: Number(query.get("bin")) || 900, k: null, site: null, map: null, coverage: {}, marks: [], grown: false };
 
 if (id("asked").hidden) start();
@@ -23,6 +25,8 @@ else
   id("show-numbers")?.addEventListener("click", () => {
     id("asked").hidden = true;
     id("night").hidden = false;
+    if (!("counted" in id("night").dataset)) document.querySelector(".map").hidden = true;
+    focusAfter(id("asked"));
     start();
   });
 
@@ -33,6 +37,7 @@ async function start() {
     const [facts, map] = await Promise.all([get(at`/nights/${name}`, { run: query.get("run") }), counted ? readMap().catch((error) => error) : null]);
     night.facts = facts;
     night.clock = new Clock(facts);
+    correctWith(facts, night.clock);
     writeHead(facts);
     if (map && !(map instanceof Error)) withMap(map);
     else withoutMap(facts, map);
@@ -52,9 +57,14 @@ async function start() {
 /** Follow a night that is being recorded: it grows, and it ends. */
 async function follow() {
   if (!night.facts.being_written || document.hidden) return;
-  const { duration_s: durationS, being_written: goesOn } = await get(at`/nights/${name}`, { run: query.get("run") });
+  const { duration_s: durationS, being_written: goesOn, clock } = await get(at`/nights/${name}`, { run: query.get("run") });
+  problem("");
   night.facts.being_written = goesOn;
-  if (durationS > night.facts.duration_s) await (night.signal?.lengthen(durationS) ?? location.reload());
+  night.clock.parts = clock;
+  if (durationS > night.facts.duration_s) {
+    await (night.signal?.lengthen(durationS) ?? location.reload());
+    if (night.map) show(); // its axis is as long as the night
+  }
   writeHead(night.facts);
   if (goesOn) return;
   if (night.map) await readMarks(); // what came since it was counted
@@ -77,13 +87,16 @@ async function painted() {
   performance.mark("map-painted"); // read by benchmarks/review_browser.py
 }
 
-function problem(sentence) {
-  id("problem").textContent = sentence;
-  id("problem").hidden = false;
+/** Say what went wrong ("": what was tried last went well), beside what is wrong with the night itself. */
+function problem(sentence, kind = "passing") {
+  problems[kind] = sentence;
+  const words = [problems.lasting, problems.passing].filter(Boolean).join(" ");
+  if (id("problem").textContent !== words) id("problem").textContent = words; // it is read aloud when it is written
+  id("problem").hidden = !words;
 }
 
-async function readMap() {
-  const map = await get(at`/nights/${name}/map`, { bin_s: night.binS, run: query.get("run"), show: true });
+async function readMap(binS = night.binS) {
+  const map = await get(at`/nights/${name}/map`, { bin_s: binS, run: query.get("run"), show: true });
   map.bySite = Object.fromEntries(map.sites.map((one) => [one.site, one]));
   return map;
 }
@@ -106,13 +119,13 @@ function writeHead(facts) {
 function withoutMap(facts, error) {
   document.querySelector(".map").hidden = true;
   writeLimits(facts, null, false, PLACES);
-  if (error) return problem(error.message);
+  if (error) return problem(error.message, "lasting");
   if (facts.duration_s > 0) offerSearch(facts.being_written ? "not_counted_running" : "not_counted");
 }
 
 function noSamples() {
   id("signal").hidden = true;
-  problem(t("night.no_samples"));
+  problem(t("night.no_samples"), "lasting");
   return readMarks();
 }
 
@@ -213,8 +226,9 @@ function chooseSite(site, toggles = true) {
 
 async function chooseBins(binS) {
   const middle = night.k === null ? null : night.map.start_s[night.k] + 1;
-  night.binS = binS;
-  night.map = await readMap();
+  const map = await readMap(binS);
+  problem("");
+  Object.assign(night, { binS, map });
   writeBins();
   night.strips.map = night.map;
   night.k = middle === null ? null : night.strips.binAt(Math.max(middle, 0));
@@ -277,7 +291,7 @@ async function readMarks() {
   writeMarks(marks, night.facts.sites, night.clock);
   const broken = damage.length && night.signal ? [t("night.damage", { n: damage.length, first: damage[0] })] : [];
   if (!described) broken.push(t("night.not_described"));
-  if (broken.length) problem(broken.join(" "));
+  if (broken.length) problem(broken.join(" "), "lasting");
   if (night.map) {
     if (grown && !night.facts.being_written) offerSearch("grown", "find_again");
     show();
@@ -288,7 +302,9 @@ async function readMarks() {
 id("find").addEventListener("click", find);
 document.addEventListener("labels-changed", async () => {
   try {
-    night.map = await readMap();
+    const map = await readMap();
+    problem("");
+    if (night.strips) night.map = map;
     await readCoverage();
   } catch (error) {
     problem(error.message);

@@ -24,9 +24,10 @@ export class Clock {
   }
 
   /** Return the local time as text, with so many digits of a second; none: hours and minutes. */
-  time(s, digits) {
+  time(s, digits, offset = this.offset(s)) {
     const factor = 10 ** (digits ?? 0);
-    const whole = digits === undefined ? Math.floor((this.local(s) + 1e-6) / 60) * 60 : Math.round(this.local(s) * factor) / factor;
+    const local = this.startS + s + offset;
+    const whole = digits === undefined ? Math.floor((local + 1e-6) / 60) * 60 : Math.round(local * factor) / factor;
     const day = ((whole % DAY_S) + DAY_S) % DAY_S;
     const text = `${two(Math.floor(day / 3600))}:${two(Math.floor(day / 60) % 60)}`;
     if (digits === undefined) return text;
@@ -50,26 +51,40 @@ export class Clock {
     return marks;
   }
 
-  /** Return when the clocks were put forward (positive) or back within the night. */
+  /** Return when the clocks were put forward (positive) or back within the night, and what they showed just then. */
   changes() {
-    return this.parts.slice(1).map((part, k) => ({ s: part.from_s, byS: part.offset_s - this.parts[k].offset_s }));
+    return this.parts.slice(1).map((part, k) => {
+      const before = this.parts[k].offset_s;
+      return { s: part.from_s, byS: part.offset_s - before, time: this.time(part.from_s, undefined, before) };
+    });
   }
 
-  /** Return all moments of the night with a local time such as 3:12, 03:12:05 or 03:12:05.5; null: no time. */
-  find(text) {
+  /**
+   * Return all moments of the night with a local time such as 3:12, 03:12:05 or 03:12:05.5; null: no time.
+   *
+   * The page itself rounds the night's ends: what misses them by less than it was written down to means the end.
+   * `asEnd`: where something ends. The night's last minute then means all of it.
+   */
+  find(text, asEnd = false) {
     const match = /^\s*(\d{1,2})[:.h](\d{2})(?:[:.](\d{2}(?:[.,]\d+)?))?\s*$/.exec(text);
     if (!match) return null;
     const [hour, minute, second] = [match[1], match[2], (match[3] ?? "0").replace(",", ".")].map(Number);
     if (hour > 23 || minute > 59 || second >= 60) return null;
     const wanted = hour * 3600 + minute * 60 + second;
+    const unitS = match[3] === undefined ? 60 : 10 ** -(match[3].length > 2 ? match[3].length - 3 : 0);
+    const within = (s) => {
+      const ending = s + unitS > this.durationS;
+      return ending && (s > this.durationS || (asEnd && unitS === 60)) ? this.durationS : Math.max(s, 0);
+    };
     return this.parts.flatMap((part, k) => {
-      const untilS = this.parts[k + 1]?.from_s ?? this.durationS;
+      const fromS = k ? part.from_s : -unitS + 1e-6;
+      const untilS = Math.min(this.parts[k + 1]?.from_s ?? Infinity, this.durationS + unitS);
       const midnight = Math.floor((this.startS + part.from_s + part.offset_s) / DAY_S) * DAY_S;
       const found = [];
       for (let day = midnight; ; day += DAY_S) {
         const s = day + wanted - this.startS - part.offset_s;
-        if (s > untilS) return found;
-        if (s >= part.from_s && s < untilS) found.push(s);
+        if (s >= untilS) return found;
+        if (s >= fromS) found.push(within(s));
       }
     });
   }

@@ -86,13 +86,16 @@ export function siteWords(label, counts, k, ofS) {
   return `${label}: ${rateWords(counts, k)}; ${validWords(counts, k, ofS)}; ${limitWords(counts, k)}`;
 }
 
+/** Return how many digits show a tick as it is, at most two: 0.25 is not 0.3. */
+const exactDigits = (value) => [0, 1].find((digits) => Math.abs(value - Number(value.toFixed(digits))) < 1e-9) ?? 2;
+
 /** Write the scale under the ramp, and which patterns this night shows. */
 export function writeLegend(map, k, states) {
   const scale = k === null ? map.night_scale : map.bin_scale;
   const ticks = document.getElementById("ramp-ticks");
   ticks.replaceChildren(
     ...scale.ticks.map((value) => {
-      const mark = make("span", {}, number(value, value % 1 ? (value < 0.1 ? 2 : 1) : 0));
+      const mark = make("span", {}, number(value, exactDigits(value)));
       mark.style.left = `${100 * share(scale, value)}%`;
       return mark;
     }),

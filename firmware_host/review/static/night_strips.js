@@ -175,10 +175,16 @@ export class Strips {
     axis.replaceChildren(
       ...this.ticks().map((tick) => label(Math.min(this.x(tick.s), this.width - 16), 14, tick.label, clear(tick) ? "tick" : "tick change")),
     );
-    const [slider, binWidth] = [document.getElementById("time"), (this.width - GUTTER) / this.clock.durationS * this.map.bin_s];
-    const first = this.x(this.map.start_s[0]) + binWidth / 2;
+    this.placeSlider(document.getElementById("time"));
+  }
+
+  /** Have the thumb stand below the middle of what a bin has of the night, and all of it within the plot. */
+  placeSlider(slider) {
+    const middle = (k) => this.span(k).reduce((sum, x) => sum + x) / 2;
+    const first = Math.min(Math.max(middle(0), GUTTER), this.width - THUMB / 2);
+    const last = Math.min(Math.max(middle(this.map.start_s.length - 1), first), this.width - THUMB / 2);
     slider.style.marginLeft = `${first - THUMB / 2}px`;
-    slider.style.width = `${binWidth * (this.map.start_s.length - 1) + THUMB}px`;
+    slider.style.width = `${last - first + THUMB}px`;
   }
 }
 
@@ -189,6 +195,6 @@ const label = (x, y, text, kind) => make("text", { x, y, class: kind }, text);
 export function changeWords(clock) {
   return clock
     .changes()
-    .map(({ s, byS }) => t(byS > 0 ? "night.clocks_forward" : "night.clocks_back", { time: clock.time(s), min: Math.abs(byS) / 60 }))
+    .map(({ time, byS }) => t(byS > 0 ? "night.clocks_forward" : "night.clocks_back", { time, min: Math.abs(byS) / 60 }))
     .join(" ");
 }

@@ -1,7 +1,7 @@
 // The same as the pictures, in tables and sentences.
 import { make } from "./page.js";
 import { t } from "./texts.js";
-import { durationWords, intervalWords, limitCell, number } from "./night_words.js";
+import { durationWords, intervalWords, limitCell, number, rateDigits } from "./night_words.js";
 
 const COLUMNS = ["twitches", "valid", "rate", "interval", "limit", "state"];
 
@@ -10,11 +10,15 @@ function cells(counts, k) {
   return [
     [seen ? number(counts.twitches[k]) : "", "number"],
     [durationWords(counts.valid_s[k]), "number"],
-    [seen ? number(counts.rate_per_h[k], counts.rate_per_h[k] < 10 ? 1 : 0) : "", "number"],
+    [seen ? rateCell(counts, k) : "", "number"],
     [intervalWords(counts, k), "number"],
     [limitCell(counts, k), ""],
     [t(`night.state_${counts.state[k]}`) + (counts.little[k] && seen ? `, ${t("night.little")}` : ""), ""],
   ];
+}
+
+function rateCell({ twitches, rate_per_h: rate, rate_high: high }, k) {
+  return twitches[k] === 0 ? t("night.cell_none") : number(rate[k], rateDigits(rate[k], high[k]));
 }
 
 function table(caption, first, rows) {

@@ -6,21 +6,28 @@ export const number = (value, digits = 0) => value.toLocaleString("en", { minimu
 /** Return what people call a unit; results count them from 0. */
 export const unitNumber = (unit) => unit + 1;
 
+/** Return the digits that a rate and its interval have, on every page. */
+export const rateDigits = (rate, high) => (rate >= 10 || high >= 100 ? 0 : rate >= 0.1 || high >= 1 ? 1 : 2);
+
+/** Return an interval's ends: {low, high}. Zero is zero, without digits. */
+export function intervalParts(rate, low, high) {
+  const digits = rateDigits(rate, high);
+  return { low: low === 0 ? "0" : number(low, digits), high: number(high, digits) };
+}
+
 /** Return a site's number with its interval: "38 per valid hour (31 to 46)". */
 export function rateWords(counts, k) {
   if (counts.state[k] === "not_worn") return t("night.not_worn");
   if (!(counts.valid_s[k] > 0)) return t("night.not_observed");
   const [rate, low, high] = [counts.rate_per_h[k], counts.rate_low[k], counts.rate_high[k]];
-  const digits = rate >= 10 || high >= 100 ? 0 : rate >= 0.1 || high >= 1 ? 1 : 2;
-  const values = { rate: number(rate, digits), low: number(low, digits), high: number(high, digits) };
+  const values = { rate: number(rate, rateDigits(rate, high)), ...intervalParts(rate, low, high) };
   return t(counts.twitches[k] === 0 ? "night.rate_none" : "night.rate", values);
 }
 
 /** Return the interval alone: "31 to 46". */
 export function intervalWords(counts, k) {
   if (!(counts.valid_s[k] > 0)) return "";
-  const digits = counts.rate_per_h[k] >= 10 || counts.rate_high[k] >= 100 ? 0 : 1;
-  return t("night.interval", { low: number(counts.rate_low[k], digits), high: number(counts.rate_high[k], digits) });
+  return t("night.interval", intervalParts(counts.rate_per_h[k], counts.rate_low[k], counts.rate_high[k]));
 }
 
 /** Return how much was observed: "6 h 12 min valid of 8 h". */

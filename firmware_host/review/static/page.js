@@ -22,24 +22,43 @@ export function make(name, attributes = {}, ...children) {
 }
 
 const keys = new Map();
+const STEPS = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "+", "-"]); // to go far is to hold them
 const off = () => localStorage.getItem("keys") === "off";
 
 /**
  * Let a single key do something; it is listed in the keyboard help. Never the only way to do it.
- * `key` as in KeyboardEvent.key, `text` what it does.
+ * `key` as in KeyboardEvent.key, `text` what it does; `repeats` where holding the key does it again and again.
  */
-export function shortcut(key, text, action) {
-  keys.set(key, { text, action });
+export function shortcut(key, text, action, { repeats = STEPS.has(key) } = {}) {
+  keys.set(key, { text, action, repeats });
 }
+
+/** Tell whether arrow keys scroll what has the focus: a table that is wider than its box. */
+function scrolls({ target, key }) {
+  const box = key.startsWith("Arrow") && target.closest?.(".scroll");
+  return Boolean(box) && box.scrollWidth > box.clientWidth;
+}
+
+// A hand that cannot let go in time holds a key too long: what it does, it does once. Of a button that has the focus too.
+document.addEventListener(
+  "keydown",
+  (event) => {
+    const pressed = event.key === "Enter" ? "button, a, summary, input, select, [role=button]" : event.key === " " ? "button, summary, [role=button]" : "";
+    if (!event.repeat || !pressed || !event.target.closest?.(pressed)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  },
+  true,
+);
 
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
   if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || typing || off()) return;
   if (document.querySelector("dialog[open]")) return;
   const known = keys.get(event.key);
-  if (!known) return;
+  if (!known || scrolls(event)) return;
   event.preventDefault();
-  known.action(event);
+  if (!event.repeat || known.repeats) known.action(event);
 });
 
 function showKeys() {

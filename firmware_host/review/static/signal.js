@@ -1,7 +1,8 @@
 // The signal of up to four sites: zoomed from the whole night to 0.2 s, with its events.
 //
-// It tells others by events of the document: `event-chosen` {night, site, id, event}, `range-chosen` {night,
-// site, fromS, toS} (null: none), `signal-drawn` {complete}. `labels-changed` makes it read its events again.
+// It tells others by events of the document: `event-chosen` {night, site, id, peakS, event} (null: none; at once,
+// with `event` null, and again with its facts), `range-chosen` {night, site, label, fromS, toS} (null: none),
+// `signal-drawn` {complete}. `labels-changed` makes it read its events again.
 import { at, get } from "./api.js";
 import { make, say } from "./page.js";
 import { t } from "./texts.js";
@@ -18,7 +19,7 @@ const id = (name) => document.getElementById(name);
 
 export class Signal {
   constructor(facts, clock, query) {
-    Object.assign(this, { facts, clock, events: new Map(), reading: new Map(), tops: new Map(), gains: new Map(), axes: false, candidates: false, chosen: null, rangeS: null });
+    Object.assign(this, { facts, clock, events: new Map(), reading: new Map(), tops: new Map(), gains: new Map(), axes: false, candidates: false, chosen: null, rangeS: null, rangeSite: null });
     this.cover = {};
     this.marks = [];
     this.view = id("signal-view");
@@ -30,6 +31,8 @@ export class Signal {
     const [t0, t1] = ["t0", "t1"].map((name) => Number.parseFloat(query.get(name)));
     if (t0 < t1) this.clamp(t0, t1);
     this.wanted = query.get("event");
+    this.eventProblem = make("p", { id: "event-problem", role: "alert", hidden: true });
+    id("event-facts").after(this.eventProblem);
     useHands(this);
     this.writeSites();
     new ResizeObserver(() => this.redraw()).observe(this.view);
@@ -39,7 +42,7 @@ export class Signal {
     });
     document.addEventListener("labels-changed", () => {
       this.reading.clear(); // what is there stays until the new is
-      this.readEvents().then(() => this.chosen && this.chooseEvent(this.events.get(this.chosen.site)?.find(this.chosen.id) ?? null));
+      this.readEvents().then(() => this.chosen && this.chooseEvent(this.events.get(this.chosen.site)?.find(this.chosen.id) ?? null)).catch(this.eventFailed);
     });
     this.start();
   }
@@ -65,7 +68,7 @@ export class Signal {
       if (state.ready || state.problem) break;
       await new Promise((done) => setTimeout(done, MADE_EVERY_MS));
     }
-    this.readEvents();
+    this.readEvents().catch(this.eventFailed);
   }
 
   /** The night has grown: what showed its end goes on to do so. */
@@ -73,20 +76,30 @@ export class Signal {
     const by = durationS - this.facts.duration_s;
     const [fromS, toS] = [this.fromS, this.toS];
     const followed = toS > this.facts.duration_s - 1e-6;
-    this.facts.duration_s = durationS;
+    this.facts.duration_s = this.clock.durationS = durationS;
     if (followed) this.clamp(fromS > 0 ? fromS + by : 0, durationS);
     return this.start();
   }
 
+  /** Draw what has come. What could not be read is asked for again later, or when somebody moves the view. */
   arrived(error) {
     id("signal-state").hidden = !error;
-    if (error) id("signal-state").textContent = error.message;
-    this.redraw();
+    clearTimeout(this.again);
+    if (!error) return this.redraw();
+    id("signal-state").textContent = error.message;
+    this.again = setTimeout(() => this.redraw(), this.tiles.waitMs + 100);
   }
+
+  /** Say beside the event that it, or those of a site, could not be read. */
+  eventFailed = (error) => {
+    this.eventProblem.textContent = error.message;
+    this.eventProblem.hidden = false;
+  };
 
   async readEvents() {
     if (!this.facts.run) return;
     await Promise.all(this.sites.map((site) => this.eventsOf(site)));
+    this.eventProblem.hidden = true;
     const found = this.wanted && this.sites.map((site) => this.events.get(site)?.find(Number(this.wanted))).find(Boolean);
     if (found) this.chooseEvent(found, this.toS - this.fromS > 3600);
     this.wanted = null;
@@ -118,6 +131,7 @@ export class Signal {
 
   show(fromS, toS) {
     this.clamp(fromS, toS);
+    this.tiles?.moved();
     this.redraw();
   }
 
@@ -142,9 +156,7 @@ export class Signal {
   /** Show a site alone, unless it is among those that are shown. */
   showSite(site) {
     if (!this.sites.includes(site)) this.sites = [site];
-    this.writeSites();
-    this.readEvents();
-    this.redraw();
+    this.sitesChanged();
   }
 
   toggleSite(site) {
@@ -152,8 +164,13 @@ export class Signal {
     if (others.length < this.sites.length) this.sites = others.length ? others : this.sites;
     else this.sites = [...this.sites, site].slice(-MOST_SITES);
     this.sites.sort((a, b) => this.order(a) - this.order(b));
+    this.sitesChanged();
+  }
+
+  sitesChanged() {
     this.writeSites();
-    this.readEvents();
+    this.tiles?.moved();
+    this.readEvents().catch(this.eventFailed);
     this.redraw();
   }
 
@@ -198,7 +215,7 @@ export class Signal {
     const level = this.tiles.levelFor(spanS / this.painter.columns.width);
     this.shown = {
       fromS: this.fromS, toS: this.toS, spanS, level, tiles: this.tiles, clock: this.clock, marks: this.marks, layout: shape,
-      chosenId: this.chosen?.id, rangeS: this.rangeS,
+      chosenId: this.chosen?.id, rangeS: this.rangeS, rangeSite: this.rangeSite,
       traces: this.sites.map((site) => this.trace(site)),
     };
     const tooMuch = level < 0 && spanS > 400; // the view of the whole night is not made yet
@@ -250,17 +267,29 @@ export class Signal {
 
   async stepEvent(forward) {
     const site = this.chosen && this.sites.includes(this.chosen.site) ? this.chosen.site : this.sites[0];
-    const events = this.facts.run ? await this.eventsOf(site) : null;
-    const seen = this.chosen && this.chosen.peakS >= this.fromS && this.chosen.peakS <= this.toS;
-    const from = seen ? this.chosen.peakS : forward ? this.fromS : this.toS;
+    const before = this.chosen;
+    const events = this.events.get(site) ?? (await this.readToStep(site));
+    if (events === undefined) return; // said already
+    const last = this.chosen ?? before;
+    const seen = last && last.peakS >= this.fromS && last.peakS <= this.toS;
+    const from = seen ? last.peakS : forward ? this.fromS : this.toS;
     const next = events?.beside(from, forward);
     if (!next) return say(t("night.event_no_more"));
-    this.chooseEvent(next, true);
+    return this.chooseEvent(next, true);
   }
 
-  /** Choose an event (null: none), and bring it into view. */
+  /** Return the events of a site to step to. Until they are there nothing is chosen: a verdict would be of the one before. */
+  async readToStep(site) {
+    if (!this.facts.run) return null;
+    this.chooseEvent(null);
+    return this.eventsOf(site).catch(this.eventFailed);
+  }
+
+  /** Choose an event (null: none), and bring it into view. What is judged from here on is this one, facts or not. */
   async chooseEvent(event, bring = false) {
+    const other = event?.id !== this.chosen?.id;
     this.chosen = event;
+    this.eventProblem.hidden = true;
     if (event && bring) {
       const spanS = Math.min(this.toS - this.fromS, 30);
       const margin = spanS * 0.15;
@@ -269,12 +298,30 @@ export class Signal {
     this.redraw();
     id("event-none").hidden = Boolean(event);
     id("event-facts").hidden = !event;
-    const tell = (facts) => document.dispatchEvent(new CustomEvent("event-chosen", { detail: facts }));
-    if (!event) return tell(null);
-    const facts = await get(at`/nights/${this.facts.night}/events/${event.id}`, { run: this.facts.run.run_id, show: true });
-    if (this.chosen?.id !== event.id) return;
-    this.writeEvent(facts);
-    tell({ night: this.facts.night, site: event.site, id: event.id, event: facts });
+    const tell = (facts) => document.dispatchEvent(new CustomEvent("event-chosen", { detail: event && { night: this.facts.night, site: event.site, id: event.id, peakS: event.peakS, event: facts } }));
+    if (event && other) this.writePlace(event);
+    if (other) tell(null);
+    const asked = (this.asked = event); // an answer to what was asked before comes too late
+    if (!event) return;
+    try {
+      const facts = await get(at`/nights/${this.facts.night}/events/${event.id}`, { run: this.facts.run.run_id, show: true });
+      if (this.asked !== asked) return;
+      this.writeEvent(facts);
+      tell(facts);
+    } catch (error) {
+      if (this.asked === asked) this.eventFailed(error);
+    }
+  }
+
+  /** Say where and when an event is until the rest is known, in as much room: what stands below stays where it is. */
+  writePlace({ site, peakS }) {
+    const box = id("event-facts");
+    box.style.minHeight = `${box.offsetHeight}px`;
+    this.writeRows([["site", this.facts.sites[this.order(site)].label], ["time", this.clock.time(peakS, 2)]]);
+  }
+
+  writeRows(rows) {
+    id("event-facts").replaceChildren(...rows.flatMap(([key, value]) => [make("dt", {}, t(`night.event_${key}`)), make("dd", {}, value)]));
   }
 
   writeEvent(facts) {
@@ -291,16 +338,19 @@ export class Signal {
     ];
     if (facts.unit >= 0) rows.push(["unit", String(unitNumber(facts.unit))]);
     const words = rows.filter(([, value]) => value !== "");
-    id("event-facts").replaceChildren(...words.flatMap(([key, value]) => [make("dt", {}, t(`night.event_${key}`)), make("dd", {}, value)]));
+    this.writeRows(words);
+    id("event-facts").style.minHeight = "";
     say(`${site}, ${words.slice(1).map(([key, value]) => `${t(`night.event_${key}`)}: ${value}`).join(", ")}`);
   }
 
   chooseRange(fromS, toS, site = this.sites[0]) {
     this.rangeS = fromS === null ? null : [fromS, toS];
+    this.rangeSite = site;
+    const { label } = this.facts.sites[this.order(site)];
     id("choose-range").textContent = t(this.rangeS ? "night.unchoose_range" : "night.choose_range");
     this.redraw();
-    const detail = fromS === null ? null : { night: this.facts.night, site, fromS, toS };
-    if (detail) say(t("night.range_chosen", { from: this.clock.time(fromS, 1), to: this.clock.time(toS, 1) }));
+    const detail = fromS === null ? null : { night: this.facts.night, site, label, fromS, toS };
+    if (detail) say(t("night.range_chosen", { site: label, from: this.clock.time(fromS, 1), to: this.clock.time(toS, 1) }));
     document.dispatchEvent(new CustomEvent("range-chosen", { detail }));
   }
 

@@ -93,7 +93,9 @@ export class Painter {
       drawEvents(this, view, trace, top + NAME + MARKS);
       this.drawName(view, trace, top);
     });
-    if (view.rangeS) this.drawRange(view);
+    view.traces.forEach((trace, k) => {
+      if (view.rangeS && trace.site === view.rangeSite) this.drawRange(view, AXIS + k * view.layout.one);
+    });
     return whole;
   }
 
@@ -337,12 +339,12 @@ export class Painter {
     return true;
   }
 
-  drawRange(view) {
+  drawRange(view, top) {
     const { context, colours } = this;
     const [a, b] = view.rangeS.map((s) => Math.min(Math.max(this.x(view, s), LEFT), this.width));
     context.globalAlpha = 0.14;
     context.fillStyle = colours.accent;
-    context.fillRect(a, AXIS, b - a, this.height - AXIS);
+    context.fillRect(a, top, b - a, view.layout.one);
     context.globalAlpha = 1;
   }
 

@@ -27,8 +27,8 @@ export function useHands(signal) {
   id("go").addEventListener("submit", (event) => go(signal, event));
   shortcut("+", t("night.zoom_in"), () => signal.zoom(0.5));
   shortcut("-", t("night.zoom_out"), () => signal.zoom(2));
-  shortcut("n", t("night.event_after"), () => signal.stepEvent(true));
-  shortcut("p", t("night.event_before"), () => signal.stepEvent(false));
+  shortcut("n", t("night.event_after"), () => signal.stepEvent(true), { repeats: true });
+  shortcut("p", t("night.event_before"), () => signal.stepEvent(false), { repeats: true });
   shortcut("a", t("night.axes"), () => signal.setAxes(!signal.axes));
   shortcut("g", t("night.go_to"), () => id("go-time").focus());
   signal.view.addEventListener("keydown", (event) => key(signal, event));
@@ -75,7 +75,8 @@ function pointer(signal) {
   let down = null;
   view.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 || !signal.shown) return;
-    down = { x: event.clientX, fromS: signal.fromS, toS: signal.toS, s: signal.seconds(event.clientX), range: event.shiftKey, moved: false };
+    const { site } = signal.painter.traceAt(signal.shown, event.clientY - view.getBoundingClientRect().top);
+    down = { x: event.clientX, fromS: signal.fromS, toS: signal.toS, s: signal.seconds(event.clientX), site, range: event.shiftKey, moved: false };
     view.setPointerCapture(event.pointerId);
   });
   view.addEventListener("pointermove", (event) => {
@@ -85,6 +86,7 @@ function pointer(signal) {
     if (down.range) {
       const s = signal.seconds(event.clientX);
       signal.rangeS = [Math.min(s, down.s), Math.max(s, down.s)];
+      signal.rangeSite = down.site;
       return signal.redraw();
     }
     const perPixel = (down.toS - down.fromS) / (view.clientWidth - signal.painter.x(signal.shown, signal.shown.fromS));
@@ -95,10 +97,10 @@ function pointer(signal) {
     if (!down) return;
     const was = down;
     down = null;
-    if (event.type === "pointercancel") return;
-    const trace = signal.painter.traceAt(signal.shown, event.clientY - view.getBoundingClientRect().top);
-    if (was.moved && was.range) signal.chooseRange(...signal.rangeS, trace.site);
-    else if (!was.moved) signal.chooseAt(trace.site, was.s, (REACH_PX * (signal.toS - signal.fromS)) / view.clientWidth);
+    // A range that is given up half-way is not the one that was chosen before either.
+    if (event.type === "pointercancel") return was.moved && was.range && signal.chooseRange(null);
+    if (was.moved && was.range) signal.chooseRange(...signal.rangeS, was.site);
+    else if (!was.moved) signal.chooseAt(was.site, was.s, (REACH_PX * (signal.toS - signal.fromS)) / view.clientWidth);
   };
   view.addEventListener("pointerup", end);
   view.addEventListener("pointercancel", end);

@@ -7,11 +7,13 @@ const BINS = 512; // in a tile
 const RAW_BASES = 128; // bins of the lowest level that a tile of samples lasts
 const MOST_KEPT = 1200;
 const MOST_AT_ONCE = 24;
+const AGAIN_MS = [5000, 60_000]; // what could not be read is asked for again after so long at first, at last
+const BY_HAND_MS = 1000; // a view that is dragged would ask for it with every movement
 
 export class Tiles {
-  /** `state` is what /signal answers; `arrived()` is called when new tiles are there. */
+  /** `state` is what /signal answers; `arrived()` is called when new tiles are there, with an error if they are not. */
   constructor(night, state, arrived) {
-    Object.assign(this, { night, state, arrived, kept: new Map(), flight: null });
+    Object.assign(this, { night, state, arrived, kept: new Map(), flight: null, failed: null, waitMs: 0 });
   }
 
   /** Return how long a tile is. */
@@ -62,12 +64,24 @@ export class Tiles {
       return true;
     }
     const covers = (one) => one && one.level === level && one.low <= low && one.high >= high && [...lacking].every((site) => one.sites.includes(site));
-    if (!covers(this.flight)) {
+    const waiting = this.failed && performance.now() < this.failed.atMs + this.waitMs && covers(this.failed);
+    if (!covers(this.flight) && !waiting) {
       this.flight?.controller.abort();
       this.flight = { controller: new AbortController(), level, low, high, sites: [...lacking] };
       this.fetch(this.flight);
     }
     return false;
+  }
+
+  /** Somebody moves the view: what could not be read may be asked for again. */
+  moved() {
+    if (this.failed && performance.now() > this.failed.atMs + BY_HAND_MS) this.failed = null;
+  }
+
+  /** Remember what could not be read, and wait longer each time: a picture that is drawn anew would ask at once. */
+  fail(flight) {
+    this.waitMs = Math.min(Math.max(2 * this.waitMs, AGAIN_MS[0]), AGAIN_MS[1]);
+    this.failed = Object.assign(flight, { atMs: performance.now() });
   }
 
   async fetch(flight) {
@@ -86,10 +100,12 @@ export class Tiles {
     } catch (error) {
       if (error.name === "AbortError") return;
       if (this.flight === flight) this.flight = null;
+      this.fail(flight);
       this.arrived(error);
       return;
     }
     if (this.flight === flight) this.flight = null;
+    Object.assign(this, { failed: null, waitMs: 0 });
     for (const key of this.kept.keys()) {
       if (this.kept.size <= MOST_KEPT) break;
       this.kept.delete(key);

@@ -16,18 +16,30 @@ let facts, clock, check, item;
 let span = 1;
 let elsewhere = false;
 let busy = false;
-const answered = []; // items of this visit, to go back to
+let seen = null; // the item whose picture is there: another cannot be judged yet
+let lacking = null; // the item whose picture could not be had: one can say that one cannot tell
+let answered = []; // items that were answered in this tab, to go back to
+const after = make("p", { hidden: true }, make("button", { type: "button", id: "back-after", onclick: back }, t("spot_check.back")));
+element("result").after(after); // the last answer can be put right too
 
 function show(state) {
   check = state;
+  answered = remembered();
   const done = state.check !== null && state.next === null;
   element("intro").hidden = state.check !== null;
   element("result").hidden = !done;
   element("judging").hidden = state.check === null || done;
+  after.hidden = !done || !answered.length;
   element("state").textContent = "";
   if (done && state.hidden) return askToShow();
   if (done) showResult(state);
   else if (state.next) return showItem(state.next);
+}
+
+/** Return what was answered in this tab: a page that is loaded again has its way back too. */
+function remembered() {
+  const kept = JSON.parse(sessionStorage.getItem("spot-check") ?? "{}");
+  return kept.night === night && kept.check === check.check ? kept.items : [];
 }
 
 /** All is answered, and the result is one of the numbers that wait until somebody asks. */
@@ -38,24 +50,35 @@ async function askToShow() {
   element("result-title").focus();
 }
 
+/** Show a moment. Where it is and how many were answered changes together with the picture, never before it. */
 async function showItem(one) {
   item = one;
-  const said = t("spot_check.progress", { done: check.answered, n: check.total });
-  element("progress").value = check.answered / check.total;
-  element("progress-said").textContent = said;
-  element("where").textContent = t("spot_check.where", { site: label(one.site), time: clock.time(one.peak_s, 1) });
-  element("back").disabled = !answered.length;
-  element("others").replaceChildren();
   const query = { peak_s: one.peak_s, before_s: SPANS_S[span], after_s: Math.min(SPANS_S[span] * 1.25, 10) };
   try {
     const wave = await get(path("wave"), { site: one.site, ...query });
     if (one !== item) return;
+    describe(one);
     picture.show(around(wave), t("spot_check.picture", { s: number(query.before_s + query.after_s, 1) }));
+    [seen, lacking] = [one, null];
+    element("state").textContent = "";
     if (elsewhere) await showElsewhere(one, query);
   } catch (error) {
+    if (one !== item) return;
+    if (seen !== one) lacking = one;
+    describe(one);
     picture.clear(error.message);
     element("state").textContent = error.message;
   }
+}
+
+function describe(one) {
+  const said = t("spot_check.progress", { done: check.answered, n: check.total });
+  element("progress").value = check.answered / check.total;
+  element("progress-said").textContent = said;
+  element("where").textContent = t("spot_check.where", { site: label(one.site), time: clock.time(one.peak_s, 1) });
+  if (!answered.length && document.activeElement === element("back")) element("question").focus();
+  element("back").disabled = !answered.length;
+  element("others").replaceChildren();
 }
 
 async function showElsewhere(one, query) {
@@ -70,13 +93,18 @@ const label = (site) => facts.sites.find((one) => one.site === site)?.label ?? s
 
 async function answer(what) {
   if (busy || !item || element("judging").hidden) return;
+  if (seen !== item && (lacking !== item || what !== "cannot_tell")) {
+    if (lacking !== item) element("state").textContent = t("spot_check.not_yet");
+    return;
+  }
   busy = true;
   const judged = item;
   try {
     const state = await send("POST", path("spot-check/answer"), { check: check.check, item: judged.item, answer: what });
     answered.push(judged);
+    sessionStorage.setItem("spot-check", JSON.stringify({ night, check: check.check, items: answered }));
     say(t("spot_check.said", { what: t(`spot_check.${what}`), done: state.answered, n: state.total }));
-    busy = false; // the next may be answered before its picture is complete
+    busy = false; // the next may be answered as soon as its picture is there
     await show(state);
     if (state.result) element("result-title").focus();
   } catch (error) {
@@ -88,17 +116,21 @@ async function answer(what) {
 
 /** Look at the one before again; its answer holds until another is given. */
 async function back() {
-  const one = answered.pop();
-  if (one) await showItem(one);
+  if (busy || !answered.length) return;
+  const ended = element("judging").hidden;
+  element("judging").hidden = false;
+  element("result").hidden = after.hidden = true;
+  element("state").textContent = "";
+  await showItem(answered.pop());
+  if (ended) element("question").focus();
 }
 
 async function start() {
   if (busy) return; // a button that is pressed twice draws once
   busy = true;
   try {
-    answered.length = 0;
     const state = await send("POST", path("spot-check"), {});
-    busy = false; // the first may be answered before its picture is complete
+    busy = false;
     await show(state);
     element("question").focus();
   } catch (error) {

@@ -1,7 +1,8 @@
 // Diary and twitches: every night is a dot at its level. Nothing is computed of the dots, and nothing is said of them.
 import { get, send } from "./api.js";
-import { dateWords, fieldWords, levelWords } from "./compare_words.js";
-import { number } from "./night_words.js";
+import { heldBack, heldWords, withoutHeld } from "./compare_held.js";
+import { dateWords, fieldWords, intervalWords, levelWords } from "./compare_words.js";
+import { number, rateDigits } from "./night_words.js";
 import { siteLabels } from "./nights_rows.js";
 import { make, say } from "./page.js";
 import { t } from "./texts.js";
@@ -11,6 +12,8 @@ const HEIGHT = 340;
 const element = (id) => document.getElementById(id);
 let asked = false;
 let drawn = null;
+let loads = 0;
+let looks = 0;
 
 /** Draw to the width that there is. */
 function draw() {
@@ -23,21 +26,25 @@ new ResizeObserver(draw).observe(element("dots"));
 const level = (name) => (name === "any" ? t("triggers.any") : levelWords(name));
 
 async function load(site) {
+  const mine = ++loads;
+  looks += 1; // what was looked at before is of another site, or without what is shown now
   try {
     const answer = await get("/triggers", { site, show: asked });
     const { nights } = await get("/nights", { show: asked });
+    if (mine !== loads) return;
+    const held = heldBack(nights, asked);
     const labels = siteLabels(nights);
     element("ask").hidden = asked || !nights.some((one) => one.showing === "on_request");
     element("work").hidden = !answer.site;
-    element("state").textContent = answer.site ? "" : t("triggers.none");
+    element("state").textContent = answer.site ? "" : heldWords(held) || t("triggers.none");
     if (!answer.site) return;
     element("site").replaceChildren(...answer.sites.map((one) => make("option", { value: one, selected: one === answer.site }, labels.get(one) ?? one)));
     element("nights").textContent = t("triggers.nights", { n: answer.nights });
     element("factors").tBodies[0].replaceChildren(...answer.factors.map(row));
-    element("left").textContent = answer.left_out.join(" ");
+    element("left").textContent = [heldWords(held), ...withoutHeld(answer.left_out, nights, asked)].filter(Boolean).join(" ");
     looked(answer);
   } catch (error) {
-    problem(error);
+    if (mine === loads) problem(error);
   }
 }
 
@@ -48,8 +55,11 @@ function row({ name, levels, refused }) {
 }
 
 async function look(factor) {
+  const mine = ++looks;
+  element("state").textContent = "";
   try {
     const answer = await send("POST", "/triggers", { factor, site: element("site").value, show: asked });
+    if (mine !== looks) return;
     if (answer.refused) throw new Error(answer.refused);
     element("picture").hidden = false;
     element("picture-title").textContent = t("triggers.picture", { factor: fieldWords(factor), site: answer.label });
@@ -59,7 +69,7 @@ async function look(factor) {
     looked(answer);
     element("picture-title").focus();
   } catch (error) {
-    problem(error);
+    if (mine === looks) problem(error);
   }
 }
 
@@ -98,7 +108,7 @@ function nice(most) {
 }
 
 function table({ levels }) {
-  const rows = levels.flatMap((one) => one.dots.map((dot) => make("tr", {}, make("td", {}, level(one.level)), make("th", { scope: "row" }, dot.evening ? dateWords(dot.evening) : dot.night), make("td", { class: "number" }, number(dot.rate_per_h, 1)), make("td", {}, t("compare.interval", { low: number(dot.rate_low, 1), high: number(dot.rate_high, 1) })))));
+  const rows = levels.flatMap((one) => one.dots.map((dot) => make("tr", {}, make("td", {}, level(one.level)), make("th", { scope: "row" }, dot.evening ? dateWords(dot.evening) : dot.night), make("td", { class: "number" }, number(dot.rate_per_h, rateDigits(dot.rate_per_h, dot.rate_high))), make("td", {}, intervalWords(dot)))));
   const head = ["triggers.column_level", "compare.column_night", "compare.column_rate", "compare.column_interval"].map((key) => make("th", { scope: "col" }, t(key)));
   return make("table", {}, make("thead", {}, make("tr", {}, head)), make("tbody", {}, rows));
 }
