@@ -94,7 +94,8 @@ def make_night(
                     sensor, counts, first, arrival_mono_ns=at_ns, arrival_utc_ns=start_ns + at_ns
                 )
     sites = tuple(SiteSummary(info.site, 50, 50, {}, 0, None) for info in sensors)
-    summary = Summary(start_ns=0, duration_s=0.0, sites=sites, warnings=(), samples_sha256="abc")
+    length_s = 3600.0 * HOURS
+    summary = Summary(start_ns=start_ns, duration_s=length_s, sites=sites, warnings=(), samples_sha256="abc")
     info = RunInfo(
         run_id=run_id, created_utc="2026-11-23T08:00:00+00:00", detector="twitchmap 0", model=model,
         model_sha256=model, operating_point="balanced", passes=1, settings="{}",

@@ -439,6 +439,6 @@ def test_a_training_that_fails_says_why(folder: Path) -> None:
     client = TestClient(application(folder), "http://127.0.0.1:8765")
     with client:
         for _ in range(2):
-            ask(client, "learning/train", {})
+            ask(client, "learning/train", {"nights": [NIGHT]})
             assert "labelled event" in finished(client)["task"]["error"]
     assert not (folder / "models").exists()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from firmware_host.body import SITES
-from firmware_host.capture.plan import Asked, Plan, Reading, plan_night
+from firmware_host.capture.plan import Asked, Lasted, Plan, Reading, plan_night
 from firmware_host.sensors import models
 from firmware_host.sensors.protocol import Model
 
@@ -155,7 +155,8 @@ def test_two_readings_tell_the_true_drain() -> None:
 
 def test_an_earlier_night_tells_a_worn_battery() -> None:
     """What its own battery lasted counts, not what its model's should; readings of now count more."""
-    asked = Asked("left_calf", model(battery_h=40.0), readings=(Reading(EVENING, 50),), battery_h=6.0)
+    half = (Reading(EVENING, 50),)
+    asked = Asked("left_calf", model(battery_h=40.0), readings=half, lasted=Lasted(6.0, 200.0))
     assert plan([asked]).sensors[0].battery_ends_ns == EVENING + 3 * H
     assert plan([replace(asked, readings=())]).sensors[0].battery_ends_ns == EVENING + 6 * H
     falling = (Reading(EVENING - H, 60), Reading(EVENING, 50))
