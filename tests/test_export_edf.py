@@ -168,6 +168,15 @@ def test_one_value_that_no_sensor_gives_costs_no_other(outlier: float) -> None:
     np.testing.assert_allclose(block[[0, 2], :3] * scale.step_g, counts[[0, 2]], atol=scale.step_g)
 
 
+def test_values_somewhat_beyond_the_range_are_kept() -> None:
+    """A calibrated sensor of 8 g may give 8.3 g; twice its range it cannot give."""
+    info = SensorInfo(
+        index=0, site="left_calf", fs_hz=1.0, g_per_count=1.0, sample_type="float32", range_g=8.0
+    )
+    assert scale_of(info, 8.3).step_g * 32_767 == pytest.approx(8.3)
+    assert scale_of(info, 655.0).step_g * 32_767 == pytest.approx(16.0)
+
+
 @given(st.floats(1e-8, 0.5))
 def test_any_step_comes_back_within_half_of_it(step_g: float) -> None:
     """Eight characters in the header tell every digital value to less than half a step."""

@@ -80,7 +80,7 @@ class Session:
         self._sayings = Sayings(told.say)
         self._trouble: str | None = None
         self._lost_s: dict[str, float] = {}
-        self._shown = True
+        self._can_show = True
         self._restored = 0
         first = clocks()
         self._watch = Watch(first)
@@ -161,9 +161,9 @@ class Session:
         try:
             self._told.show(self._view(now, end_ns))
         except Exception:  # noqa: BLE001 - see above; it is logged in full
-            if self._shown:
+            if self._can_show:
                 _log.exception("the night cannot be shown")
-            self._shown = False
+            self._can_show = False
 
     def _end_ns(self, now: Reading) -> int | None:
         """Return the planned end; none as long as a computer that was started anew does not know the time."""

@@ -85,12 +85,12 @@ def axis_of(stretches: Iterable[Stretch], info: SensorInfo, record_s: int, recor
 def scale_of(info: SensorInfo, largest_g: float) -> Scale:
     """Return the scale of a sensor: its own counts, or for floats the finest that holds the largest value.
 
-    One value that no such sensor gives must not make all others coarse: what is larger than its range, or
-    than `MOST_G`, is left out as what is no number is.
+    One value that no such sensor gives must not make all others coarse: what is larger than twice its range
+    (calibrated values reach somewhat beyond it), or than `MOST_G`, is left out as what is no number is.
     """
     if info.sample_type == "int16":
         return Scale(info.g_per_count)
-    return Scale(min(max(largest_g, 1e-6), info.range_g or MOST_G) / LARGEST)
+    return Scale(min(max(largest_g, 1e-6), 2 * info.range_g if info.range_g else MOST_G) / LARGEST)
 
 
 def placed(pieces: Iterable[Piece], start_ns: int, axis: Axis, window: int, scale: float) -> Iterator[Block]:
@@ -143,5 +143,5 @@ def _digital(counts: npt.NDArray[np.int16] | npt.NDArray[np.float32], scale: flo
     known: npt.NDArray[np.bool_] = np.all(np.isfinite(counts), axis=1)
     digital = np.rint(np.where(np.expand_dims(known, 1), counts, 0).astype(float) * scale)
     rows[:, :3] = np.clip(digital, -LARGEST - 1, LARGEST)
-    rows[:, 3] = known & np.all(np.abs(digital) <= LARGEST + 1, axis=1)
+    rows[:, 3] = known & np.all(digital == rows[:, :3], axis=1)
     return rows
