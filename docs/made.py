@@ -21,7 +21,7 @@ from firmware_host.detection.signals import TEMPLATE_RISE_S, twitch_acceleration
 from firmware_host.review.charts.scene import Scene, Shape, Words, line, polygon, to_svg
 from firmware_host.review.openapi import description, page_text
 from firmware_host.sensors import models
-from firmware_host.sensors.__main__ import listing, sections, smallest_twitch_mg
+from firmware_host.sensors.__main__ import listing, sections
 from firmware_host.simulation import HAPPENING_COLUMNS, TRUTH_COLUMNS, Parameters
 from firmware_host.twitches import Column
 
@@ -47,7 +47,7 @@ def smallest() -> str:
         share = 1 - ndtr(math.log(limit_mg / law.amplitude_median_mg) / law.amplitude_sigma_ln)
         return [label, f"{limit_mg:.1f} mg", f"{100 * share:.0f} %"]
 
-    known = [(smallest_twitch_mg(model), model.label) for model in models().values()]
+    known = [(model.smallest_twitch_mg, model.label) for model in models().values()]
     rows = [row(label, limit) for limit, label in sorted((a, b) for a, b in known if a is not None)]
     rows += [[label, "not published: `check` measures it", ""] for limit, label in known if limit is None]
     return table(("sensor", "smallest twitch", "share of simulated twitches above it"), rows)

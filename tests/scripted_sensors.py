@@ -19,7 +19,7 @@ from firmware_host.capture.outlet import SiteOutlet, expected_info
 from firmware_host.capture.session import Session
 from firmware_host.capture.stop import Stop
 from firmware_host.capture.told import View
-from firmware_host.capture.watch import Reading
+from firmware_host.capture.watch import Moment
 from firmware_host.sensors.protocol import Advertisement, Batch, Driver, Facts, Model, Peripheral
 
 S = 10**9
@@ -53,16 +53,16 @@ class Clocks:
     """The computer's clocks, set by hand."""
 
     def __init__(self, utc_ns: int = START_NS) -> None:
-        self.now = Reading(MONO_NS, MONO_NS, utc_ns)
+        self.now = Moment(MONO_NS, MONO_NS, utc_ns)
 
-    def __call__(self) -> Reading:
+    def __call__(self) -> Moment:
         """Read them."""
         return self.now
 
     def go(self, seconds: float, *, asleep_s: float = 0.0, step_s: float = 0.0) -> None:
         """Let time pass, sleep included or not; set the time."""
         awake, asleep, step = (round(one * S) for one in (seconds, asleep_s, step_s))
-        self.now = Reading(
+        self.now = Moment(
             self.now.mono_ns + awake,
             self.now.through_ns + awake + asleep,
             self.now.utc_ns + awake + asleep + step,

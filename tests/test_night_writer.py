@@ -624,6 +624,35 @@ def test_no_descriptor_is_left_to_confirm_with(
         assert night_writer.trouble is None
 
 
+def test_what_was_not_confirmed_is_written_once_more(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that lost what it failed to confirm, and confirms all the same the next time, costs nothing."""
+    folder = tmp_path / "a.night"
+    with create_night(folder, meta(1)) as night_writer:
+        append(night_writer, 0, 0)
+        assert night_writer.sync()
+        confirmed = (folder / "samples.log").stat().st_size
+
+        def forget(descriptor: int) -> None:
+            with (folder / "samples.log").open("r+b") as file:
+                file.seek(confirmed)
+                file.write(bytes(os.fstat(descriptor).st_size - confirmed))
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(disk, "fdatasync", forget)
+        for first in (100, 200):
+            append(night_writer, 0, first)
+            assert not night_writer.sync()
+        monkeypatch.undo()
+        append(night_writer, 0, 300)
+        assert night_writer.sync()
+        assert night_writer.trouble is None
+    night = open_night(folder)
+    assert night.damage == ()
+    assert counters(night, SITE) == set(range(400))
+
+
 def test_an_end_that_the_disk_does_not_confirm_is_said(tmp_path: Path, disk: Disk) -> None:
     """All is in the file, but whoever ends the night hears that a power cut could cost it."""
     night_writer = create_night(tmp_path / "a.night", meta(1))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from firmware_host.body import SITES
-from firmware_host.capture.plan import Asked, Lasted, Plan, Reading, plan_night
+from firmware_host.capture.plan import Asked, Charge, Lasted, Plan, plan_night
 from firmware_host.sensors import models
 from firmware_host.sensors.protocol import Model
 
@@ -108,7 +108,7 @@ def test_where_no_rate_helps_another_adapter_is_asked_for() -> None:
 def test_a_battery_that_lasts_is_told_with_its_end() -> None:
     """Hours of the model times charge, and the time on the wall clock."""
     made = plan_night(
-        [Asked("left_calf", model(), readings=(Reading(EVENING, 90),))],
+        [Asked("left_calf", model(), readings=(Charge(EVENING, 90),))],
         now_ns=EVENING, end_ns=EVENING + 8 * H, time_zone="Europe/Berlin",
     )  # fmt: skip
     assert made.fits
@@ -118,7 +118,7 @@ def test_a_battery_that_lasts_is_told_with_its_end() -> None:
 
 def test_a_battery_that_falls_short_is_told_with_what_to_do() -> None:
     """How far it is short, to charge it, and the rate at which it would last."""
-    made = plan([Asked("left_calf", model(), readings=(Reading(EVENING, 70),))])
+    made = plan([Asked("left_calf", model(), readings=(Charge(EVENING, 70),))])
     assert not made.fits
     assert made.sensors[0].offered_hz == 100.0
     assert made.statements[-1] == (
@@ -126,14 +126,14 @@ def test_a_battery_that_falls_short_is_told_with_what_to_do() -> None:
         "Charge it, or record at 100 Hz."
     )
     assert made.short == made.statements[-1:]
-    hopeless = plan([Asked("left_calf", model(), readings=(Reading(EVENING, 20),))])
+    hopeless = plan([Asked("left_calf", model(), readings=(Charge(EVENING, 20),))])
     assert hopeless.sensors[0].offered_hz is None
     assert hopeless.statements[-1].endswith("until 22:00: 6.0 h short of 04:00. Charge it.")
 
 
 def test_a_full_battery_that_is_too_small_is_told() -> None:
     """Nobody is told to charge a full battery."""
-    made = plan([Asked("left_calf", model(battery_h=7.0), readings=(Reading(EVENING, 100),))])
+    made = plan([Asked("left_calf", model(battery_h=7.0), readings=(Charge(EVENING, 100),))])
     assert made.statements[-1].endswith("1.0 h short of 04:00. At 100 Hz it would last.")
     made = plan([Asked("left_calf", model(battery_h=2.0))])
     assert made.statements[-1].endswith(
@@ -143,29 +143,29 @@ def test_a_full_battery_that_is_too_small_is_told() -> None:
 
 def test_two_readings_tell_the_true_drain() -> None:
     """Ten percent an hour end a battery that its model's hours would not; too close ones say nothing."""
-    early = Reading(EVENING - H, 60)
-    made = plan([Asked("left_calf", model(battery_h=40.0), readings=(early, Reading(EVENING, 50)))])
+    early = Charge(EVENING - H, 60)
+    made = plan([Asked("left_calf", model(battery_h=40.0), readings=(early, Charge(EVENING, 50)))])
     assert made.sensors[0].battery_ends_ns == EVENING + 5 * H
-    for one in (Reading(EVENING - H, 51), Reading(EVENING - H // 6, 60), Reading(EVENING - H, 20)):
-        made = plan([Asked("left_calf", model(battery_h=40.0), readings=(one, Reading(EVENING, 50)))])
+    for one in (Charge(EVENING - H, 51), Charge(EVENING - H // 6, 60), Charge(EVENING - H, 20)):
+        made = plan([Asked("left_calf", model(battery_h=40.0), readings=(one, Charge(EVENING, 50)))])
         assert made.sensors[0].battery_ends_ns == EVENING + 20 * H
-    made = plan([Asked("left_calf", model(battery_h=None), readings=(early, Reading(EVENING, 50)))])
+    made = plan([Asked("left_calf", model(battery_h=None), readings=(early, Charge(EVENING, 50)))])
     assert made.sensors[0].battery_ends_ns == EVENING + 5 * H
 
 
 def test_an_earlier_night_tells_a_worn_battery() -> None:
     """What its own battery lasted counts, not what its model's should; readings of now count more."""
-    half = (Reading(EVENING, 50),)
+    half = (Charge(EVENING, 50),)
     asked = Asked("left_calf", model(battery_h=40.0), readings=half, lasted=Lasted(6.0, 200.0))
     assert plan([asked]).sensors[0].battery_ends_ns == EVENING + 3 * H
     assert plan([replace(asked, readings=())]).sensors[0].battery_ends_ns == EVENING + 6 * H
-    falling = (Reading(EVENING - H, 60), Reading(EVENING, 50))
+    falling = (Charge(EVENING - H, 60), Charge(EVENING, 50))
     assert plan([replace(asked, readings=falling)]).sensors[0].battery_ends_ns == EVENING + 5 * H
 
 
 def test_what_is_not_known_of_a_battery_is_said() -> None:
     """A model whose hours nobody published gets no number."""
-    made = plan([Asked("left_calf", model(battery_h=None), readings=(Reading(EVENING, 80),))])
+    made = plan([Asked("left_calf", model(battery_h=None), readings=(Charge(EVENING, 80),))])
     assert made.fits
     assert made.sensors[0].battery_ends_ns is None
     assert made.statements[-1] == (
@@ -189,6 +189,6 @@ def test_every_model_can_be_planned() -> None:
     """Each model gives sentences that end, at each of its rates."""
     for one in models().values():
         for rate in one.rates_hz:
-            made = plan([Asked("left_calf", one, rate, readings=(Reading(EVENING, 1),))])
+            made = plan([Asked("left_calf", one, rate, readings=(Charge(EVENING, 1),))])
             assert made.sensors[0].packets_per_s == pytest.approx(rate / one.samples_per_packet)
             assert all(said.endswith(".") for said in made.statements)

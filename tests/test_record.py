@@ -25,7 +25,7 @@ from firmware_host.capture.local_zone import local_zone
 from firmware_host.capture.status_file import StatusFile
 from firmware_host.capture.summary import summarise, text
 from firmware_host.capture.told import View
-from firmware_host.capture.watch import HeldUp, Reading, Slept, Stepped, Watch, read_clocks
+from firmware_host.capture.watch import HeldUp, Moment, Slept, Stepped, Watch, read_clocks
 from firmware_host.errors import BadValueError, NightBusyError, NotFoundError, SensorError, StorageError
 from firmware_host.recording import Night, amend_night, gaps, open_night
 from firmware_host.recording import log as recording_log
@@ -140,12 +140,12 @@ def test_a_jump_of_the_counter_ends_a_block() -> None:
 
 def test_sleep_and_steps_are_told_apart() -> None:
     """A clock that runs through in sleep tells sleep; what UTC gained beyond that was set by somebody."""
-    watch = Watch(Reading(0, 5, START_NS))
-    assert watch.look(Reading(S, S + 5, START_NS + S + 1000)) == []
-    assert watch.look(Reading(2 * S, 62 * S + 5, START_NS + 62 * S)) == [Slept(60.0)]
-    assert watch.look(Reading(3 * S, 63 * S + 5, START_NS + 60 * S)) == [Stepped(-3.0)]
-    assert watch.look(Reading(4 * S, 164 * S + 5, START_NS + 3761 * S)) == [Slept(100.0), Stepped(3600.0)]
-    assert watch.look(Reading(24 * S, 184 * S + 5, START_NS + 3781 * S)) == [HeldUp(20.0)]
+    watch = Watch(Moment(0, 5, START_NS))
+    assert watch.look(Moment(S, S + 5, START_NS + S + 1000)) == []
+    assert watch.look(Moment(2 * S, 62 * S + 5, START_NS + 62 * S)) == [Slept(60.0)]
+    assert watch.look(Moment(3 * S, 63 * S + 5, START_NS + 60 * S)) == [Stepped(-3.0)]
+    assert watch.look(Moment(4 * S, 164 * S + 5, START_NS + 3761 * S)) == [Slept(100.0), Stepped(3600.0)]
+    assert watch.look(Moment(24 * S, 184 * S + 5, START_NS + 3781 * S)) == [HeldUp(20.0)]
 
 
 def test_clocks_are_read_together() -> None:
@@ -702,7 +702,7 @@ def test_an_unfinished_night_goes_on(tmp_path: Path) -> None:
     assert unfinished_night(tmp_path, sites, "recorded", START_NS + 3600 * S, "somebody else") is None
     assert unfinished_night(tmp_path, sites, "recorded", START_NS + 12 * 3600 * S + S) is None
     assert unfinished_night(tmp_path, sites, "recorded", 1000 * S) is not None  # the time is not known yet
-    (again := Clocks(START_NS + 3600 * S)).now = Reading(5 * S, 5 * S, START_NS + 3600 * S)
+    (again := Clocks(START_NS + 3600 * S)).now = Moment(5 * S, 5 * S, START_NS + 3600 * S)
     chosen = go_on(night, lambda: (again.now.mono_ns, again.now.utc_ns))
     with pytest.raises(NightBusyError, match="is recording"):
         unfinished_night(tmp_path, sites, "recorded", START_NS + 3600 * S)

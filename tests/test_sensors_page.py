@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from firmware_host.sensors import models
-from firmware_host.sensors.__main__ import cells, smallest_twitch_mg
+from firmware_host.sensors.__main__ import cells
 
 PAGE = (Path(__file__).parents[1] / "docs" / "sensors.md").read_text(encoding="utf-8")
 
@@ -28,9 +28,9 @@ def test_every_model_has_its_section() -> None:
 def test_smallest_twitch() -> None:
     """A chip of 90 ug per root Hz shows twitches of 4.8 mg; without a known noise nothing is promised."""
     model = replace(models()["thingy52"], noise_ug=90.0)
-    assert smallest_twitch_mg(model) == pytest.approx(4.8, abs=0.05)
+    assert model.smallest_twitch_mg == pytest.approx(4.8, abs=0.05)
     unknown = replace(model, noise_ug=None, battery_h=None)
-    assert smallest_twitch_mg(unknown) is None
+    assert unknown.smallest_twitch_mg is None
     assert [cells(unknown)[name] for name in ("noise, µg/√Hz", "smallest twitch, mg", "battery, h")] == [
         "?"
     ] * 3

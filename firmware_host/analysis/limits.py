@@ -3,7 +3,8 @@
 Excerpts of the site's samples, spread over its valid time, go through the same detector with twitches added
 before any filter (within the sensor's range and steps). What was found of them is judged by the run's model,
 each among the night's own candidates, as if it were the only one added; in pass 2 all together, for the added
-ones are those of a few units, each with its waveform and direction. All follows from the samples.
+ones are those of a few units, each with its waveform and direction. All follows from the samples
+and the name of the site.
 """
 
 from __future__ import annotations

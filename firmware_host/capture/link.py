@@ -42,8 +42,6 @@ UNHEARD_S = 20.0
 """A sensor that has not been heard for so long is told of in the status."""
 START_S = 30.0
 """The longest that a driver may take to start its sensor."""
-STOP_S = 1.5
-"""For the stop script, at the end of the night."""
 END_CLOSE_S = 4.0
 """BlueZ ends a link two seconds after it was asked to; whoever connects before is thrown out by that."""
 LOST_CLOSE_S = 5.0
@@ -210,8 +208,7 @@ class Link:
                     reason = await self._converse(talk, seen)
                 except asyncio.CancelledError:
                     close_s = END_CLOSE_S
-                    with contextlib.suppress(SensorError, RadioError, TimeoutError):
-                        await bounded(script.run(driver.stop(), connection, inbox), STOP_S)
+                    await script.stop(driver, connection, inbox)
                     raise
                 finally:  # BlueZ takes two seconds for it, and what comes meanwhile is taken too
                     await connection.close(close_s)

@@ -9,8 +9,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from firmware_host.sensors.__main__ import SMALLEST_PER_DENSITY
-from firmware_host.sensors.protocol import Counts, Facts
+from firmware_host.sensors.protocol import Counts, Facts, smallest_twitch_mg
 
 Samples = npt.NDArray[np.floating]
 
@@ -75,7 +74,7 @@ def measure(parts: Sequence[Part], facts: Facts) -> Measured | None:
         lost_share=max(0.0, 1 - len(counts) / due),
         noise_ug=(float(density[0]), float(density[1]), float(density[2])),
         band_hz=band_hz(facts.fs_hz),
-        smallest_twitch_mg=smallest_twitch_mg(density),
+        smallest_twitch_mg=smallest_twitch_mg(float(np.sqrt(np.mean(np.square(density))))),
         gravity_g=float(np.linalg.norm(acc_g.mean(axis=0))),
         clipped_share=float((np.abs(acc_g) >= full).any(axis=1).mean()),
         stuck_axes=tuple(name for name, column in zip("xyz", counts.T, strict=True) if not np.ptp(column)),
@@ -109,8 +108,3 @@ def noise_ug(acc_g: Samples, fs_hz: float) -> npt.NDArray[np.float64]:
     usual = np.median(power, axis=0)[(at_hz >= low) & (at_hz <= high)] / MEDIAN_OF_POWER
     density: npt.NDArray[np.float64] = 1e6 * np.sqrt(usual.mean(axis=0))
     return density
-
-
-def smallest_twitch_mg(density_ug: Samples) -> float:
-    """Return the smallest twitch that white noise of three axes leaves visible, mg peak to peak."""
-    return SMALLEST_PER_DENSITY * float(np.sqrt(np.mean(np.square(density_ug)))) / 1000

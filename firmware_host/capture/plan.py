@@ -29,7 +29,7 @@ TOLD_H = 20.0
 H = 3600 * 10**9
 
 
-class Reading(NamedTuple):
+class Charge(NamedTuple):
     """A battery's charge at a time (UTC ns)."""
 
     at_ns: int
@@ -53,7 +53,7 @@ class Asked:
     """None: the model's usual rate."""
     adapter: str | None = None
     """None: any."""
-    readings: tuple[Reading, ...] = ()
+    readings: tuple[Charge, ...] = ()
     """Of its battery, in order of time; without any it is taken to be full."""
     lasted: Lasted | None = None
     """How long its own full battery lasted on an earlier night; None: its model's hours."""

@@ -13,7 +13,7 @@ from firmware_host.capture.heard import Heard, listening
 from firmware_host.capture.link import LinkStatus
 from firmware_host.capture.measures import Part, measure
 from firmware_host.capture.permissions import system_adapters
-from firmware_host.capture.plan import PLANNED, Asked, Plan, Reading, plan_night
+from firmware_host.capture.plan import PLANNED, Asked, Charge, Plan, plan_night
 from firmware_host.capture.report import Report, Rule, SensorReport, advice_on
 from firmware_host.capture.surroundings import Surroundings, surroundings
 from firmware_host.errors import RadioError, SensorError
@@ -124,7 +124,7 @@ def _plan(
     for one in sensors:
         model, percent = _model(one), statuses[one.site].battery_percent
         if model is not None:
-            readings = () if percent is None else (Reading(now_ns, percent),)
+            readings = () if percent is None else (Charge(now_ns, percent),)
             serial = (one.known.facts.serial or one.known.seen.address) if one.known else ""
             asked.append(
                 Asked(one.site, model, one.wanted.fs_hz, one.wanted.adapter, readings, lasted.get(serial))

@@ -22,7 +22,7 @@ from firmware_host.capture.status_file import StatusFile
 from firmware_host.capture.stop import Stop, ended_by_signals
 from firmware_host.capture.surroundings import as_played
 from firmware_host.capture.told import Told
-from firmware_host.capture.watch import Reading, read_clocks
+from firmware_host.capture.watch import Moment, read_clocks
 from firmware_host.errors import RadioError
 from firmware_host.recording.night import zone
 from firmware_host.recording.nights import CLOCK_SET_FROM_NS
@@ -159,9 +159,9 @@ def _planned(
     return wanted, list(plan.short)
 
 
-def _clocks_of(world: World) -> Callable[[], Reading]:
-    def read() -> Reading:
+def _clocks_of(world: World) -> Callable[[], Moment]:
+    def read() -> Moment:
         mono_ns, utc_ns = world.clock()
-        return Reading(mono_ns, mono_ns, utc_ns)
+        return Moment(mono_ns, mono_ns, utc_ns)
 
     return read

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -10,9 +11,11 @@ from functools import partial
 from typing import NamedTuple
 
 from firmware_host.capture.ble import Connection
+from firmware_host.capture.bounded import bounded
 from firmware_host.errors import RadioError, SensorError
 from firmware_host.sensors.protocol import (
     Await,
+    Driver,
     MissingPartError,
     NoAnswerError,
     Pause,
@@ -25,6 +28,8 @@ from firmware_host.sensors.protocol import (
 
 QUEUE = 4096
 """Notifications that may wait to be decoded: 20 s of a sensor that sends each sample by itself."""
+STOP_S = 1.5
+"""For the stop script."""
 
 _log = logging.getLogger(__name__)
 
@@ -105,6 +110,12 @@ async def run(script: Script, connection: Connection, inbox: Inbox) -> None:
         raise SensorError(f"It answered with what is not understood ({type(error).__name__}).") from error
     finally:
         script.close()
+
+
+async def stop(driver: Driver, connection: Connection, inbox: Inbox) -> None:
+    """Have a sensor end its stream, so that it spares its battery; one that is silent is left so."""
+    with contextlib.suppress(SensorError, RadioError, TimeoutError):
+        await bounded(run(driver.stop(), connection, inbox), STOP_S)
 
 
 async def _carry_out(step: Step, connection: Connection, inbox: Inbox) -> bytes:

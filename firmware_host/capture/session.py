@@ -13,7 +13,7 @@ from firmware_host.capture.ends import SILENT_NS, PlannedEnd
 from firmware_host.capture.outlet import SiteOutlet
 from firmware_host.capture.stop import Stop
 from firmware_host.capture.told import Sayings, Told, View, of_site
-from firmware_host.capture.watch import HeldUp, Reading, Slept, Stepped, Watch, read_clocks
+from firmware_host.capture.watch import HeldUp, Moment, Slept, Stepped, Watch, read_clocks
 from firmware_host.recording import NightWriter
 from firmware_host.recording.marks import Mark, close_spool, remove_mark, waiting_marks
 from firmware_host.recording.nights import CLOCK_SET_FROM_NS
@@ -68,7 +68,7 @@ class Session:
         plan: PlannedEnd,
         earlier_start_ns: int | None = None,
         marks: frozenset[str] = frozenset(),
-        clocks: Callable[[], Reading] = read_clocks,
+        clocks: Callable[[], Moment] = read_clocks,
         tick_s: float = TICK_S,
     ) -> None:
         self._writer, self._told, self._stop, self._plan = writer, told, stop, plan
@@ -156,7 +156,7 @@ class Session:
             return "no data for two hours"
         return None
 
-    def _show(self, now: Reading, end_ns: int | None) -> None:
+    def _show(self, now: Moment, end_ns: int | None) -> None:
         """Show how everything is doing; a fault of ours in that must not cost the night."""
         try:
             self._told.show(self._view(now, end_ns))
@@ -165,7 +165,7 @@ class Session:
                 _log.exception("the night cannot be shown")
             self._can_show = False
 
-    def _end_ns(self, now: Reading) -> int | None:
+    def _end_ns(self, now: Moment) -> int | None:
         """Return the planned end; none as long as a computer that was started anew does not know the time."""
         if now.utc_ns < CLOCK_SET_FROM_NS and not (self._new and self._plan.until is None):
             return None
@@ -175,7 +175,7 @@ class Session:
         """Look at the clocks before samples are taken: what came before a sleep is kept apart from them."""
         self._look_at_clocks(self._clocks())
 
-    def _look_at_clocks(self, now: Reading) -> None:
+    def _look_at_clocks(self, now: Moment) -> None:
         for what in self._watch.look(now):
             match what:
                 case Slept(seconds):
@@ -214,7 +214,7 @@ class Session:
             told = f"{', '.join(missing)} could not be kept." if missing else _NOTHING_MISSING
             self._told.say(f"All is written again; {told}")
 
-    def _take_marks(self, now: Reading, *, left_behind: bool = False) -> None:
+    def _take_marks(self, now: Moment, *, left_behind: bool = False) -> None:
         """Take marks into the log, each once.
 
         The monotonic time of a mark that an earlier session left behind may be of another start of the
@@ -248,7 +248,7 @@ class Session:
         why = [of_site(site, self._links[site].status.trouble or "it does not send.") for site in missing]
         self._told.say(f"Not all sensors stream. {' '.join(why)}")
 
-    def _view(self, now: Reading, end_ns: int | None) -> View:
+    def _view(self, now: Moment, end_ns: int | None) -> View:
         statuses = [self._links[one.site].status for one in self._wanted if one.site in self._links]
         return View(
             sensors=tuple(statuses),

@@ -16,7 +16,7 @@ from typing import Self
 from msgspec.structs import replace
 
 from firmware_host.capture.link import LinkStatus
-from firmware_host.capture.plan import Asked, Reading, battery_ends_ns
+from firmware_host.capture.plan import Asked, Charge, battery_ends_ns
 from firmware_host.capture.stop import Stop
 from firmware_host.capture.told import Told, View
 from firmware_host.recording import NightWriter
@@ -56,7 +56,7 @@ class StatusFile:
         self._said: deque[Saying] = deque(maxlen=SENTENCES)
         self._number = {info.site: info.index for info in writer.meta.sensors}
         """Of each link's sensor; its site may be corrected in the night while it is recorded."""
-        self._readings: dict[str, tuple[Reading, Reading]] = {}
+        self._readings: dict[str, tuple[Charge, Charge]] = {}
         self._due_ns: int | None = None
         self._utc_ns = time.time_ns()
         self._waiting: queue.Queue[LiveStatus | None] = queue.Queue(1)
@@ -136,11 +136,11 @@ class StatusFile:
         model = models().get(info.model)
         if percent is None or model is None:
             return None
-        first, last = self._readings.get(status.site, (Reading(utc_ns, percent),) * 2)
+        first, last = self._readings.get(status.site, (Charge(utc_ns, percent),) * 2)
         if percent > last.percent + 1:  # another battery, or charged meanwhile
-            first = Reading(utc_ns, percent)
+            first = Charge(utc_ns, percent)
         if percent != last.percent:
-            last = Reading(utc_ns, percent)
+            last = Charge(utc_ns, percent)
         self._readings[status.site] = first, last
         return battery_ends_ns(Asked(status.site, model, info.fs_hz, readings=(first, last)), utc_ns)
 

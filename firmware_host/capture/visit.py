@@ -12,11 +12,10 @@ from firmware_host.capture import script
 from firmware_host.capture.ble import Connection, Radio
 from firmware_host.capture.bounded import bounded
 from firmware_host.capture.hearing import Seen
-from firmware_host.errors import RadioError, SensorError
+from firmware_host.errors import SensorError
 from firmware_host.recording.writer import Clock
 from firmware_host.sensors.protocol import Driver, Model, Script
 
-STOP_S = 1.5
 SCRIPT_S = 60.0
 TRIES = 3
 AGAIN_S = 10.0
@@ -59,8 +58,7 @@ async def visiting(
         if hearing.done():
             hearing.result()  # a fault in what hears
         if stop is not None:
-            with contextlib.suppress(SensorError, RadioError, TimeoutError):
-                await bounded(script.run(stop.stop(), connection, visit.inbox), STOP_S)
+            await script.stop(stop, connection, visit.inbox)
     finally:
         hearing.cancel()
         await asyncio.wait({hearing})

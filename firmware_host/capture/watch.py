@@ -18,7 +18,7 @@ READ_NS = 2_000_000
 
 
 @dataclass(frozen=True)
-class Reading:
+class Moment:
     """The clocks at one moment, ns."""
 
     mono_ns: int
@@ -55,10 +55,10 @@ Happened = Slept | Stepped | HeldUp
 class Watch:
     """Compares each look at the clocks with the one before."""
 
-    def __init__(self, first: Reading) -> None:
+    def __init__(self, first: Moment) -> None:
         self._last = first
 
-    def look(self, now: Reading) -> list[Happened]:
+    def look(self, now: Moment) -> list[Happened]:
         """Return what happened since the last look."""
         last, self._last = self._last, now
         mono_ns = now.mono_ns - last.mono_ns
@@ -75,11 +75,11 @@ class Watch:
         return happened
 
 
-def read_clocks() -> Reading:
+def read_clocks() -> Moment:
     """Read the computer's clocks, all within a moment."""
     for _ in range(5):
         mono_ns = time.monotonic_ns()
-        reading = Reading(mono_ns, _through_ns(), time.time_ns())
+        reading = Moment(mono_ns, _through_ns(), time.time_ns())
         if time.monotonic_ns() - mono_ns < READ_NS:
             break
     return reading

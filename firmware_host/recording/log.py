@@ -1,8 +1,10 @@
 """`samples.log` on the disk: append-only, one unbuffered write a block, patient with a disk that refuses.
 
 What the disk does not take is kept in memory (64 MB) and offered again; a write that was cut short is gone on
-with from the byte where it stopped. The file is never truncated, renamed or rewritten; where somebody removes
-it, it is made again from what its descriptor still holds.
+with from the byte where it stopped. The file is never truncated, renamed or changed; where somebody removes
+it, it is made again from what its descriptor still holds. What the disk would not confirm is written once
+more, the same bytes at the same place: after an error Linux may take for clean what never reached the disk,
+and confirm it the next time (Rebello et al., "Can applications recover from fsync failures?", ATC 2020).
 """
 
 from __future__ import annotations
@@ -53,6 +55,7 @@ class AppendLog(Generic[Tag]):
         self._written = 0  # bytes of the backlog's first block that are in the file
         self._write_error: OSError | None = None
         self._sync_error: OSError | None = None
+        self._unsure = bytearray()  # the end of the file, as far as the disk has not confirmed it
         self._displaced: str | None = None
         self._place_due = 0.0
         self._dirty_since: float | None = None
@@ -183,7 +186,10 @@ class AppendLog(Generic[Tag]):
                         return True
                     descriptor = os.dup(self._descriptor)
                     self._dirty_since = None
+                    unsure, place = bytes(self._unsure), self._size - len(self._unsure)
                 try:
+                    if self._sync_error is not None:
+                        self._write_again(descriptor, unsure, place)
                     _sync(descriptor)
                 finally:
                     os.close(descriptor)
@@ -192,7 +198,21 @@ class AppendLog(Generic[Tag]):
                 self._dirty_since = time.monotonic()
                 return False
             self._sync_error = None
+            with self._guard:
+                begins = self._size - len(self._unsure)
+                del self._unsure[: max(0, place + len(unsure) - begins)]
             return True
+
+    def _write_again(self, open_file: int, unsure: bytes, place: int) -> None:
+        """Write bytes that the file holds already, if it still stands at its path."""
+        descriptor = os.open(self.path, os.O_WRONLY | getattr(os, "O_BINARY", 0))  # one that can go back
+        try:
+            if os.path.samestat(os.fstat(descriptor), os.fstat(open_file)):
+                os.lseek(descriptor, place, os.SEEK_SET)
+                while unsure:
+                    unsure = unsure[os.write(descriptor, unsure) :]
+        finally:
+            os.close(descriptor)
 
     def close(self) -> None:
         """Write and confirm what can be, and close the file.
@@ -234,11 +254,15 @@ class AppendLog(Generic[Tag]):
         assert self._descriptor is not None
         try:
             while self._written < len(frame):
-                count = os.write(self._descriptor, memoryview(frame)[self._written :])
+                rest = memoryview(frame)[self._written :]
+                count = os.write(self._descriptor, rest)
                 if count == 0:
                     raise OSError(errno.EIO, "the disk took nothing")
                 self._written += count
-                self._size += count
+                with self._guard:
+                    self._size += count
+                    self._unsure += rest[:count]
+                    del self._unsure[:-BACKLOG_BYTES]
                 self._dirty_since = self._dirty_since or time.monotonic()
         except OSError as error:
             if error.errno not in _FULL:
@@ -260,7 +284,8 @@ class AppendLog(Generic[Tag]):
         size = os.fstat(descriptor).st_size
         if size != self._size:
             # Not all that was written is there: begin the block anew, readers pass over what is left of it.
-            self._size, self._written = size, 0
+            with self._guard:
+                self._size, self._written, self._unsure = size, 0, bytearray()
         with self._guard:
             self._descriptor = descriptor
 

@@ -139,7 +139,10 @@ class Night:
         return (self.end_ns - self.start_ns) / 1e9
 
     def stretches(self, site: str) -> tuple[Stretch, ...]:
-        """Return a site's stretches in time order; raises `BadValueError` for a site without a sensor."""
+        """Return a site's stretches in the order in which they were recorded.
+
+        Raises `BadValueError` for a site without a sensor.
+        """
         info = self.meta.sensor(site)
         if site not in self._stretches:
             self._stretches[site] = self._make_stretches(info)

@@ -9,14 +9,6 @@ from firmware_host.sensors import models
 from firmware_host.sensors.protocol import Model
 
 LOSS = {"counter": "counter", "stamps": "its clock", "none": "not for sure"}
-SMALLEST_PER_DENSITY = 53.0
-"""Peak-to-peak mg of the smallest twitch per mg per square root of Hz of white noise: three axes, direction
-unknown, 50 ms rise, one false find an hour, nine in ten found (derived from detection theory)."""
-
-
-def smallest_twitch_mg(model: Model) -> float | None:
-    """Return the smallest twitch that shows in a model's noise alone, mg peak to peak; None: not known."""
-    return None if model.noise_ug is None else SMALLEST_PER_DENSITY * model.noise_ug / 1000
 
 
 def cells(model: Model) -> dict[str, str]:
@@ -29,7 +21,7 @@ def cells(model: Model) -> dict[str, str]:
         "± g": f"{model.range_g:g}",
         "step, mg": _known(1000 * model.g_per_count) if whole else "float",
         "noise, µg/√Hz": _known(model.noise_ug),
-        "smallest twitch, mg": _known(smallest_twitch_mg(model)),
+        "smallest twitch, mg": _known(model.smallest_twitch_mg),
         "battery, h": _known(model.battery_h),
         "packets/s": _known(model.fs_hz / model.samples_per_packet),
         "loss shows by": LOSS[model.counts],
