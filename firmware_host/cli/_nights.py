@@ -66,6 +66,12 @@ def open_noted(path: Path) -> Night:
     return night
 
 
+def about(path: Path, error: Exception) -> str:
+    """Return what is wrong with one night of several, which it names."""
+    text = str(error)
+    return text if path.name in text else f"{path.name}: {text}"
+
+
 def note_damage(name: str, damage: Sequence[Damage]) -> None:
     """Tell what could not be read of a night."""
     for one in damage:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from firmware_host.cli._nights import about, open_with_run
+from firmware_host.cli._terminal import note
+from firmware_host.errors import BadValueError, NotShownError, TwitchmapError
+
 if TYPE_CHECKING:
-    from firmware_host.analysis import Summary
+    from firmware_host.analysis import Run, Summary
     from firmware_host.recording import Night, RunInfo
+
+T = TypeVar("T")
 
 _COUNTS = ("twitches", "rate_per_h")
 """What a site's summary says of how many there were."""
@@ -25,6 +33,52 @@ def kept_back(night: Night, *, asked: bool) -> str | None:
     from firmware_host.recording.settings import kept_back
 
     return kept_back(night.path, night.meta, night.start_ns, asked=asked)
+
+
+def each_shown(
+    paths: Sequence[Path],
+    run_id: str | None,
+    tell: Callable[[Night, Run], T],
+    *,
+    asked: bool,
+    with_labels: bool = True,
+) -> tuple[list[T], list[str], int]:
+    """Tell of nights with a run whose counts may be shown; what is wrong with one does not stop the others.
+
+    Returns
+    -------
+    told
+        What `tell` returned of each.
+    kept_back
+        Sentences about the nights whose counts are not shown; they are on stderr already, as is what was
+        wrong with the nights that are in neither list.
+    code
+        The exit code: 1 where something is wrong with a night, or none is shown.
+
+    Raises
+    ------
+    BadValueError
+        What the user gave is wrong whatever the night.
+    TwitchmapError
+        As of a single night.
+    """
+    told: list[T] = []
+    hidden: list[str] = []
+    for path in paths:
+        try:
+            night, run = open_with_run(path, run_id, with_labels=with_labels)
+            if sentence := kept_back(night, asked=asked):
+                raise NotShownError(sentence)
+            told.append(tell(night, run))
+        except BadValueError:
+            raise
+        except TwitchmapError as error:
+            if len(paths) == 1:
+                raise
+            note(about(path, error))
+            if isinstance(error, NotShownError):
+                hidden.append(str(error))
+    return told, hidden, 0 if told and len(told) + len(hidden) == len(paths) else 1
 
 
 def summary_document(summary: Summary, *, shown: bool) -> dict[str, Any]:

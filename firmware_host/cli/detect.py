@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from firmware_host.cli._judging import model_option, point_option
-from firmware_host.cli._nights import dir_option, find_all, nights_argument, note_changed, open_noted
+from firmware_host.cli._nights import about, dir_option, find_all, nights_argument, note_changed, open_noted
 from firmware_host.cli._showing import kept_back, run_document, show_option, summary_document
 from firmware_host.cli._terminal import Progress, aligned, json_option, note, show
 from firmware_host.errors import TwitchmapError
@@ -74,7 +74,7 @@ def command(
         except TwitchmapError as error:
             if len(paths) == 1:
                 raise
-            note(f"{path.name}: {error}")  # one bad night does not stop the others
+            note(about(path, error))  # one bad night does not stop the others
             continue
         for warning in run.summary.warnings:
             note(warning if len(paths) == 1 else f"{path.name}: {warning}")

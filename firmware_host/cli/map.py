@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from firmware_host.cli._nights import dir_option, find_all, nights_argument, open_with_run, run_option
-from firmware_host.cli._showing import kept_back, show_option
+from firmware_host.cli._nights import dir_option, find_all, nights_argument, run_option
+from firmware_host.cli._showing import each_shown, show_option
 from firmware_host.cli._terminal import json_option, note, rows, show
 from firmware_host.cli._values import seconds
-from firmware_host.errors import NotShownError
 from firmware_host.twitch_map import State, limit_kind
 
 if TYPE_CHECKING:
+    from firmware_host.analysis import Run
+    from firmware_host.recording import Night
+    from firmware_host.review.charts.map_data import MapData
     from firmware_host.twitches import Table
 
 
@@ -38,22 +40,18 @@ def command(
     asked: bool,
     directory: Path,
     as_json: bool,
-) -> None:
+) -> int:
     """Show where on the body and when in the night twitches were seen, and what was not observed."""
     from firmware_host.cli._pictures import as_text, map_data, write_png, write_svg
 
     paths = find_all(nights, directory)
     if (svg or png) and len(paths) > 1:
         raise click.UsageError("A picture shows one night: name one.")
-    maps = []
-    for path in paths:
-        night, run = open_with_run(path, run_id)
-        if sentence := kept_back(night, asked=asked):
-            if len(paths) == 1:
-                raise NotShownError(sentence)
-            note(sentence)
-            continue
-        maps.append((path.name, run, map_data(night, run, bin_s)))
+
+    def tell(night: Night, run: Run) -> tuple[str, Run, MapData]:
+        return night.path.name, run, map_data(night, run, bin_s)
+
+    maps, _, code = each_shown(paths, run_id, tell, asked=asked)
     for file, write in ((svg, write_svg), (png, write_png)):
         if file:
             write(maps[0][2], file)
@@ -64,6 +62,7 @@ def command(
         for name, run, data in maps
     ]  # fmt: skip
     show(document, lambda: "\n\n".join(as_text(data) for _, _, data in maps), as_json=as_json)
+    return code
 
 
 def _named(counts: Table) -> list[dict[str, Any]]:

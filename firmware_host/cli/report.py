@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from firmware_host.cli._nights import dir_option, find_all, nights_argument, open_with_run, run_option
-from firmware_host.cli._showing import kept_back, show_option
-from firmware_host.cli._terminal import Progress, json_option, note, show
-from firmware_host.errors import NotShownError
+from firmware_host.cli._nights import dir_option, find_all, nights_argument, run_option
+from firmware_host.cli._showing import each_shown, show_option
+from firmware_host.cli._terminal import Progress, json_option, show
 
 if TYPE_CHECKING:
+    from firmware_host.analysis import Run
+    from firmware_host.recording import Night
     from firmware_host.review.report.pages import Paper
 
 SUFFIXES = (".html", ".pdf")
@@ -46,7 +48,7 @@ def command(
     asked: bool,
     directory: Path,
     as_json: bool,
-) -> None:
+) -> int:
     """Write a report to print: a page for each night, and one of all of them together."""
     from firmware_host.review.report.making import Report
     from firmware_host.review.report.pdf import check_libraries
@@ -56,20 +58,18 @@ def command(
     if out.suffix.lower() == ".pdf":
         check_libraries()
     made = Report(mixed=mixed)
-    hidden: list[str] = []
     paths = find_all(nights, directory)
-    with Progress("reporting") as tell:
-        for number, path in enumerate(paths):
-            night, run = open_with_run(path, run_id)
-            if sentence := kept_back(night, asked=asked):
-                hidden.append(sentence)
-            else:
-                made.add(night, run)
-            tell((number + 1) / (len(paths) + 1))
-        if len(hidden) == len(paths):
-            raise NotShownError(" ".join(hidden))
-        for sentence in hidden:
-            note(sentence)
-        tell(len(paths) / (len(paths) + 1), "writing the report")
+    number, steps = itertools.count(1), len(paths) + 1
+    with Progress("reporting") as progress:
+
+        def tell(night: Night, run: Run) -> None:
+            made.add(night, run)
+            progress(next(number) / steps)
+
+        told, hidden, code = each_shown(paths, run_id, tell, asked=asked)
+        if not told:
+            return code
+        progress(len(paths) / steps, "writing the report")
         document = made.write(out, paper=paper, kept_back=len(hidden))
     show({"file": out, **document}, f"Written: {out}", as_json=as_json)
+    return code

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from firmware_host.cli._nights import dir_option, find_all, open_with_run, run_option
+from firmware_host.cli._nights import dir_option, find_all, run_option
+from firmware_host.cli._showing import each_shown, show_option
 from firmware_host.cli._terminal import json_option, note, show
 from firmware_host.errors import BadValueError
 
 if TYPE_CHECKING:
     from firmware_host.analysis import Run
+    from firmware_host.recording import Night
     from firmware_host.twitches import Table
 
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option("--labels", "with_labels", is_flag=True, help="With what a reviewer said of the nights.")
 @run_option
+@show_option
 @dir_option
 @json_option
 def command(
@@ -37,9 +40,10 @@ def command(
     happenings: Path | None,
     with_labels: bool,
     run_id: str | None,
+    asked: bool,
     directory: Path,
     as_json: bool,
-) -> None:
+) -> int:
     """Score detections against known twitches: recall, precision, F1 and false alarms an hour, by size.
 
     It is the detector that is scored: what a reviewer said of a night is left out, but for --labels.
@@ -51,25 +55,30 @@ def command(
 
     known = read_truth(truth)
     others = None if happenings is None else read_happenings(happenings)
-    documents, texts = [], []
-    for path in find_all(nights, directory):
-        _, run = open_with_run(path, run_id, with_labels=with_labels)
+
+    def tell(night: Night, run: Run) -> tuple[dict[str, Any], list[str]]:
         floors = {
             site.site: site.noise_mg_per_sqrt_hz
             for site in run.summary.sites
             if site.noise_mg_per_sqrt_hz is not None
         }
-        outcome = outcome_of(run.events, run.coverage, _at_sites(known, run, path, truth), floors)
+        name = night.path.name
+        outcome = outcome_of(run.events, run.coverage, _at_sites(known, run, night.path, truth), floors)
         scored = score_of(outcome)
-        document, lines = {"night": path.name, **scored.as_dict()}, [path.name, *scored.lines()]
+        document, lines = {"night": name, **scored.as_dict()}, [name, *scored.lines()]
         if others is not None:
             document["false_alarms_by_cause"] = why = counted_causes(outcome, others)
-            lines += [
+            lines.append(
                 f"false alarms by cause: {', '.join(f'{name} {n}' for name, n in why.items()) or 'none'}"
-            ]
-        documents.append(document)
-        texts.append("\n".join(lines))
-    show(documents, "\n\n".join(texts), as_json=as_json)
+            )
+        return document, lines
+
+    told, _, code = each_shown(
+        find_all(nights, directory), run_id, tell, asked=asked, with_labels=with_labels
+    )
+    text = "\n\n".join("\n".join(lines) for _, lines in told)
+    show([document for document, _ in told], text, as_json=as_json)
+    return code
 
 
 def _at_sites(known: Table, run: Run, path: Path, truth: Path) -> Table:
@@ -83,5 +92,9 @@ def _at_sites(known: Table, run: Run, path: Path, truth: Path) -> Table:
             f"{truth.name} is of other sites ({elsewhere}) than {path.name}: give each night its own truth."
         )
     if elsewhere:
-        note(f"{path.name} has no sensor at {elsewhere}: {(~here).sum()} true twitches there are left out.")
+        note(f"{path.name} has no sensor at {elsewhere}: {_left_out(int((~here).sum()))}.")
     return known[here]
+
+
+def _left_out(n: int) -> str:
+    return "1 true twitch there is left out" if n == 1 else f"{n} true twitches there are left out"
