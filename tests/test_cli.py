@@ -340,6 +340,21 @@ def test_info_tells_rates_gaps_and_runs(run: Run, made: Path) -> None:
     assert "out of reach" in out
 
 
+def test_runs_say_how_they_were_made(run: Run, nights: Path) -> None:
+    """Runs of pass 1 alone and those counted anew are told from others where they are made and listed."""
+    ways = {}
+    for option in ("--pass=1", "--stored"):
+        code, out, _ = run("detect", nights / "a.night", option)
+        assert code == 0
+        ways[option] = out.splitlines()[0].rpartition("balanced")[2]
+    first, second, third = json.loads(run("info", nights / "a.night", "--json")[1])["runs"]
+    assert [first["way"], second["way"]] == ["", "pass 1 alone"]
+    assert third["way"] == f"counted anew from run {first['run_id']}"
+    assert ways == {"--pass=1": ", pass 1 alone", "--stored": f", {third['way']}"}
+    listed = [line for line in run("info", nights / "a.night")[1].splitlines() if line.startswith("run ")]
+    assert [line.rpartition("balanced")[2] for line in listed] == ["", *ways.values()]
+
+
 def test_verify_finds_damage(run: Run, nights: Path) -> None:
     """One flipped byte makes verify exit with 1 and say where; info still works."""
     log = nights / "a.night" / "samples.log"

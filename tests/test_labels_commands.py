@@ -130,3 +130,18 @@ def test_train_is_told_one_thing(folder: Path, arguments: list[str]) -> None:
     done = CliRunner().invoke(commands, ["train", *arguments, "--dir", str(folder)])
     assert done.exit_code == 2
     assert not (folder / "models").exists()
+
+
+def test_rates_are_those_that_labels_leave(folder: Path) -> None:
+    """After labels, night.json and `detect --json` have the rate that the map tells, and not none."""
+    reject_all(folder, SITES[0])
+    (night,) = json.loads(run(folder, "map", str(folder / NIGHT), "--json"))
+    told = {site["site"]: site["rate_per_h"] for site in night["sites"]}
+    assert told[SITES[0]] == 0 < told[SITES[1]]
+    run(folder, "export", str(folder / NIGHT), "--out", str(folder / "out"))
+    (exported,) = json.loads((folder / "out" / "night.json").read_bytes())["nights"]
+    (detected,) = json.loads(run(folder, "detect", str(folder / NIGHT), "--json"))
+    (night,) = json.loads(run(folder, "map", str(folder / NIGHT), "--json"))
+    again = {site["site"]: site["rate_per_h"] for site in night["sites"]}
+    for summary, rates in ((exported["run"]["summary"], told), (detected["summary"], again)):
+        assert {site["site"]: site["rate_per_h"] for site in summary["sites"]} == rates

@@ -15,6 +15,7 @@ from firmware_host.analysis.models import (
     model_folders,
     own_models,
     take_model_back,
+    unusual_way,
     use_model,
 )
 from firmware_host.analysis.recount import last_threshold, recount_night, run_by
@@ -31,6 +32,7 @@ from firmware_host.analysis.runs import (
     runs_of,
     unit_templates,
     units_of,
+    with_rates,
 )
 
 __all__ = [
@@ -63,5 +65,7 @@ __all__ = [
     "take_model_back",
     "unit_templates",
     "units_of",
+    "unusual_way",
     "use_model",
+    "with_rates",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -141,6 +142,17 @@ def settings_of(info: RunInfo) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise BadFileError(f"The run {info.run_id} has settings that cannot be read: detect again.")
     return settings
+
+
+def unusual_way(info: RunInfo) -> str:
+    """Return in which way a run was made, in words, where it was not `detect` as it is; else nothing."""
+    with suppress(BadFileError):
+        settings = settings_of(info)
+        if settings.get("as_live"):
+            return "pass 1 alone"
+        if base := settings.get("recounted"):
+            return f"counted anew from run {base}"
+    return ""
 
 
 def stored_settings(

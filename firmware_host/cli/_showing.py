@@ -13,7 +13,7 @@ from firmware_host.cli._terminal import note
 from firmware_host.errors import BadValueError, NotShownError, TwitchmapError
 
 if TYPE_CHECKING:
-    from firmware_host.analysis import Run, Summary
+    from firmware_host.analysis import Run
     from firmware_host.recording import Night, RunInfo
 
 T = TypeVar("T")
@@ -81,21 +81,25 @@ def each_shown(
     return told, hidden, 0 if told and len(told) + len(hidden) == len(paths) else 1
 
 
-def summary_document(summary: Summary, *, shown: bool) -> dict[str, Any]:
-    """Return a run's summary for JSON; counts that are not shown are null."""
+def summary_document(run: Run, *, shown: bool) -> dict[str, Any]:
+    """Return a run's summary, with the rates of what a reviewer left, for JSON; what is not shown is null."""
     import msgspec
 
-    document: dict[str, Any] = msgspec.to_builtins(summary)
+    from firmware_host.analysis import with_rates
+
+    document: dict[str, Any] = msgspec.to_builtins(with_rates(run).summary)
     if not shown:
         document["sites"] = [site | dict.fromkeys(_COUNTS) for site in document["sites"]]
     return document
 
 
 def run_document(info: RunInfo, *, shown: bool) -> dict[str, Any]:
-    """Return what made a run for JSON; counts in its summary that are not shown are null."""
+    """Return what made a run for JSON, and how; counts in its summary that are not shown are null."""
     import msgspec
 
-    document: dict[str, Any] = msgspec.to_builtins(info)
+    from firmware_host.analysis import unusual_way
+
+    document: dict[str, Any] = msgspec.to_builtins(info) | {"way": unusual_way(info)}
     if not shown:
         summary = msgspec.json.decode(info.summary)
         for site in summary.get("sites", ()):

@@ -84,7 +84,7 @@ def command(
             "night": night.path.name,
             "origin": night.meta.origin,
             "run": run_document(run.info, shown=not hidden),
-            "summary": summary_document(run.summary, shown=not hidden),
+            "summary": summary_document(run, shown=not hidden),
         }
         for night, run, hidden in runs
     ]
@@ -98,7 +98,7 @@ def described(night: Night, run: Run, hidden: str | None = None) -> str:
 
     `hidden` is why the counts are not shown.
     """
-    from firmware_host.analysis import night_counts
+    from firmware_host.analysis import night_counts, unusual_way
 
     rates_hz = {site.site: site.fs_hz for site in run.summary.sites}
     lines = [
@@ -113,8 +113,10 @@ def described(night: Night, run: Run, hidden: str | None = None) -> str:
     ]
     table = aligned(("site", "Hz", "valid h", "limit mg", "twitches"), lines)
     made = "" if night.meta.origin in {"recorded", "imported"} else f" ({night.meta.origin})"
-    judged = f"run {run.info.run_id}, {run.info.model}, {run.info.operating_point}"
-    return "\n".join(filter(None, (f"{night.path.name}{made}: {judged}", table, hidden)))
+    info = run.info
+    judged = (f"run {info.run_id}", info.model, info.operating_point, unusual_way(info))
+    head = f"{night.path.name}{made}: {', '.join(filter(None, judged))}"
+    return "\n".join(filter(None, (head, table, hidden)))
 
 
 def _limit(limit_mg: float) -> str:

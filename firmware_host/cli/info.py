@@ -121,7 +121,8 @@ def _text(document: dict[str, Any]) -> str:
         for one in document["damage"]
     ]
     lines += [
-        f"run {run['run_id']}: {run['created_utc']}, {run['model']}, {run['operating_point']}"
+        f"run {run['run_id']}: "
+        + ", ".join(filter(None, (run["created_utc"], run["model"], run["operating_point"], run["way"])))
         for run in document["runs"]
     ]
     return "\n".join(lines)

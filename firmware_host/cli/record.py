@@ -108,7 +108,7 @@ def command(
         "summary": summary,
         "counted_live": count and count.counts,
         "run": found and run_document(found[1].info, shown=not hidden),
-        "detection": found and summary_document(found[1].summary, shown=not hidden),
+        "detection": found and summary_document(found[1], shown=not hidden),
     }
     show(document, lambda: f"{text(summary)}\n\n{_found(recorded.path, found, hidden)}", as_json=as_json)
 

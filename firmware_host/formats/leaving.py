@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from firmware_host.analysis import Run
+from firmware_host.analysis import Run, with_rates
 from firmware_host.analysis.models import model_folders
 from firmware_host.recording import Gap, Night, SensorInfo, gaps, night_folder_name
 from firmware_host.recording.diary import FIELDS, read_diary
@@ -200,7 +200,7 @@ class Leaving:
     def described(self) -> dict[str, Any]:
         """Return what is known of night and run, as plain JSON values; shared: a fixed choice of it."""
         info, meta = self.run.info, self.night.meta
-        summary = msgspec.to_builtins(self.run.summary)
+        summary = msgspec.to_builtins(with_rates(self.run).summary)
         if not self.shared:
             run = msgspec.to_builtins(info) | {"settings": json.loads(info.settings), "summary": summary}
             known = {"night": self.name, "start_ns": self.start_ns, "meta": msgspec.to_builtins(meta)}

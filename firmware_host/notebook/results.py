@@ -77,7 +77,14 @@ class Twitches(analysis.Run):
 
     def _title(self) -> str:
         mark = f" ({data.mark})" if (data := map_of(self.night, self, None)).mark else ""
-        judge = f"model {self.info.model}, {self.info.operating_point}, run {self.info.run_id}"
+        info = self.info
+        facts = (
+            f"model {info.model}",
+            info.operating_point,
+            f"run {info.run_id}",
+            analysis.unusual_way(info),
+        )
+        judge = ", ".join(filter(None, facts))
         return f"Twitches of {self.night.path.name}{mark}; {judge}"
 
     def _rows(self) -> list[list[str]]:
