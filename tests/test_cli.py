@@ -370,6 +370,18 @@ def test_verify_finds_damage(run: Run, nights: Path) -> None:
     assert json.loads(out)["damage"]
 
 
+def test_amend_takes_a_placement_back(run: Run, nights: Path) -> None:
+    """SITE= empties what was said of a place, and the history keeps it."""
+    assert run("amend", nights / "a.night", "--placement", "left_calf=a hand below the knee")[0] == 0
+    code, out, _ = run("amend", nights / "a.night", "--placement", "left_calf=")
+    assert (code, out) == (0, "placement of left_calf: 'a hand below the knee' is now ''\n")
+    meta = open_night(nights / "a.night").meta
+    assert meta.sensor("left_calf").placement == ""
+    assert [change.new for change in meta.history] == ["a hand below the knee", ""]
+    for wrong in ("left_calf", "=there"):
+        assert run("amend", nights / "a.night", "--placement", wrong)[0] == 2
+
+
 def test_amend_keeps_history(run: Run, nights: Path) -> None:
     """A corrected site, pseudonym and placement are used from then on, and the old values stay known."""
     code, out, _ = run(
@@ -533,6 +545,22 @@ def test_metadata_that_cannot_be_read_are_never_passed_over_in_silence(
     assert "What samples.log says" in err
 
 
+@pytest.mark.parametrize("state", ["detected", "bare", "unreadable"])
+def test_lists_and_diaries_tell_of_metadata_that_cannot_be_read(run: Run, nights: Path, state: str) -> None:
+    """They say it in one sentence, and go on: the list has the night if its log knows it, a diary is written."""
+    edit(nights / "a.night", "range_g = ", "range_g = -")
+    if state != "detected":
+        (nights / "a.night" / "results.sqlite").unlink()
+    if state == "unreadable":
+        (nights / "a.night" / "samples.log").write_bytes(b"")
+    code, out, err = run("nights", "--dir", nights, "--json")
+    assert (code, len(json.loads(out))) == (0, state != "unreadable")
+    assert "night.toml" in sentence(err)
+    code, out, err = run("diary", nights / "a.night", "caffeine=much", "--json")
+    assert (code, json.loads(out)["diary"]) == (0, {"caffeine": "much"})
+    assert "night.toml" in sentence(err)
+
+
 def test_amend_keeps_metadata_that_it_cannot_read(run: Run, nights: Path) -> None:
     """What a person wrote into night.toml outlives a correction that has to replace it."""
     edit(nights / "a.night", "note = ", "note = felt a lot, ")
@@ -604,7 +632,10 @@ def test_one_bad_night_does_not_hide_the_others(
         ("c.night", 0),
         ("d.night", 1),
     ]
-    assert "c.night/results.sqlite is damaged" in sentence(err)
+    damaged, lost = sorted(err.splitlines())
+    assert lost.startswith("b.night: ")
+    assert "night.toml is missing. What samples.log says" in lost
+    assert "c.night/results.sqlite is damaged" in damaged
 
 
 def test_info_needs_no_results(run: Run, nights: Path) -> None:

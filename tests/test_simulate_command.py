@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from firmware_host.cli import main
+from firmware_host.detection import RATE_REFUSED_BELOW_HZ
 from firmware_host.learning.score import read_truth
 from firmware_host.recording import open_night
 from firmware_host.simulation import EVERYDAY
+from firmware_host.simulation.chips import CLOCK_ERROR, CLOCK_PER_K, WARMING_K
+from firmware_host.simulation.cohort import LEAST_RATE_HZ
 
 
 def run(*arguments: object) -> int:
@@ -61,7 +64,7 @@ def test_a_night_without_twitches_has_none(tmp_path: Path, capsys: pytest.Captur
         (("--confounders", "ghost"), "knows no confounder 'ghost'"),
         (("--shapes", "square"), "knows no twitch shape 'square'"),
         (("--chip", "ABC"), "knows no chip 'ABC'"),
-        (("--rate", "20"), "45 to 1000"),
+        (("--rate", "47.9"), "48 to 1000 Hz, not 47.9"),
         (("--sites", "left_calf,left_elbow"), "no body site"),
         (("--truth", "absent/t.csv"), "no folder"),
         (("--truth", "t.csv", "--happenings", "./t.csv"), "name two files"),
@@ -74,6 +77,13 @@ def test_what_cannot_be_simulated_leaves_nothing(
     assert run(tmp_path / "a.night", *options) == 1
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "a.night").exists()
+
+
+def test_what_can_be_simulated_is_fast_enough_to_detect() -> None:
+    """At the lowest rate the slowest clock, cold and far from where it settles, still does for detection."""
+    slowest = min(low for low, _ in CLOCK_ERROR.values())
+    drift = max(high for _, high in CLOCK_PER_K.values()) * WARMING_K[1]
+    assert LEAST_RATE_HZ * (1 + slowest) * (1 - drift) >= RATE_REFUSED_BELOW_HZ
 
 
 def test_an_interruption_removes_all_that_it_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

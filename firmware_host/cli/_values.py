@@ -39,6 +39,14 @@ def pair(text: str) -> tuple[str, str]:
     return left, right
 
 
+def pair_or_empty(text: str) -> tuple[str, str]:
+    """Split LEFT=RIGHT; nothing on the right takes back what was said of the left."""
+    left, equals, right = text.partition("=")
+    if not (left and equals):
+        raise click.BadParameter(f"{text!r} needs an equals sign with something before it.")
+    return left, right
+
+
 def once(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return pairs as a dict, each name given once."""
     found: dict[str, str] = {}

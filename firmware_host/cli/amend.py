@@ -9,7 +9,7 @@ import click
 from firmware_host.cli._nights import dir_option, find, night_argument, open_noted
 from firmware_host.cli._terminal import json_option, show
 from firmware_host.cli._terminal import note as tell
-from firmware_host.cli._values import once, pair
+from firmware_host.cli._values import once, pair, pair_or_empty
 
 
 @click.command()
@@ -18,8 +18,8 @@ from firmware_host.cli._values import once, pair
 @click.option(
     "--site", "sites", multiple=True, type=pair, metavar="OLD=NEW", help="The site a sensor was at."
 )
-@click.option("--placement", "placements", multiple=True, type=pair, metavar="SITE=TEXT",
-              help="Where exactly at its site.")  # fmt: skip
+@click.option("--placement", "placements", multiple=True, type=pair_or_empty, metavar="SITE=TEXT",
+              help="Where exactly at its site; SITE= takes it back.")  # fmt: skip
 @click.option("--note", metavar="TEXT", help="Anything else.")
 @dir_option
 @json_option

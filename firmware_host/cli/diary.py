@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from firmware_host.cli._nights import dir_option, find, night_argument
+from firmware_host.cli._nights import about, dir_option, find, night_argument, note_damage
 from firmware_host.cli._terminal import aligned, json_option, note, show
 from firmware_host.cli._values import once
+from firmware_host.errors import TwitchmapError
 
 
 @click.command()
@@ -19,12 +20,17 @@ from firmware_host.cli._values import once
 def command(night: str, values: tuple[str, ...], directory: Path, as_json: bool) -> None:
     """Write the diary of a night, or show it: caffeine=much note="bad day"; KEY= takes a value back."""
     from firmware_host.recording.diary import FIELDS, read_diary, write_diary
+    from firmware_host.recording.nights import meta_and_damage
 
     split = [value.partition("=") for value in values]
     for key, equals, _ in split:
         if not equals:
             raise click.UsageError(f"{key!r} needs an equals sign and a value, such as caffeine=much.")
     path = find(night, directory)
+    try:
+        note_damage(path.name, meta_and_damage(path)[1])
+    except TwitchmapError as error:  # the diary is a file of its own
+        note(about(path, error))
     said = once((key, value) for key, _, value in split)
     now = write_diary(path, said) if said else read_diary(path)
     for one in now.damage:

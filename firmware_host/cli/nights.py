@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from firmware_host.cli._nights import dir_option
+from firmware_host.cli._nights import dir_option, note_damage
 from firmware_host.cli._terminal import aligned, json_option, note, sentence, show
 from firmware_host.errors import TwitchmapError
 
@@ -44,8 +44,9 @@ def command(directory: Path, as_json: bool) -> None:
 def _listed(path: Path) -> dict[str, Any]:
     """Return what is known of a night; one with a run is not opened for it, as its log may be long."""
     from firmware_host.analysis import runs_of, summary_of
-    from firmware_host.recording import known_meta, local_time, open_night
+    from firmware_host.recording import local_time, open_night
     from firmware_host.recording.labels import read_labels
+    from firmware_host.recording.nights import meta_and_damage
 
     runs, summary = [], None
     try:
@@ -58,13 +59,15 @@ def _listed(path: Path) -> dict[str, Any]:
             summary = summary_of(runs[-1])
     except TwitchmapError as error:  # results can be made again: the night is there all the same
         note(str(error))
+    meta, damage = meta_and_damage(path)
+    note_damage(path.name, damage)
     seconds: list[dict[str, float]] = []
     if summary:
-        meta, start_ns, duration_s = known_meta(path), summary.start_ns, summary.duration_s
+        start_ns, duration_s = summary.start_ns, summary.duration_s
         seconds = [site.seconds for site in summary.sites]
     else:
         night = open_night(path)
-        meta, start_ns, duration_s = night.meta, night.start_ns, night.duration_s
+        start_ns, duration_s = night.start_ns, night.duration_s
     total = sum(sum(site.values()) for site in seconds)
     return {
         "night": path.name,

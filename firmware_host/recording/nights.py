@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from firmware_host.errors import BadFileError, BadValueError, NotFoundError, TwitchmapError
+from firmware_host.recording.blocks import Damage
 from firmware_host.recording.night import (
     META_FILE,
     NightMeta,
@@ -140,10 +141,16 @@ def known_meta(path: Path) -> NightMeta:
     BadFileError, NewerFormatError
         As `open_night`.
     """
+    return meta_and_damage(path)[0]
+
+
+def meta_and_damage(path: Path) -> tuple[NightMeta, tuple[Damage, ...]]:
+    """Return a night's metadata as `known_meta`, and what is wrong with `night.toml`; raises as that."""
     try:
-        return read_meta(path)
+        return read_meta(path), ()
     except (OSError, BadFileError):
-        return open_night(path).meta
+        night = open_night(path)
+        return night.meta, tuple(damage for damage in night.damage if damage.file == META_FILE)
 
 
 def _is_night(path: Path) -> bool:

@@ -18,6 +18,8 @@ from firmware_host.simulation.shapes import SHAPES
 TRAIN_NUMBERS = range(100_000)
 TEST_NUMBERS = range(100_000, 200_000)
 """Numbers of virtual people for training and for evaluation."""
+LEAST_RATE_HZ = 48.0
+"""The slowest clock of a chip makes 45 Hz of it, the least that detection takes."""
 _FIRST_SEED = 1_000_000_000
 """Seeds that people type lie below, so that none of them is a virtual person's."""
 
@@ -59,8 +61,10 @@ class NightSpec:
     def __post_init__(self) -> None:
         if not 0.05 <= self.hours <= 48:
             raise BadValueError(f"A simulated night lasts 0.05 to 48 hours, not {self.hours:g}.")
-        if not 45 <= self.fs_hz <= 1000:
-            raise BadValueError(f"A simulated sensor samples at 45 to 1000 Hz, not {self.fs_hz:g}.")
+        if not LEAST_RATE_HZ <= self.fs_hz <= 1000:
+            raise BadValueError(
+                f"A simulated sensor samples at {LEAST_RATE_HZ:g} to 1000 Hz, not {self.fs_hz:g}."
+            )
         if not 0 <= self.rate_scale <= 100:
             raise BadValueError(f"Twitch rates can be scaled by 0 to 100, not {self.rate_scale:g}.")
         if self.seed < 0:
