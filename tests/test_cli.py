@@ -547,7 +547,7 @@ def test_metadata_that_cannot_be_read_are_never_passed_over_in_silence(
 
 @pytest.mark.parametrize("state", ["detected", "bare", "unreadable"])
 def test_lists_and_diaries_tell_of_metadata_that_cannot_be_read(run: Run, nights: Path, state: str) -> None:
-    """They say it in one sentence, and go on: the list has the night if its log knows it, a diary is written."""
+    """They say it in one sentence and go on: the list has nights that their log knows, a diary is written."""
     edit(nights / "a.night", "range_g = ", "range_g = -")
     if state != "detected":
         (nights / "a.night" / "results.sqlite").unlink()

@@ -321,6 +321,20 @@ def test_blank_cells_are_left_out_and_said(tmp_path: Path) -> None:
     assert night.stretches(SITE)[0].pieces.tolist() == [[0, 100], [102, 500], [501, 700], [701, N]]
 
 
+@pytest.mark.parametrize("n", [1, 2])
+def test_samples_that_no_sensor_measures_are_told(tmp_path: Path, n: int) -> None:
+    """Where the range is not known, a value that no worn sensor reaches is imported and gets a sentence."""
+    acc = ACC.copy()
+    acc[[300, 400][:n], 0] = 655.35
+    path = tmp_path / "night.csv"
+    path.write_text("time_s,ax_g,ay_g,az_g\n" + rows(seconds(), acc))
+    night, found = bring(tmp_path, path)
+    (warning,) = found.warnings
+    reach = "1 sample reaches" if n == 1 else "2 samples reach"
+    assert warning.startswith(f"{reach} up to 655 g, which no sensor that is worn measures")
+    assert len(samples(night)) == N
+
+
 def test_missing_stamps_cost_their_rows_only(tmp_path: Path) -> None:
     """A row without a stamp is left out; those around it keep their times."""
     lines = rows(iso(), ACC).splitlines()

@@ -281,8 +281,19 @@ def test_repeated_rows_are_left_out(tmp_path: Path) -> None:
     acc = acceleration(2000)
     night, found = bring(tmp_path, save(tmp_path, even(2000)[order], acc[order]))
     assert np.allclose(samples(night), acc, rtol=0, atol=1e-7)
-    assert found.skipped == 3
-    assert any("3 rows repeat" in remark for remark in found.remarks)
+    assert (found.skipped, found.repeated) == (3, 3)
+    assert [line for line in found.lines() if "3" in line and "left out" in line] == [
+        "  3 rows left out (3 repeat the stamp of the row before)"
+    ]
+
+
+def test_a_row_is_left_out_once_whatever_speaks_against_it(tmp_path: Path) -> None:
+    """A row that repeats a stamp and has no number is one row in the count of those left out."""
+    order = np.sort(np.concatenate([np.arange(2000), [500, 900]]))
+    acc = acceleration(2000)[order]
+    acc[np.flatnonzero(order == 500)[1]] = np.nan
+    _, found = bring(tmp_path, save(tmp_path, even(2000)[order], acc))
+    assert (found.skipped, found.repeated) == (2, 2)
 
 
 def test_a_tick_that_was_repeated_and_made_up_for_loses_nothing(tmp_path: Path) -> None:

@@ -52,6 +52,29 @@ def test_bins_are_utc_multiples_and_tile_the_night() -> None:
     assert counts["valid_s"][0] == pytest.approx(893)
 
 
+@pytest.mark.parametrize(("start_ns", "end_s"), [(0, 3600.000_001), (899_999_999_000, 3600.000_002)])
+def test_what_clocks_round_makes_no_bin(start_ns: int, end_s: float) -> None:
+    """A night that reaches a microsecond beyond edges of bins has none for that; its twitches count."""
+    peaks = [5e-7, 10.0, 1000.0, end_s - 5e-7]
+    cover_s = cover((0, end_s, Kind.VALID))
+    counts = twitch_map(events_at(peaks), cover_s, [SITE], start_ns, 900, end_s)
+    assert counts["bin_start_ns"].tolist() == [
+        (start_ns // 10**9 + 1) // 900 * 900 * 10**9 + 900 * 10**9 * i for i in range(4)
+    ]
+    assert counts["twitches"].tolist() == [2, 1, 0, 1]
+    np.testing.assert_allclose(counts["valid_s"], 900, atol=1e-5)
+    (whole,) = twitch_map(events_at(peaks), cover_s, [SITE], start_ns, None, end_s)
+    assert whole["twitches"] == 4
+
+
+@pytest.mark.parametrize("start_ns", [0, 899_999_999_999, 900_000_000_000])
+def test_the_shortest_nights_have_one_bin(start_ns: int) -> None:
+    """A night of a few nanoseconds is in the table, in a bin that holds it."""
+    counts = twitch_map(events_at([]), cover((0, 2e-9, Kind.VALID)), [SITE], start_ns, 900, 2e-9)
+    assert len(counts) == 1
+    assert counts["bin_start_ns"][0] - 10**6 <= start_ns < counts["bin_start_ns"][0] + 900 * 10**9
+
+
 def test_time_that_was_not_observed_has_no_rate() -> None:
     """An hour of movement is neither zero twitches nor a rate: its rates are empty and its state says so."""
     coverage = cover((0, 3600, Kind.VALID), (3600, 7200, Kind.MOVEMENT), (7200, 10800, Kind.NOT_WORN))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from firmware_host.formats.steps import MOST_G
 from firmware_host.recording import SensorInfo
 from firmware_host.recording.stretch import Stretch
 
@@ -22,8 +23,6 @@ MOST_ABOVE = 1.25
 FINE_STEP_G = 2.5e-5
 """Below it eight characters of g are too coarse for half a step: the header then speaks mg."""
 LARGEST = 32_767
-MOST_G = 64.0
-"""No motion sensor that is worn measures more."""
 
 
 @dataclass(frozen=True)

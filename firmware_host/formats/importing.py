@@ -73,13 +73,19 @@ class _Sensor:
             clock="arrival" if self.time.kind == "arrivals" else "stamps",
         )
 
+    def kept(self, start: int, stop: int) -> npt.NDArray[np.bool_]:
+        """Tell which rows of [start, stop) become samples: they have all numbers, and repeat no other."""
+        has_all = ~np.isnan(self.recording.spool.acc(start, stop)[:, 0])
+        return np.asarray(has_all & ~self.time.losses.repeats(start, stop))
+
     def understanding(self) -> FileUnderstanding:
         recording, time, samples = self.recording, self.time, self.samples
         return FileUnderstanding(
             site=self.site,
             file=recording.source.name,
             rows=recording.spool.rows,
-            skipped=recording.spool.missing + time.losses.repeated,
+            skipped=sum(int(np.count_nonzero(~self.kept(a, b))) for a, b in recording.spool.blocks()),
+            repeated=time.losses.repeated,
             columns=recording.used,
             ignored=recording.ignored,
             time=time.said,
@@ -360,7 +366,7 @@ def _blocks(index: int, sensor: _Sensor, offset_ns: int) -> Iterator[_Block]:
             stamps = np.rint(counters / time.rate_hz * 1e9).astype(np.int64) + offset_ns
         else:
             stamps = spool.times_ns(start, stop) + offset_ns
-        keep = ~np.isnan(acc[:, 0]) & ~time.losses.repeats(start, stop)
+        keep = sensor.kept(start, stop)
         acc, counters, stamps = acc[keep], counters[keep], stamps[keep]
         edges = [0, *(np.flatnonzero(np.diff(counters) != 1) + 1).tolist(), len(acc)]
         for a, b in pairwise(edges):

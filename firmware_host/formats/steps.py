@@ -12,6 +12,8 @@ Floats = npt.NDArray[np.float64]
 
 INT16_MAX = 32_767
 RANGES_G = (2.0, 4.0, 8.0, 16.0, 32.0)
+MOST_G = 64.0
+"""No motion sensor that is worn measures more."""
 _FLOAT32 = 2.0**-22
 """Twice the relative rounding of float32: of the file's number and of the step's multiple."""
 

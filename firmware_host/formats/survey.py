@@ -78,7 +78,20 @@ def survey_samples(recording: ForeignRecording, options: ImportOptions, rate_hz:
         survey.warnings.append(f"the {' and '.join(still)} {never} connected, and are these the axes?")
     if clips_at is not None:
         survey.warnings.append(f"samples clip at {clips_at:g} g")
+    if range_g is None and top * choice.g_per_unit > steps.MOST_G:
+        survey.warnings.append(_beyond(spool, top, choice.g_per_unit))
     return survey
+
+
+def _beyond(spool: Spool, top: float, g_per_unit: float) -> str:
+    """Return a sentence about the samples that no sensor measures that is worn."""
+    most = steps.MOST_G / g_per_unit
+    n = sum(int((np.abs(spool.acc(a, b)) > most).any(axis=1).sum()) for a, b in spool.blocks())
+    reach = "sample reaches" if n == 1 else "samples reach"
+    return (
+        f"{n:,} {reach} up to {top * g_per_unit:,.0f} g, which no sensor that is worn measures: look at the "
+        "file; they are kept as they are"
+    )
 
 
 def _extremes(spool: Spool) -> tuple[Singles, Singles]:

@@ -137,10 +137,6 @@ def _stamped(recording: ForeignRecording, options: ImportOptions) -> TimeAxis:
         axis.said += f"; {judgement.repeated:.0%} of rows share the stamp of the row before"
     if axis.kind == "arrivals":
         axis.said += "; times of arrival: samples are counted, their times are fitted to the stamps"
-    if axis.losses.repeated:
-        axis.remarks.append(
-            f"{axis.losses.repeated:,} rows repeat the stamp of the row before and are left out"
-        )
     return axis
 
 

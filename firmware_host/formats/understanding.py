@@ -17,7 +17,8 @@ class FileUnderstanding:
     ----------
     site, file : where the sensor sat, and FILE or FILE:KEY.
     sensor : model, serial and firmware, as far as the file tells them.
-    rows, skipped : rows of samples, and how many of them are left out (blank, not finite, repeated).
+    rows, skipped, repeated : rows of samples, how many of them are left out (blank, not finite, repeated),
+        and how many of these repeat the stamp of the row before.
     columns, ignored : names of the columns that are read, and of those that are not.
     time : how the stamps were read: "time_s: seconds", "timestamp: ISO 8601 with offset" ...
     time_kind : what the stamps are.
@@ -34,6 +35,7 @@ class FileUnderstanding:
     file: str
     rows: int
     skipped: int
+    repeated: int
     columns: tuple[str, ...]
     ignored: tuple[str, ...]
     time: str
@@ -69,7 +71,9 @@ class FileUnderstanding:
         else:
             yield "  stored as float32 (no uniform step that int16 holds)"
         if self.skipped:
-            yield f"  {self.skipped:,} rows left out"
+            repeat = "repeats" if self.repeated == 1 else "repeat"
+            why = f" ({self.repeated:,} {repeat} the stamp of the row before)" if self.repeated else ""
+            yield f"  {self.skipped:,} row{'s' * (self.skipped > 1)} left out{why}"
         yield from (f"  {remark}" for remark in self.remarks)
         yield from (f"  warning: {warning}" for warning in self.warnings)
 

@@ -30,6 +30,8 @@ Floats = npt.NDArray[np.float64]
 
 _MOST_BINS = 1_000_000
 _LONGEST_BIN_S = 31 * 86_400.0
+_NO_BIN_NS = 10**6
+"""What reaches no further into a bin is the rounding of a clock and makes none."""
 
 
 class State(IntEnum):
@@ -165,10 +167,19 @@ def site_counts(
     counts = events["counted"] & inside(events["peak_s"], coverage[coverage["kind"] == Kind.VALID])
     own = np.flatnonzero(counts)
     own = own[np.argsort(events["peak_s"][own], kind="stable")]
-    _fill_site(rows, edges_s, events["peak_s"][own], coverage, end_s, tau_s)
+    peaks = _drawn_in(events["peak_s"][own], edges_s)
+    _fill_site(rows, edges_s, peaks, coverage, end_s, tau_s)
     if limit is not None:
-        _fill_limits(rows, edges_s, events[own], limit, coverage, rate_model, tau_s)
+        known = events[own]
+        known["peak_s"] = peaks
+        _fill_limits(rows, edges_s, known, limit, coverage, rate_model, tau_s)
     return rows
+
+
+def _drawn_in(peaks: Floats, edges_s: Floats) -> Floats:
+    """Return peaks of which those in an end of the night that makes no bin lie in the bin beside it."""
+    inner = np.clip(peaks, edges_s[0], np.nextafter(edges_s[-1], edges_s[0]))
+    return np.where(np.abs(inner - peaks) <= _NO_BIN_NS / 1e9, inner, peaks)
 
 
 def _bins(start_ns: int, bin_s: float | None, end_s: float) -> tuple[npt.NDArray[np.int64], float]:
@@ -184,6 +195,9 @@ def _bins(start_ns: int, bin_s: float | None, end_s: float) -> tuple[npt.NDArray
         )
     step = round(bin_s * 1e9)
     first, last = start_ns // step, -(-end_ns // step)
+    if last - first > 1:
+        first = (start_ns + _NO_BIN_NS) // step
+        last = max(-(-(end_ns - _NO_BIN_NS) // step), first + 1)
     return np.arange(first, last + 1, dtype=np.int64) * step, bin_s
 
 
