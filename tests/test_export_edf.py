@@ -20,6 +20,10 @@ from firmware_host.formats.edf_axis import Axis, Piece, Scale, placed, scale_of
 from firmware_host.formats.edf_records import Note, packed_notes
 from firmware_host.formats.export_edf import short_labels
 from firmware_host.formats.exporting import export
+from firmware_host.formats.foreign import ImportOptions
+from firmware_host.formats.importing import import_night
+from firmware_host.formats.leaving import Choices
+from firmware_host.formats.understanding import Understanding
 from firmware_host.recording import SensorInfo, create_night, open_night
 from firmware_host.twitches import COVERAGE_DTYPE, EVENT_DTYPE, Kind, table
 
@@ -229,6 +233,23 @@ def test_simulated_nights_say_so(tmp_path: Path) -> None:
     with pyedflib.EdfReader(str(file_path)) as file:
         onset_s, _, text = file.readAnnotations()
     assert onset_s[list(text).index("simulated")] == 0
+
+
+@pytest.mark.parametrize("origin", ["simulated", "imported"])
+@pytest.mark.parametrize("share", [False, True])
+def test_a_simulated_night_stays_one(tmp_path: Path, origin: str, share: bool) -> None:
+    """A night that nobody slept is marked as simulated when its file is imported again, and no other is."""
+    path = drifting_night(tmp_path / "a.night", origin=origin, time_zone="America/Argentina/ComodRivadavia")
+    (file_path,) = export([path], tmp_path / "out", "edf", Choices(share=share)).files
+    shown: list[Understanding] = []
+    made = import_night(
+        tmp_path / "b.night",
+        {"left_calf": f"{file_path}:L calf"},
+        ImportOptions(timezone="UTC" if share else None),
+        show=shown.append,
+    )
+    assert open_night(made).meta.origin == origin
+    assert ("simulated" in " ".join(shown[0].files[0].remarks)) == (origin == "simulated")
 
 
 def test_a_night_of_weeks_is_refused(tmp_path: Path) -> None:

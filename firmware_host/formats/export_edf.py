@@ -23,6 +23,7 @@ from firmware_host.formats.edf_records import (
     write_count,
 )
 from firmware_host.formats.exporting import Progress, own_file
+from firmware_host.formats.import_edf import MADE_UP_WORD
 from firmware_host.formats.leaving import Choices, Leaving
 from firmware_host.formats.replacing import Replacing
 from firmware_host.formats.written_times import clock_changes, offset_min, offset_text
@@ -113,8 +114,8 @@ class _NightFile:
         notes = [Note(0.0, None, f"time: {place}")]
         if not leaving.start_known:
             notes.append(Note(0.0, None, "the date is not known"))
-        if leaving.night.meta.origin in {"simulated", "virtual"}:
-            notes.append(Note(0.0, None, "simulated"))
+        if leaving.made_up:
+            notes.append(Note(0.0, None, MADE_UP_WORD))
         notes += [
             Note((at_ns - self.start_ns) / 1e9, None, f"clocks change to UTC{offset_text(minutes)}")
             for at_ns, minutes in clock_changes(self.start_ns, leaving.end_ns, zone)
@@ -188,6 +189,7 @@ class _NightFile:
         minutes = offset_min(self.start_ns, zone)
         local = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=self.start_ns // 10**9, minutes=minutes)
         more = [] if leaving.shared else [word(zone, 30), offset_text(minutes)]
+        more += [MADE_UP_WORD] if leaving.made_up else []
         return Heading(word(leaving.participant, 60), local.replace(tzinfo=None), more)
 
     def _channels(self) -> list[Channel]:

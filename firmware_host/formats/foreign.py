@@ -215,6 +215,7 @@ class ForeignRecording:
     step, range_g : the uniform step of the samples in the file's unit and the sensor's range, where the file
         tells them.
     model, serial, firmware : what the file says of the sensor.
+    made_up : it says that it was simulated.
     used, ignored : names of the columns.
     remarks : what else is worth saying about how the file was read.
     """
@@ -234,6 +235,7 @@ class ForeignRecording:
     model: str = ""
     serial: str = ""
     firmware: str = ""
+    made_up: bool = False
     used: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     remarks: list[str] = field(default_factory=list)

@@ -25,6 +25,8 @@ _PIECE = 1 << 22
 _FIELDS = (16, 80, 8, 8, 8, 8, 8, 80, 8, 32)
 _ANNOTATIONS = {"EDF Annotations", "BDF Annotations"}
 _AXIS = re.compile(r"(?P<group>.*?)[ _.\-:]*(?P<axis>[xyz])(?:[ _-]?axis)?", re.IGNORECASE)
+MADE_UP_WORD = "simulated"
+"""Stands among the further words of the recording field in our own files of nights that nobody slept."""
 _OFFSET_SHARE = 0.1
 """A zero that is off by so much of a step is the rounding of the header's eight characters."""
 
@@ -57,6 +59,7 @@ class _Header:
     equipment: str
     dateless: bool
     """EDF+: "Startdate X" and 01.01.85."""
+    made_up: bool
 
     @property
     def record_bytes(self) -> int:
@@ -135,6 +138,7 @@ def _header(file: IO[bytes], recording: ForeignRecording) -> _Header:
         signals,
         equipment,
         texts[87:168].startswith("Startdate X ") and head[168:176] == b"01.01.85",
+        MADE_UP_WORD in words[5:],
     )
     if not 0 < header.record_bytes <= _LONGEST_RECORD:
         raise recording.fault(f"its header says records of {header.record_bytes:,} bytes, which cannot be")
@@ -217,6 +221,7 @@ def _describe(recording: ForeignRecording, header: _Header, axes: tuple[_Signal,
     if same and header.width == 2 and all(abs(a.zero) <= _OFFSET_SHARE * abs(a.step) for a in axes):
         recording.step = abs(axes[0].step)
     recording.fs_hz = axes[0].samples / header.record_ns * 1e9
+    recording.made_up = header.made_up
     recording.model = (header.equipment or axes[0].transducer)[:64]
     if header.offset_s is None:
         recording.meaning, recording.clock_set_ns = "local", header.start_ns

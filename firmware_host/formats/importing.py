@@ -48,6 +48,7 @@ Counts = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 BLOCK_S = 15.0
 _BLOCKS_AT_LEAST = 12  # the clock fit needs several, of a short recording too
 _MAX_BLOCK_ROWS = 60_000
+SIMULATED = "the file says that it was simulated, and so will the night"
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class _Sensor:
             g_per_count=samples.g_per_count,
             range_g=samples.range_g,
             warnings=(*time.warnings, *samples.warnings),
-            remarks=(*recording.remarks, *time.remarks),
+            remarks=(*recording.remarks, *time.remarks, *[SIMULATED][: recording.made_up]),
             sensor=_plain(
                 f"{recording.model} {recording.serial}".strip()
                 + (f", firmware {recording.firmware}" if recording.firmware else "")
@@ -249,7 +250,7 @@ def _plan(target: Path, sensors: Sequence[_Sensor], options: ImportOptions) -> _
     meta = NightMeta(
         participant=options.participant,
         label="imported",
-        origin="imported",
+        origin="simulated" if any(sensor.recording.made_up for sensor in sensors) else "imported",
         time_zone=time_zone,
         start_ns=start_ns,
         sensors=tuple(sensor.info(i) for i, sensor in enumerate(sensors)),

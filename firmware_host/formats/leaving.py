@@ -22,6 +22,7 @@ from firmware_host.analysis.models import model_folders
 from firmware_host.recording import Gap, Night, SensorInfo, gaps, night_folder_name
 from firmware_host.recording.diary import FIELDS, read_diary
 from firmware_host.recording.night import evening_of
+from firmware_host.recording.settings import MADE_UP
 from firmware_host.twitches import Table
 
 Nanoseconds = npt.NDArray[np.int64]
@@ -71,6 +72,11 @@ class Leaving:
     def shared(self) -> bool:
         """Whether what tells who, where and when is left out."""
         return self.choices.share
+
+    @property
+    def made_up(self) -> bool:
+        """Whether nobody slept this night."""
+        return self.night.meta.origin in MADE_UP
 
     @property
     def participant(self) -> str:
