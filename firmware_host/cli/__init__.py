@@ -102,16 +102,24 @@ def _run(argv: Sequence[str] | None) -> int:
     except BrokenPipeError:  # what reads our output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except (TwitchmapError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - what an interrupt turned into is no fault of its own
         if code := _stopped(error):
             return code
-        note(sentence(error))
-    except UnicodeEncodeError as error:
-        wrong = error.object[max(0, error.start - 20) : error.end + 20]
-        note(f"{wrong!a} holds what is no UTF-8 text: write it differently, or rename the folder.")
+        _tell(error)
     else:
         return result if isinstance(result, int) else DONE
     return MENDABLE
+
+
+def _tell(error: Exception) -> None:
+    """Tell an error that the user can mend; another is a fault of ours and keeps its traceback."""
+    if isinstance(error, TwitchmapError | OSError):
+        note(sentence(error))
+    elif isinstance(error, UnicodeEncodeError):
+        wrong = error.object[max(0, error.start - 20) : error.end + 20]
+        note(f"{wrong!a} holds what is no UTF-8 text: write it differently, or rename the folder.")
+    else:
+        raise error
 
 
 def _stopped(error: BaseException | None) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 
 import firmware_host
 from firmware_host.analysis import find_candidates
+from firmware_host.analysis.interrupts import deaf_children
 from firmware_host.detection.units import BESIDE_S
 from firmware_host.learning.match import match_sites
 from firmware_host.learning.repeats import Repeats, repeats_of
@@ -251,10 +252,17 @@ def _labelled(
 
 
 @contextlib.contextmanager
-def _pool(jobs: int) -> Iterator[Parallel]:
+def _pool(jobs: int) -> Iterator[Callable[[Iterable[Any]], Iterator[Any]]]:
     """Return a pool that yields results in order, holds few of them, and leaves no process behind."""
+    pool = Parallel(n_jobs=jobs, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1)
+
+    def start(work: Iterable[Any]) -> Iterator[Any]:
+        with deaf_children():
+            results: Iterator[Any] = pool(work)
+        return results
+
     try:
-        yield Parallel(n_jobs=jobs, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1)
+        yield start
     except BaseException:
         if jobs != 1:
             get_reusable_executor().shutdown(wait=True, kill_workers=True)

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 import firmware_host
 from firmware_host.analysis import DEFAULT_MODEL, load_model, passes_of
+from firmware_host.analysis.interrupts import deaf_children
 from firmware_host.detection import Model
 from firmware_host.errors import BadValueError, NotFoundError, TwitchmapError
 from firmware_host.learning.cohort_score import POINTS, SITUATIONS, Judge, NightResult, cases, score_case
@@ -195,7 +196,9 @@ def _done(work: Sequence[Work], jobs: int, progress: Callable[[float], None] | N
         tasks = (delayed(_one_thread)(do, *given, Path(scratch)) for _, do, given in work)
         try:
             pool = Parallel(n_jobs=jobs, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1)
-            for (weight, _, _), result in zip(work, pool(tasks), strict=True):
+            with deaf_children():
+                results = pool(tasks)
+            for (weight, _, _), result in zip(work, results, strict=True):
                 so_far += weight
                 if progress is not None:
                     progress(so_far / total)

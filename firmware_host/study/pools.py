@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 import firmware_host
+from firmware_host.analysis.interrupts import deaf_children
 from firmware_host.errors import MissingExtraError, WorkersError
 
 ONE_THREAD = dict.fromkeys(
@@ -54,10 +55,13 @@ def processes(jobs: int) -> Iterator[Pool]:
     """Start processes that are gone at the end; on Ctrl-C and errors at once, with what they were doing."""
     from joblib.externals.loky import ProcessPoolExecutor
 
-    # Ctrl-C reaches all processes of a terminal; these are told by the study's own.
-    deaf = (signal.SIGINT, signal.SIG_IGN)
-    pool = ProcessPoolExecutor(jobs, timeout=IDLE_S, env=ONE_THREAD, initializer=signal.signal, initargs=deaf)
+    ignored = (signal.SIGINT, signal.SIG_IGN)  # where they cannot be started deaf
+    pool = ProcessPoolExecutor(
+        jobs, timeout=IDLE_S, env=ONE_THREAD, initializer=signal.signal, initargs=ignored
+    )
     try:
+        with deaf_children():
+            pool.submit(os.getpid)  # starts them all
         # No more than are taken at once: over nights that still wait, to be shut down it fails.
         yield Pool(pool, jobs + 1)
     except BaseException:
