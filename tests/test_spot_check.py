@@ -79,6 +79,20 @@ def test_answers_can_be_changed_and_taken_back(night: Path) -> None:
     assert answers_of(check, undo(night))[0] is None
 
 
+def test_an_answer_that_is_put_right_no_longer_counts(night: Path) -> None:
+    """An item answered anew by "cannot tell" is again as it was before the spot check, in all counts."""
+    found = tm.load_run(tm.open(night))
+    check = draw_spot_check(night, found, seed=1)
+    number = next(n for n, item in enumerate(check.items) if item.counted)
+    answer(night, check, number, "not_twitch")
+    assert len(tm.load_run(tm.open(night)).counted) == len(found.counted) - 1
+    answer(night, check, number, "cannot_tell")
+    now = tm.load_run(tm.open(night))
+    assert now.events.tobytes() == found.events.tobytes()
+    undo(night)
+    assert len(tm.load_run(tm.open(night)).counted) == len(found.counted) - 1
+
+
 def test_shares_are_exact_and_weighed(night: Path) -> None:
     """Precision and missed share from known answers, with the limits of Clopper and Pearson."""
     items = tuple(Item(SITES[0], START_NS + i, i < 60) for i in range(120))

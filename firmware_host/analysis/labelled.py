@@ -40,27 +40,44 @@ class Said:
     peak_ns: Int64
     verdict: npt.NDArray[np.uint8]
     """`twitches.Label` of each; one event comes once."""
+    by: Int64
+    """Which of the labels said it: its place in `Labels.active`."""
     stretches: tuple[tuple[str, int, int], ...]
     """What is said of stretches (exclude, include, worn, not_worn), start and end, in the order given."""
 
 
 def said_of(labels: Labels, meta: NightMeta) -> dict[str, Said]:
     """Return what a night's labels say, by site; sites that were corrected since have their new names."""
-    peaks: dict[str, list[tuple[Int64, int]]] = {}
+    peaks: dict[str, list[tuple[Int64, int, int]]] = {}
     stretches: dict[str, list[tuple[str, int, int]]] = {}
-    for one in labels.active:
+    put_right = _put_right(labels.active)
+    for number, one in enumerate(labels.active):
         name_of = _renaming(one, meta)
-        if one.what in _MEANS:
+        if one.what in _MEANS and number not in put_right:
             for site, peaks_ns in one.peaks_ns.items():
-                part = (np.array(peaks_ns, np.int64), int(_MEANS[one.what]))
+                part = (np.array(peaks_ns, np.int64), int(_MEANS[one.what]), number)
                 peaks.setdefault(name_of.get(site, site), []).append(part)
         for site in one.sites:
             stretches.setdefault(name_of.get(site, site), []).append((one.what, one.start_ns, one.end_ns))
-    none = (np.zeros(0, np.int64), np.zeros(0, np.uint8))
+    none = (np.zeros(0, np.int64), np.zeros(0, np.uint8), np.zeros(0, np.int64))
     return {
         site: Said(*(_last_said(peaks[site]) if site in peaks else none), tuple(stretches.get(site, ())))
         for site in {*peaks, *stretches}
     }
+
+
+def _put_right(given: Sequence[Decision]) -> set[int]:
+    """Return which labels are answers of a spot check that was answered anew for the same event."""
+    known: set[tuple[object, ...]] = set()
+    found = set()
+    for number in range(len(given) - 1, -1, -1):
+        one = given[number]
+        if one.spot_check:
+            item = (one.spot_check, *((site, *peaks) for site, peaks in one.peaks_ns.items()))
+            if item in known:
+                found.add(number)
+            known.add(item)
+    return found
 
 
 def _renaming(one: Decision, meta: NightMeta) -> Mapping[str, str]:
@@ -75,19 +92,21 @@ def _renaming(one: Decision, meta: NightMeta) -> Mapping[str, str]:
     return names
 
 
-def _last_said(parts: Sequence[tuple[Int64, int]]) -> tuple[Int64, npt.NDArray[np.uint8]]:
-    """Return times and verdicts in order of time; of several closer than `SAME_S` the last that was given."""
-    peak_ns = np.concatenate([peaks for peaks, _ in parts])
-    verdict = np.repeat(np.array([means for _, means in parts], np.uint8), [len(peaks) for peaks, _ in parts])
+def _last_said(parts: Sequence[tuple[Int64, int, int]]) -> tuple[Int64, npt.NDArray[np.uint8], Int64]:
+    """Return times, verdicts and who said them, by time; of several within `SAME_S` the last that holds."""
+    size = [len(peaks) for peaks, *_ in parts]
+    peak_ns = np.concatenate([peaks for peaks, *_ in parts])
+    verdict = np.repeat(np.array([means for _, means, _ in parts], np.uint8), size)
+    by = np.repeat(np.array([number for *_, number in parts], np.int64), size)
     given = np.argsort(peak_ns, kind="stable")
-    peak_ns, verdict = peak_ns[given], verdict[given]
+    peak_ns, verdict, by = peak_ns[given], verdict[given], by[given]
     apart = np.diff(peak_ns) >= SAME_S * 1e9
     if not apart.all():
         group = np.concatenate([[0], np.cumsum(apart)])
         last = np.lexsort((given, group))
         last = last[np.append(group[last][1:] != group[last][:-1], True)]
-        peak_ns, verdict = peak_ns[last], verdict[last]
-    return peak_ns, verdict
+        peak_ns, verdict, by = peak_ns[last], verdict[last], by[last]
+    return peak_ns, verdict, by
 
 
 def nearest_pairs(one_ns: Int64, other_ns: Int64, tolerance_s: float = MATCH_S) -> tuple[Int64, Int64]:

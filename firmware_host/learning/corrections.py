@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.analysis import Run, load_run, row_columns, run_by
-from firmware_host.analysis.labelled import nearest_pairs, site_slices
+from firmware_host.analysis.labelled import nearest_pairs, said_of, site_slices
+from firmware_host.analysis.spot_check import answers_of
 from firmware_host.errors import NotFoundError
 from firmware_host.recording import Night, ResultsStore, open_night
-from firmware_host.recording.labels import Labels, read_labels
-from firmware_host.twitches import Table
+from firmware_host.recording.labels import Item, Labels, SpotCheck, read_labels
+from firmware_host.twitches import Label, Table
 
 Floats = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -29,7 +30,6 @@ ANCHORS = 400
 """Of each night, half of them counted."""
 BLOCK_S = 600.0
 """Events of one site and so long a time are alike: they are learnt from together, or tested on together."""
-_SAYS = {"twitch": 1, "added": 1, "not_twitch": 0}
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,15 @@ class Corrections:
     """Rows of one number are of one unit, or of one site and time."""
     stands_for: Floats
     """How many events of its night a row of a spot check stands for; 0 for all other rows."""
+    answer: npt.NDArray[np.bool_]
+    """Whether it was called a twitch in a spot check, whatever was said later by who knew more."""
     anchors: Table
     """Candidates that nobody labelled, drawn evenly: the model that is corrected is believed about them."""
     passes: int
     """Of the runs."""
     nights: tuple[str, ...]
     not_found: int
-    """Twitches that were added where no candidate is: they cannot be learnt from."""
+    """What was said of times where no candidate is: it cannot be learnt from."""
 
     @property
     def random(self) -> npt.NDArray[np.bool_]:
@@ -80,17 +82,17 @@ def corrections_of(nights: Sequence[Path], model: str, model_sha256: str) -> Cor
         run = load_run(night, info.run_id, with_labels=False)
         said = _Said(night, run, read_labels(path))
         not_found += said.not_found
-        at = np.flatnonzero(said.verdict >= 0)
+        at = np.flatnonzero(said.spoken)
         if not len(at):
             continue
         names.append(path.name)
         passes = info.passes
-        silent, counted = said.verdict < 0, run.events["counted"]
+        silent, counted = ~said.spoken, run.events["counted"]
         both = [_evenly(np.flatnonzero(silent & (counted == kind))) for kind in (True, False)]
         rows = np.union1d(at, np.concatenate(both))
         stored = ResultsStore(path).read_events(run.info.run_id, columns)[rows]
         stored["site"] = run.events["site"][rows]  # as they are called now
-        labelled = said.verdict[rows] >= 0
+        labelled = said.spoken[rows]
         anchors.append(stored[~labelled])
         parts.append((stored[labelled], said, at, _groups(run.events[at]) + number * 10**9))
     if not parts:
@@ -100,10 +102,11 @@ def corrections_of(nights: Sequence[Path], model: str, model_sha256: str) -> Cor
     _, group = np.unique(np.concatenate([group for *_, group in parts]), return_inverse=True)
     return Corrections(
         np.concatenate([stored for stored, *_ in parts]),
-        np.concatenate([said.verdict[at] == 1 for _, said, at, _ in parts]),
+        np.concatenate([said.verdict[at] == Label.TWITCH for _, said, at, _ in parts]),
         np.concatenate([said.weight[at] for _, said, at, _ in parts]),
         group.astype(np.int64),
         np.concatenate([said.stands_for[at] for _, said, at, _ in parts]),
+        np.concatenate([said.answer[at] for _, said, at, _ in parts]),
         np.concatenate(anchors),
         passes,
         tuple(names),
@@ -121,52 +124,57 @@ def _evenly(rows: Int64) -> Int64:
 
 
 class _Said:
-    """What was said of each event of a run: the last word, and what it weighs; -1 where nothing was."""
+    """What was said of each event of a run: the last word, as counts follow it, and what it weighs."""
 
     def __init__(self, night: Night, run: Run, labels: Labels) -> None:
         n = len(run.events)
-        self.verdict = np.full(n, -1, np.int8)
+        self.verdict = np.zeros(n, np.uint8)
         self.weight = np.zeros(n)
         self.stands_for = np.zeros(n)
+        self.answer = np.zeros(n, bool)
         self.not_found = 0
-        slices = site_slices(run.events)
-        peak_ns = run.summary.start_ns + np.rint(run.events["peak_s"] * 1e9).astype(np.int64)
-        shares = _stands_for(labels)
-        for label in labels.active:
-            if label.what not in {*_SAYS, "no_verdict"}:
-                continue
-            size = sum(map(len, label.peaks_ns.values()))
-            for site, peaks in label.peaks_ns.items():
-                for renamed in night.meta.renamed_since(label.utc_ns):
-                    site = renamed.get(site, site)
-                own = slices.get(site, slice(0, 0))
-                one, other = nearest_pairs(np.sort(np.array(peaks, np.int64)), peak_ns[own])
-                at = own.start + other
-                self.not_found += len(peaks) - len(one)
-                self.verdict[at] = _SAYS.get(label.what, -1)
-                self.weight[at] = min(1.0, MOST_OF_ONE / size)
-                for place, peak in zip(at.tolist(), np.sort(peaks)[one].tolist(), strict=True):
-                    if label.spot_check:
-                        self.stands_for[place] = shares.get((label.spot_check, peak), 0.0)
+        self._slices = site_slices(run.events)
+        self._peak_ns = run.summary.start_ns + np.rint(run.events["peak_s"] * 1e9).astype(np.int64)
+        size = np.array([sum(map(len, label.peaks_ns.values())) for label in labels.active])
+        for site, said in said_of(labels, night.meta).items():
+            one, at = self._pairs(site, said.peak_ns)
+            self.verdict[at] = said.verdict[one]
+            self.weight[at] = np.minimum(1.0, MOST_OF_ONE / size[said.by[one]])
+            missing = np.delete(said.verdict, one)
+            self.not_found += int(np.count_nonzero(missing != Label.NONE))
+        self._answers(night, labels)
 
+    @property
+    def spoken(self) -> npt.NDArray[np.bool_]:
+        """Of which events something holds."""
+        return np.asarray(self.verdict != Label.NONE)
 
-def _stands_for(labels: Labels) -> dict[tuple[str, int], float]:
-    """Return, by spot check and time, how many events of its night each judged item stands for."""
-    answered: dict[str, set[int]] = {}
-    for label in labels.active:
-        if label.spot_check and label.what in _SAYS:
-            for peaks in label.peaks_ns.values():
-                answered.setdefault(label.spot_check, set()).update(peaks)
-    shares: dict[tuple[str, int], float] = {}
-    for check in labels.spot_checks:
-        for counted, population in ((True, check.counted), (False, check.rejected)):
-            own = [
-                item.peak_ns
-                for item in check.items
-                if item.counted == counted and item.peak_ns in answered.get(check.id, ())
-            ]
-            shares |= {(check.id, peak_ns): population / len(own) for peak_ns in own}
-    return shares
+    def _pairs(self, site: str, peak_ns: Int64) -> tuple[Int64, Int64]:
+        """Return indices of times that have an event, and the places of those events."""
+        own = self._slices.get(site, slice(0, 0))
+        one, other = nearest_pairs(peak_ns, self._peak_ns[own])
+        return one, own.start + other
+
+    def _answers(self, night: Night, labels: Labels) -> None:
+        """Write blind answers, and how many events of the night each stands for.
+
+        Of several spot checks of a night each counts by how many items of a kind were judged in it, so that
+        together they stand for the night once.
+        """
+        judged: dict[bool, int] = {True: 0, False: 0}
+        found: list[tuple[SpotCheck, Item, bool]] = []
+        for check in labels.spot_checks:
+            for item, said in zip(check.items, answers_of(check, labels), strict=True):
+                if said in {"twitch", "not_twitch"}:
+                    judged[item.counted] += 1
+                    found.append((check, item, said == "twitch"))
+        for check, item, answer in found:
+            site = item.site
+            for renamed in night.meta.renamed_since(check.utc_ns):
+                site = renamed.get(site, site)
+            _, at = self._pairs(site, np.array([item.peak_ns], np.int64))
+            self.stands_for[at] += (check.counted if item.counted else check.rejected) / judged[item.counted]
+            self.answer[at] = answer
 
 
 def _groups(events: Table) -> Int64:

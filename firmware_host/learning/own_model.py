@@ -171,7 +171,7 @@ def _agreements(
         Random events that only the correction, and only the model, judges as the user does.
     """
     drawn = known.random
-    yes, no = (int((drawn & (known.is_twitch == each)).sum()) for each in (True, False))
+    yes, no = (int((drawn & (known.answer == each)).sum()) for each in (True, False))
     if yes + no < FEWEST_RANDOM or min(yes, no) < FEWEST_OF_EACH:
         return None, None, 0, 0
     fold = _folds(known)
@@ -183,7 +183,7 @@ def _agreements(
             model = _corrected("", base, "", _fit(base, known, ~mine), None)
             after[mine] = model.corrected(known.rows[mine], before[mine])
     least = last_threshold(base, POINT, known.passes)
-    said, stands_for = known.is_twitch[drawn], known.stands_for[drawn]
+    said, stands_for = known.answer[drawn], known.stands_for[drawn]
     was, is_now = ((p[drawn] >= least) == said for p in (before, after))
     return (
         _agreement(before[drawn], said, stands_for, least),
