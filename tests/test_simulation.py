@@ -36,6 +36,7 @@ from firmware_host.simulation.radio import Troubles
 from firmware_host.simulation.shapes import SHAPES
 from firmware_host.simulation.truth import density_mg
 from firmware_host.simulation.twitches import draw_firings, draw_units, site_rates, truth_of
+from firmware_host.simulation.virtual_body import VirtualBody
 from firmware_host.twitches import MERGE_S
 
 PLAIN = NightSpec(confounders=(), troubles=False)
@@ -188,6 +189,17 @@ def test_sensors_on_one_muscle_share_twitches(tmp_path: Path) -> None:
         assert np.array_equal(alone["peak_s"], one)
     assert 0.10 < np.mean(shares, axis=0)[0] < 0.5
     assert np.mean(shares, axis=0)[1] < 0.06
+
+
+def test_a_virtual_body_is_the_simulated_one(tmp_path: Path) -> None:
+    """Virtual sensors, two on one muscle too, feel the twitches of a simulated night of their seed."""
+    sites = ("left_calf", "left_calf.2")
+    body = VirtualBody(sites, hours=0.5, seed=2, profile="many")
+    truth = simulate_night(tmp_path / "n", spec=replace(body.spec, confounders=(), troubles=False)).twitches
+    for site in sites:
+        one = truth["peak_s"][truth["site"] == site]
+        assert len(one) > 100
+        assert np.isin(one, body.truth(site, 0.1)["peak_s"]).all()
 
 
 def test_profiles_differ_in_rate() -> None:

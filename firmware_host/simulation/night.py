@@ -119,13 +119,10 @@ def simulate_night(
     names = tuple(kinds()) if spec.confounders is None else spec.confounders
     more = showcase(np.random.default_rng([spec.seed, 4]), night) if spec.showcase else ()
     events = draw_happenings(spec.seed, night, names, spec.forced, more)
-    muscles = [body.site(site).base for site in spec.sites]
-    places = [muscle.partition("_")[2] for muscle in muscles]
-    rates = spec.rate_scale * site_rates(np.random.default_rng([spec.seed, 1]), spec.profile, places)
-    rates = rates[[muscles.index(muscle) for muscle in muscles]]
+    rates = rates_of(spec)
     sensors = []
     for index, rate in enumerate(rates):
-        sensors.append(_draw_sensor(spec, night, events, index, float(rate)))
+        sensors.append(_draw_sensor(spec, night, events, index, rate))
         tell(0.5 * (index + 1) / len(rates))
     meta = NightMeta(
         participant=participant,
@@ -182,6 +179,14 @@ def _draw_sensor(
     )
     arrived = tuple(tuple(arrivals(for_link, grid, fate, number)) for number in range(len(fate.connections)))
     return _Sensor(info, counts_of(canvas.acc_g, specimen), fate, truth, arrived)
+
+
+def rates_of(spec: NightSpec) -> list[float]:
+    """Return the mean rate of each site, per minute; that of a second sensor is its muscle's."""
+    muscles = [body.site(site).base for site in spec.sites]
+    places = [muscle.partition("_")[2] for muscle in muscles]
+    rates = spec.rate_scale * site_rates(np.random.default_rng([spec.seed, 1]), spec.profile, places)
+    return [float(rates[muscles.index(muscle)]) for muscle in muscles]
 
 
 def streams(spec: NightSpec, site: str) -> list[np.random.Generator]:

@@ -7,17 +7,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from firmware_host import body
 from firmware_host.errors import BadValueError
 from firmware_host.simulation.bodies import Grid, Signal, add_twitches, draw_sleeper, gravity
 from firmware_host.simulation.chips import Specimen, add_noise_of
 from firmware_host.simulation.cohort import NightSpec
 from firmware_host.simulation.families import EVERYDAY
 from firmware_host.simulation.happenings import Canvas, Draft, draw_happenings, render
-from firmware_host.simulation.night import streams, twitching
+from firmware_host.simulation.night import rates_of, streams, twitching
 from firmware_host.simulation.shapes import SHAPE_S
 from firmware_host.simulation.truth import TRUTH_DTYPE
-from firmware_host.simulation.twitches import Firings, site_rates, truth_of
+from firmware_host.simulation.twitches import Firings, truth_of
 from firmware_host.twitches import Table, table
 
 LONGEST_H = 48.0
@@ -51,10 +50,9 @@ class VirtualBody:
         sleeper = draw_sleeper(np.random.default_rng([seed, 0]), self.spec.parameters, self.spec.hours)
         self._night = Draft(self.spec.hours, self.spec.sites, sleeper)
         self._events = draw_happenings(seed, self._night, EVERYDAY)
-        places = [body.site(site).base.partition("_")[2] for site in sites]
-        rates = site_rates(np.random.default_rng([seed, 1]), profile, places)
         self._twitching = {
-            site: twitching(self.spec, site, float(rate)) for site, rate in zip(sites, rates, strict=True)
+            site: twitching(self.spec, site, rate)
+            for site, rate in zip(sites, rates_of(self.spec), strict=True)
         }
 
     def _turns(self, site: str) -> list[tuple[float, float, float]]:
