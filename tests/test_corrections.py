@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import made_runs
@@ -70,6 +71,18 @@ def test_several_spot_checks_stand_for_their_night_once(night: Path) -> None:
     counted = known.rows["counted"]
     assert known.stands_for[counted].sum() == pytest.approx(check.counted)
     assert known.stands_for[~counted].sum() == pytest.approx(check.rejected)
+
+
+def test_a_copy_of_a_night_is_no_other_night(night: Path) -> None:
+    """A night that is named twice is learnt from once, and no fit is tested on a copy of what it has seen."""
+    checked(night, 1, 120)
+    copy = shutil.copytree(night, night.with_name("b.night"))
+
+    known = corrections_of([night, night, copy], "standard", "0")
+
+    assert known.nights == ("a.night", "b.night")
+    first, second = np.split(known.group, 2)
+    np.testing.assert_array_equal(first, second)
 
 
 def test_what_is_learnt_is_what_counts(night: Path) -> None:

@@ -76,7 +76,8 @@ def corrections_of(nights: Sequence[Path], model: str, model_sha256: str) -> Cor
         If a night has no run of that model, or none has a label.
     """
     parts, anchors, columns, not_found, names, passes = [], [], row_columns(), 0, [], 1
-    for number, path in enumerate(nights):
+    numbers: dict[str, int] = {}
+    for path in dict.fromkeys(nights):
         night = open_night(path)
         info = run_by(path, model, model_sha256)
         run = load_run(night, info.run_id, with_labels=False)
@@ -87,6 +88,8 @@ def corrections_of(nights: Sequence[Path], model: str, model_sha256: str) -> Cor
             continue
         names.append(path.name)
         passes = info.passes
+        # The events of a night and its copy are alike, too.
+        number = numbers.setdefault(run.summary.samples_sha256, len(numbers))
         silent, counted = ~said.spoken, run.events["counted"]
         both = [_evenly(np.flatnonzero(silent & (counted == kind))) for kind in (True, False)]
         rows = np.union1d(at, np.concatenate(both))
