@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -145,6 +146,30 @@ def test_wrong_sources(tmp_path: Path, sources: dict[str, str], sentence: str) -
     with pytest.raises(TwitchmapError, match=sentence):
         bring_all(tmp_path, sources)
     assert not list(tmp_path.iterdir())
+
+
+def test_one_recording_is_not_given_for_two_sites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slip of the hand makes no two sites that twitch together; two recordings of one file are two."""
+    monkeypatch.chdir(tmp_path)
+    name = table(tmp_path).name
+    with pytest.raises(BadValueError, match="is given for left_calf and for right_calf"):
+        bring_all(tmp_path, {"left_calf": str(tmp_path / name), "right_calf": name})
+    np.savez(tmp_path / "two.npz", a_acc_g=ACC, b_acc_g=ACC[::-1], a_fs_hz=100.0, b_fs_hz=100.0)
+    night, _ = bring_all(tmp_path, {"left_calf": "two.npz:a", "right_calf": "two.npz:b"})
+    assert night.sites == ("left_calf", "right_calf")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of other bytes are there only on POSIX")
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    """A file whose name is of another encoding, or holds a line end, is imported, and noted in letters."""
+    for number, name in enumerate((b"n\xff\xe4.csv", b"two\nlines.csv")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        path = folder / os.fsdecode(name)
+        table(folder).rename(path)
+        night, found = bring_all(folder, {"left_calf": str(path)})
+        assert night.meta.note.isprintable()
+        assert "".join(found.lines()).isprintable()
 
 
 def test_files_of_different_nights_are_refused(tmp_path: Path) -> None:
@@ -347,6 +372,8 @@ def test_the_unit_of_the_user_is_doubted_but_used() -> None:
         "date_time,Acc.X,Acc.Y,Acc.Z",
         "loggingTime(txt),accelerometerAccelerationX(G),accelerometerAccelerationY(G),accelerometerAccelerationZ(G)",
         "time,x [m/s²],y [m/s²],z [m/s²]",
+        "Czas (s),Przyspieszenie x (m/s^2),Przyspieszenie y (m/s^2),Przyspieszenie z (m/s^2),Żyroskop x",
+        "время (ms),ускорение x (mg),ускорение y (mg),ускорение z (mg)",
     ],
 )
 def test_names_of_many_loggers(names: str) -> None:
@@ -359,7 +386,7 @@ def test_names_of_many_loggers(names: str) -> None:
         assert "g" + axis not in name
         assert "gyr" not in name
         assert "m" + axis not in name
-    timed = any(word in names for word in ("ime", "t,", "epoch"))
+    timed = any(word in names for word in ("ime", "t,", "epoch", "Czas", "время"))
     assert (roles.time == 0) == timed
 
 

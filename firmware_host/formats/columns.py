@@ -103,7 +103,8 @@ def is_unit(word: str) -> bool:
 
 def names_axes(names: Sequence[str]) -> bool:
     """Tell a line of names: it has an x, a y and a z axis of an accelerometer."""
-    return {"x", "y", "z"} <= {_axis_of(_split(name)) for name in names}
+    split = [_split(name) for name in names]
+    return all(_columns_of(split, axis) for axis in "xyz")
 
 
 def find_roles(
@@ -150,7 +151,7 @@ def _found(names: Sequence[str]) -> tuple[TimeColumn | None, tuple[int, int, int
     split = [_split(name) for name in names]
     axes: list[int] = []
     for axis in "xyz":
-        matches = [i for i, name in enumerate(split) if _axis_of(name) == axis]
+        matches = _columns_of(split, axis)
         if len(matches) > 1:  # "ax" is meant rather than a bare "x" beside it
             matches = [i for i in matches if len("".join(split[i].words)) > 1] or matches
         if len(matches) != 1:
@@ -171,7 +172,9 @@ def time_column(names: Sequence[str]) -> TimeColumn | None:
         for i, name in enumerate(split):
             if name in known:
                 return _time_column(names, i)
-    spoken = (i for i, name in enumerate(split) if {"time", "timestamp"} & set(name.split("_")))
+    spoken = [i for i, name in enumerate(split) if {"time", "timestamp"} & set(name.split("_"))]
+    if not spoken and names and _split(names[0]).unit in _TIME_WORDS:  # "Temps (s)"
+        spoken = [0]
     return next((_time_column(names, i) for i in spoken), None)
 
 
@@ -184,6 +187,16 @@ def device_column(names: Sequence[str]) -> int | None:
 def _time_column(names: Sequence[str], index: int) -> TimeColumn:
     name = _split(names[index])
     return TimeColumn(index, _TIME_WORDS.get(name.unit or ""), "_".join(name.words) in _ARRIVAL_NAMES)
+
+
+def _columns_of(split: Sequence[_Name], axis: str) -> list[int]:
+    """Return the columns of an axis: by their names, else, in any language, by a unit of acceleration."""
+    known = [i for i, name in enumerate(split) if _axis_of(name) == axis]
+    return known or [
+        i
+        for i, name in enumerate(split)
+        if unit_of(name.unit or "") and [word for word in name.words if word in {"x", "y", "z"}] == [axis]
+    ]
 
 
 def _axis_of(name: _Name) -> str | None:

@@ -8,7 +8,7 @@ import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -83,7 +83,7 @@ class _Sensor:
         recording, time, samples = self.recording, self.time, self.samples
         return FileUnderstanding(
             site=self.site,
-            file=recording.source.name,
+            file=_plain(recording.source.name),
             rows=recording.spool.rows,
             skipped=sum(int(np.count_nonzero(~self.kept(a, b))) for a, b in recording.spool.blocks()),
             repeated=time.losses.repeated,
@@ -160,8 +160,13 @@ def import_night(
 def _check(target: Path, sources: Mapping[str, str], options: ImportOptions) -> None:
     if not sources:
         raise BadValueError("no file to import; name at least one as SITE=FILE")
-    for site in sources:
+    of: dict[Source, str] = {}
+    for site, text in sources.items():
         body.site(site)
+        source = Source.parse(text)
+        other = of.setdefault(replace(source, path=source.path.absolute()), site)
+        if other != site:
+            raise BadValueError(f"{_plain(text)} is given for {other} and for {site}: a sensor has one site")
     if options.unit is not None and options.unit not in UNITS:
         raise BadValueError(f"{options.unit!r} is no unit of acceleration; there are {', '.join(UNITS)}")
     if options.rate_hz is not None and not 0 < options.rate_hz < 1e6:
@@ -187,7 +192,7 @@ def _understand(
 ) -> _Sensor:
     def tell(share: float) -> None:
         if progress is not None:
-            progress(f"reading {source.path.name}", min(share, 1.0))
+            progress(f"reading {_plain(source.path.name)}", min(share, 1.0))
 
     recording = _importer_of(source, options).read(source, options, spool, tell)
     time = understand_time(recording, options)
@@ -256,7 +261,7 @@ def _plan(target: Path, sensors: Sequence[_Sensor], options: ImportOptions) -> _
         sensors=tuple(sensor.info(i) for i, sensor in enumerate(sensors)),
         twitchmap=__version__,
         start_known=known,
-        note="imported from " + ", ".join(sensor.recording.source.path.name for sensor in sensors),
+        note="imported from " + ", ".join(_plain(sensor.recording.source.path.name) for sensor in sensors),
     )
     local = local_time(start_ns, time_zone).isoformat(timespec="milliseconds")
     files = tuple(sensor.understanding() for sensor in sensors)

@@ -100,7 +100,7 @@ class _Table:
         self._dtype = self._row_dtype()
         for block in self._whole_lines(rest):
             if block.strip():
-                self._take(block)
+                (self._take if block.endswith(b"\n") else self._take_last)(block)
             self.line += block.count(b"\n")
             progress()
 
@@ -196,21 +196,22 @@ class _Table:
         return np.dtype([(f"c{i}", kinds.get(i, "S1")) for i in range(self._layout.fields)])
 
     def _whole_lines(self, rest: bytes) -> Iterator[bytes]:
-        """Yield blocks that end with a line."""
-        while True:
-            block = next(self._blocks, b"")
-            if not block:
-                break
-            body, newline, tail = block.rpartition(b"\n")
+        """Yield blocks that end with a line, and by itself a last line without an end.
+
+        Where a logger reserves room and loses its power, zero bytes stand behind what it wrote.
+        """
+        for block in self._blocks:
+            body, newline, tail = block.rstrip(b"\0").rpartition(b"\n")
             if newline:
                 yield rest + body + newline
                 rest = tail
             else:
-                rest += block
+                rest += tail
                 if len(rest) > LONGEST_LINE + HEAD_BYTES:
                     raise self._at(self.line, "the line is longer than a megabyte: this is no table")
-        if rest:
-            yield rest
+        body, newline, tail = rest.rstrip(b"\0").rpartition(b"\n")
+        yield body + newline
+        yield tail
 
     def _take(self, block: bytes) -> None:
         text = block.replace(b",", b".") if self._layout.decimal_comma else block
@@ -223,6 +224,15 @@ class _Table:
                 self._take_carefully(block)
                 return
         self.recording.spool.append(*parsed)
+
+    def _take_last(self, line: bytes) -> None:
+        """Take a last line without an end; one that was cut does not cost the lines above it."""
+        try:
+            self._take(line)
+        except BadFileError:
+            if not self.recording.spool.rows:
+                raise
+            self.recording.remarks.append("the file ends in the middle of a line, which is left out")
 
     def _fast(self, text: bytes) -> tuple[Times | None, npt.NDArray[np.float64]]:
         rows = np.loadtxt(
@@ -251,6 +261,8 @@ class _Table:
             if not line.strip() or line.lstrip().startswith(("#", "\x1a")):
                 continue
             cells = self._row(line.rstrip("\r"), at)
+            if tuple(cells) == self._layout.names:  # a logger that began anew writes its header again
+                continue
             if self._devices.column is not None:
                 named = np.array([cells[self._devices.column].encode()], f"S{LONGEST_DEVICE}")
                 if not self._devices.own(named)[0]:
