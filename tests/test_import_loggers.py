@@ -167,6 +167,20 @@ def test_geneactiv_samples_are_calibrated(tmp_path: Path, eol: str) -> None:
     assert any("-1.459 s off" in remark for remark in found.remarks)
 
 
+def test_geneactiv_of_a_computer_that_writes_decimal_commas(tmp_path: Path) -> None:
+    """Numbers with a comma are read as those with a dot; GGIR meets such files too."""
+    counts = counts_of(3000, 256)
+    stamps = wall_ns("2026-03-20T22:00:00.5") + np.rint(np.arange(3000) / 85.7 * 1e9).astype(np.int64)
+    content = genea(counts, stamps, 85.7)
+    for number in (b"85.7", b"-1.459", b"21.5", b"4.1493", b"0.0039"):
+        assert number in content
+        content = content.replace(number, number.replace(b".", b","))
+    night, found = bring(tmp_path, write(tmp_path / "a.bin", content))
+    assert np.abs(samples(night) - genea_g(counts)).max() < 1e-6
+    assert found.fs_hz == pytest.approx(85.7)
+    assert any("-1,459 s off" in remark for remark in found.remarks)
+
+
 def test_geneactiv_pages_that_are_missing_are_gaps(tmp_path: Path) -> None:
     """Page times are half a second coarse: within a run samples are counted, a jump of them is a gap."""
     n = 300 * 40
@@ -266,6 +280,20 @@ def test_gt3x_scale_of_the_parameters(tmp_path: Path) -> None:
     )
     night, _ = bring(tmp_path, gt3x(tmp_path / "a.gt3x", {"info.txt": info, "log.bin": log}))
     assert np.array_equal(np.rint(samples(night) * 256), counts)
+
+
+def test_a_byte_order_mark_before_the_serial_number(tmp_path: Path) -> None:
+    """The serial number, which tells the scale of the first models, is read behind a byte order mark."""
+    start = wall_ns("2026-03-20T22:00:00")
+    counts = counts_of(1000, 341)
+    info = gt3x_info(rate=100, start_ns=start, serial="CLE2A14151617").replace("Scale: 256.0", "Scale:")
+    log = b"".join(
+        gt3x_record(0, start // 10**9 + i, gt3x_pack(counts[100 * i : 100 * i + 100])) for i in range(10)
+    )
+    path = gt3x(tmp_path / "a.gt3x", {"info.txt": "\ufeff" + info, "log.bin": log})
+    night, _ = bring(tmp_path, path)
+    assert night.meta.sensors[0].serial == "CLE2A14151617"
+    assert np.array_equal(np.rint(samples(night) * 341), counts)
 
 
 def test_the_first_gt3x_firmware(tmp_path: Path) -> None:

@@ -99,12 +99,17 @@ def _fields(text: bytes) -> dict[str, str]:
     return {name.strip(): value.strip() for name, colon, value in split if colon}
 
 
+def _number(text: str) -> float:
+    """Read a number; a computer that writes decimal commas writes them into these files too."""
+    return float(text.replace(",", "."))
+
+
 def _calibration(
     header: dict[str, str], recording: ForeignRecording
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     try:
-        gain = np.array([float(header[f"{axis} gain"]) for axis in "xyz"])
-        offset = np.array([float(header[f"{axis} offset"]) for axis in "xyz"])
+        gain = np.array([_number(header[f"{axis} gain"]) for axis in "xyz"])
+        offset = np.array([_number(header[f"{axis} offset"]) for axis in "xyz"])
     except (KeyError, ValueError) as error:
         raise recording.fault("its header has no calibration (x gain, x offset ...)") from error
     if not (np.isfinite(gain).all() and np.isfinite(offset).all() and (np.abs(gain) > 1).all()):
@@ -127,7 +132,7 @@ def _describe(header: dict[str, str], recording: ForeignRecording) -> int:
     recording.used = ("Page Time", "accelerometer")
     recording.ignored = ("light", "button", "temperature", "battery")
     recording.time_said = "Page Time: the clock of the file, which tells its offset from UTC"
-    drift = re.search(r"clock drift\s*([+-]?[\d.]+)\s*s", header.get("Extract Notes", ""))
+    drift = re.search(r"clock drift\s*([+-]?[\d.,]+)\s*s", header.get("Extract Notes", ""))
     if drift is not None:
         recording.remarks.append(
             f"the logger's clock was {drift[1]} s off when it was read out; times are left as they are"
@@ -147,7 +152,7 @@ def _take(
 ) -> float:
     """Put a page's samples into the spool; returns the rate."""
     try:
-        number, hz = int(page["Sequence Number"]), float(page["Measurement Frequency"])
+        number, hz = int(page["Sequence Number"]), _number(page["Measurement Frequency"])
         stamp = parse_iso(np.array([page["Page Time"].encode()]))
         counts = _counts(text.rstrip().rpartition(b"\n")[2])
     except (KeyError, ValueError):

@@ -71,7 +71,7 @@ def _read_archive(
     archive: zipfile.ZipFile, recording: ForeignRecording, progress: Callable[[float], None]
 ) -> None:
     with archive.open("info.txt") as file:
-        text = file.read(_LONGEST_INFO).decode("utf-8", "replace")
+        text = file.read(_LONGEST_INFO).decode("utf-8-sig", "replace")
     info = {name.strip(): value.strip() for name, _, value in (t.partition(":") for t in text.splitlines())}
     rate = _number(info, "Sample Rate", recording)
     if not 1 <= rate <= 1000:
