@@ -30,26 +30,18 @@ RATE_PER_H = 60.0
 CALF_RATIO, CAFFEINE_RATIO = 3.0, 1.5
 
 
-@pytest.fixture(scope="module")
-def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make the samples that all nights of the cohort have: 10 minutes of two sites."""
-    folder = tmp_path_factory.mktemp("pattern") / "a.night"
-    with create_night(folder, meta(2, origin="imported", start_ns=START_NS)) as writer:
+def made_night(folder: Path, start_ns: int, participant: str, day: int, rng: np.random.Generator) -> None:
+    """Make a night of a participant: 10 minutes of two sites, with twitches at a known rate in what is valid."""
+    with create_night(
+        folder, meta(2, origin="imported", start_ns=start_ns, participant=participant)
+    ) as writer:
         for first in range(0, 60_000, 6_000):
             for sensor in range(2):
                 at_ns = (first + 5_999) * 10**7
                 writer.append_samples(
                     sensor, numbers(sensor, first, 6_000), first,
-                    arrival_mono_ns=MONO_NS + at_ns, arrival_utc_ns=START_NS + at_ns,
+                    arrival_mono_ns=MONO_NS + at_ns, arrival_utc_ns=start_ns + at_ns,
                 )  # fmt: skip
-    return folder
-
-
-def made_night(folder: Path, pattern: Path, participant: str, day: int, rng: np.random.Generator) -> None:
-    """Make a night of a participant with twitches at a known rate in what is valid of it."""
-    shutil.copytree(pattern, folder)
-    text = (folder / "night.toml").read_text(encoding="utf-8")
-    (folder / "night.toml").write_text(text.replace('participant = "P1"', f'participant = "{participant}"'))
     caffeine = day % 2
     events, coverage = [], []
     for site in SITES:
@@ -75,12 +67,13 @@ def made_night(folder: Path, pattern: Path, participant: str, day: int, rng: np.
     store_run(folder, rows, np.concatenate(coverage), run_id=f"{participant}-{day}-{caffeine}")
 
 
-def cohort(root: Path, pattern: Path, people: int, nights: int) -> Path:
-    """Make a folder of so many nights each of so many participants."""
+def cohort(root: Path, people: int, nights: int) -> Path:
+    """Make a folder of so many nights each of so many participants, that begin a second apart."""
     rng = np.random.default_rng(3)
     for person in range(people):
         for day in range(nights):
-            made_night(root / f"P{person:02d}-{day:02d}.night", pattern, f"P{person:02d}", day, rng)
+            start_ns = START_NS + (person * nights + day) * 10**9
+            made_night(root / f"P{person:02d}-{day:02d}.night", start_ns, f"P{person:02d}", day, rng)
     return root
 
 
@@ -90,11 +83,11 @@ def rows_of(path: Path) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(file)
 
 
-def test_the_tables_fit_a_poisson_model_with_an_offset(pattern: Path, tmp_path: Path) -> None:
+def test_the_tables_fit_a_poisson_model_with_an_offset(tmp_path: Path) -> None:
     """A regression on counts.csv with the log of valid time finds the ratios that nights were made with."""
     from sklearn.linear_model import PoissonRegressor
 
-    root = cohort(tmp_path / "nights", pattern, 8, 5)
+    root = cohort(tmp_path / "nights", 8, 5)
     done = export(sorted(root.iterdir()), tmp_path / "out", choices=Choices(bin_s=3600))
     assert done.nights == 40
     rows = [row for row in rows_of(tmp_path / "out" / "counts.csv") if float(row["valid_s"]) > 0]
@@ -113,10 +106,10 @@ def test_the_tables_fit_a_poisson_model_with_an_offset(pattern: Path, tmp_path: 
 
 
 def test_one_damaged_night_is_named_and_does_not_end_the_others(
-    pattern: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Nights that are damaged or have no run are named; the others are exported, and the exit code is 1."""
-    root = cohort(tmp_path / "nights", pattern, 2, 3)
+    root = cohort(tmp_path / "nights", 2, 3)
     (root / "P00-01.night" / "results.sqlite").write_bytes(b"no database at all, but long enough to look")
     (root / "P01-00.night" / "results.sqlite").unlink()
     for form in ("csv", "parquet", "edf", "bids"):
@@ -135,14 +128,30 @@ def test_one_damaged_night_is_named_and_does_not_end_the_others(
     assert len(list((tmp_path / "bids").glob("sub-*/ses-*"))) == 4
 
 
-def test_a_night_that_fails_half_way_leaves_nothing(
-    pattern: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_copies_count_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A copy of a night under any name, or in another folder under the same, is named and left out."""
+    root = cohort(tmp_path / "nights", 1, 2)
+    copies = [root / "a copy.night", tmp_path / "old" / "P00-00.night"]
+    for path in copies:
+        shutil.copytree(root / "P00-00.night", path)
+    for form in ("csv", "parquet", "edf", "bids"):
+        out = tmp_path / form
+        with pytest.raises(SystemExit) as end:
+            main(["export", str(root), str(copies[1]), "--out", str(out), "--format", form])
+        assert end.value.code == 1
+        said = capfd.readouterr().err
+        assert said.count("It has the same samples as ") == 2
+        assert "2 of 4 nights were exported." in said
+    coverage = rows_of(tmp_path / "csv" / "coverage.csv")
+    assert sum(row["run_id"] == "P00-0-0" for row in coverage) == 4
+
+
+def test_a_night_that_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was written of a night's own files goes when its samples turn out to be damaged."""
     from firmware_host.errors import DamagedNightError
     from firmware_host.formats.leaving import Leaving
 
-    root = cohort(tmp_path / "nights", pattern, 1, 3)
+    root = cohort(tmp_path / "nights", 1, 3)
     samples = Leaving.samples
 
     def broken(self: Leaving, site: str, most: int = 60_000) -> Any:
@@ -170,9 +179,9 @@ def _parquet(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def test_nights_are_let_go_one_after_the_other(pattern: Path, tmp_path: Path) -> None:
+def test_nights_are_let_go_one_after_the_other(tmp_path: Path) -> None:
     """Three times as many nights need no more memory at the peak."""
-    root = cohort(tmp_path / "nights", pattern, 2, 6)
+    root = cohort(tmp_path / "nights", 2, 6)
     paths = sorted(root.iterdir())
     export(paths[:2], tmp_path / "warm")
     peaks = []
@@ -188,9 +197,9 @@ def test_nights_are_let_go_one_after_the_other(pattern: Path, tmp_path: Path) ->
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("form", ["csv", "parquet"])
-def test_560_nights_of_40_participants(pattern: Path, tmp_path: Path, form: str) -> None:
+def test_560_nights_of_40_participants(tmp_path: Path, form: str) -> None:
     """The whole cohort becomes one set of tables, every night in it once."""
-    root = cohort(tmp_path / "nights", pattern, 40, 14)
+    root = cohort(tmp_path / "nights", 40, 14)
     told: list[float] = []
     done = export(sorted(root.iterdir()), tmp_path / "out", form, progress=told.append)
     assert (done.nights, done.problems) == (560, ())

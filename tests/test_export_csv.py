@@ -94,8 +94,10 @@ def make_night(
                     sensor, counts, first, arrival_mono_ns=at_ns, arrival_utc_ns=start_ns + at_ns
                 )
     sites = tuple(SiteSummary(info.site, 50, 50, {}, 0, None) for info in sensors)
-    length_s = 3600.0 * HOURS
-    summary = Summary(start_ns=start_ns, duration_s=length_s, sites=sites, warnings=(), samples_sha256="abc")
+    summary = Summary(
+        start_ns=start_ns, duration_s=3600.0 * HOURS, sites=sites, warnings=(),
+        samples_sha256=open_night(folder).log_sha256(),
+    )  # fmt: skip
     info = RunInfo(
         run_id=run_id, created_utc="2026-11-23T08:00:00+00:00", detector="twitchmap 0", model=model,
         model_sha256=model, operating_point="balanced", passes=1, settings="{}",
@@ -244,7 +246,9 @@ def test_several_nights_share_a_table(tmp_path: Path, night: Night) -> None:
 
 def test_different_detectors_are_not_mixed_unasked(tmp_path: Path, night: Night) -> None:
     """Rows of different models are refused, nothing is written, and mixed allows them."""
-    other = make_night(tmp_path / "b.night", make_events(50), model="other 2")
+    other = make_night(
+        tmp_path / "b.night", make_events(50), start="2026-11-23T22:10:00+01:00", model="other 2"
+    )
     with pytest.raises(BadValueError, match="different detectors"):
         export([night, other], tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -300,7 +300,10 @@ def test_two_nights_of_one_name_do_not_meet_in_a_file(tmp_path: Path) -> None:
 
 def test_names_that_differ_only_by_case_do_not_meet_on_any_disk(tmp_path: Path) -> None:
     """Files of nights whose names are one to many disks have a number, whatever their letters."""
-    paths = [troubled_night(tmp_path / name, AUTUMN_NS) for name in ("Ära.night", "äRA.night", "other.night")]
+    paths = [
+        troubled_night(tmp_path / name, AUTUMN_NS + number * 10**9)
+        for number, name in enumerate(("Ära.night", "äRA.night", "other.night"))
+    ]
     files = export(paths, tmp_path / "edf", "edf").files
     assert [file.name for file in files] == ["Ära.edf", "äRA-2.edf", "other.edf"]
     names = [file.name for file in export(paths, tmp_path / "parquet", "parquet", ALL).files]

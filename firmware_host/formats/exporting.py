@@ -111,6 +111,7 @@ def export(
     asked = list(nights)
     described: list[dict[str, Any]] = []
     judges: list[tuple[str, str]] = []
+    known: dict[str, Path] = {}
     failed: list[tuple[str, TwitchmapError]] = []
     tell = progress or (lambda _: None)
     with Replacing(out) as folder:
@@ -121,6 +122,7 @@ def export(
                 before = folder.names()
                 try:
                     leaving = _leaving(one, choices, opener or _opened)
+                    _refuse_copy(known, leaving)
                     _refuse_other_detector(judges, leaving)
                     writer.add(leaving, _share(tell, number, len(asked)))
                     described.append(leaving.described())
@@ -221,6 +223,16 @@ def _opened(path: Path, run_id: str | None) -> tuple[Night, Run]:
 def _share(tell: Progress, number: int, of: int) -> Progress:
     """Return what tells the share of all nights from that of one."""
     return lambda done: tell((number + min(done, 1.0)) / of)
+
+
+def _refuse_copy(known: dict[str, Path], leaving: Leaving) -> None:
+    """Refuse a night whose samples are those of one before: a copy, or a file that was imported twice."""
+    samples = leaving.run.summary.samples_sha256
+    if samples in known:
+        raise BadValueError(
+            f"It has the same samples as {known[samples]}: exported too, it would count twice."
+        )
+    known[samples] = leaving.night.path
 
 
 def _refuse_other_detector(judges: list[tuple[str, str]], leaving: Leaving) -> None:
