@@ -232,3 +232,13 @@ def test_versions_agree() -> None:
     assert project.get("version", __version__) == __version__
     assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_dependency_is_used() -> None:
+    """What the project file asks to be installed is imported by it, but for the data of time zones."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = {re.split(r"[><=;]", one)[0].replace("-", "_") for one in project["dependencies"]}
+    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "firmware_host").rglob("*.py"))
+    names = {"scikit_learn": "sklearn"}
+    unused = {one for one in asked if not re.search(rf"\b(?:from|import) {names.get(one, one)}\b", sources)}
+    assert unused == {"tzdata"}

@@ -173,7 +173,7 @@ def test_results_say_what_they_are(made: Path, tmp_path: Path) -> None:
     drawn = tm.twitch_map(twitches)
     assert "left calf" in repr(drawn)
     assert drawn._repr_html_().startswith("<svg")
-    for name in ("map.svg", "map.png"):
+    for name in ("map.svg", "MAP.SVG", "map.png"):
         if name.endswith("png"):
             pytest.importorskip("matplotlib", reason="matplotlib is not installed")
         assert drawn.save(tmp_path / name).stat().st_size > 1000
@@ -305,6 +305,27 @@ def test_what_is_masked_is_no_number(tmp_path: Path) -> None:
     hidden[100:] = np.ma.masked
     with pytest.raises(tm.TwitchmapError, match="1,900 of 2,000 rows"):
         tm.import_night(tmp_path / "b.night", {"left_calf": hidden}, fs_hz=100)
+
+
+def test_an_array_is_named_by_its_site(tmp_path: Path) -> None:
+    """What is wrong with an array is told of the array, not of the file that it passes through."""
+    with pytest.raises(tm.TwitchmapError, match=r"^The array for left_calf: all its samples are the same"):
+        tm.import_night(tmp_path / "a.night", {"left_calf": np.zeros((1000, 3))}, fs_hz=100)
+
+
+def test_counts_are_of_their_own_night(made: Path, night: Path) -> None:
+    """Twitches of one night are not counted over another, which would have another start."""
+    twitches = tm.load_run(made)
+    assert tm.counts(made, twitches)["twitches"].sum() == len(twitches)
+    with pytest.raises(BadValueError, match=f"These are twitches of {made.name}, not of"):
+        tm.counts(night, twitches)
+
+
+def test_nights_are_told_apart(made: Path) -> None:
+    """Nights can be compared and be keys: each that was opened is one of its own."""
+    first, second = tm.open(made), tm.open(made)
+    assert first != second
+    assert {first: 1, second: 2}[first] == 1
 
 
 def test_a_truth_that_cannot_be_written_is_told(tmp_path: Path) -> None:

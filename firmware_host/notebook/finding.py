@@ -97,10 +97,13 @@ def counts(night: NightLike, run: analysis.Run, bin_s: float | None = None) -> T
     Raises
     ------
     BadValueError
-        If the bins cannot be made.
+        If the bins cannot be made, or the twitches are of another night.
     """
     _check_twitches(run, analysis.Run)
-    return analysis.night_counts(open_night(night), run, _bin(bin_s))
+    night = open_night(night)
+    if isinstance(run, Twitches) and run.night.path.resolve() != night.path.resolve():
+        raise BadValueError(f"These are twitches of {run.night.path.name}, not of {night.path.name}.")
+    return analysis.night_counts(night, run, _bin(bin_s))
 
 
 def samples(

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host import body, recording
-from firmware_host.errors import BadValueError, NotFoundError, StorageError
+from firmware_host.errors import BadFileError, BadValueError, NotFoundError, StorageError
 from firmware_host.notebook.arguments import kind_of, number_of, path_of, text_of, texts_of, whole_of
 from firmware_host.recording import Night
 
@@ -154,7 +154,7 @@ def import_night(
     )
     texts_of(sources, "Sites")
     with tempfile.TemporaryDirectory() as folder:
-        files = {}
+        files, arrays = {}, {}
         for site, source in sources.items():
             if isinstance(source, str | os.PathLike):
                 files[site] = str(path_of(source, f"The file for {site}"))
@@ -162,9 +162,15 @@ def import_night(
             acc = _samples(source, site)
             if options.rate_hz is None:
                 raise BadValueError(f"The array for {site} has no times: give fs_hz, its sampling rate.")
-            files[site] = str(Path(folder) / f"{body.site(site).name}.npz")
+            files[site] = arrays[site] = str(Path(folder) / f"{body.site(site).name}.npz")
             np.savez(files[site], acc=acc, fs_hz=options.rate_hz)
-        return recording.open_night(make(night, files, options, show=lambda _: None))
+        try:
+            return recording.open_night(make(night, files, options, show=lambda _: None))
+        except (BadFileError, BadValueError) as error:
+            sentence = str(error)
+            for site, file in arrays.items():
+                sentence = sentence.replace(file, f"The array for {site}")
+            raise type(error)(sentence) from error
 
 
 def _samples(source: object, site: str) -> npt.NDArray[Any]:

@@ -139,9 +139,10 @@ class TwitchMap:
         from firmware_host.review.charts.scene import to_png
 
         file = path_of(file, "The picture's file")
-        if file.suffix not in {".svg", ".png"}:
+        kind = file.suffix.lower()
+        if kind not in {".svg", ".png"}:
             raise BadValueError(f"{file.name}: a map is drawn as .svg or .png.")
-        content = self._svg().encode() if file.suffix == ".svg" else to_png(_drawn(self._data()))
+        content = self._svg().encode() if kind == ".svg" else to_png(_drawn(self._data()))
         with Replacing(file.parent) as folder:
             folder.file(file.name).write_bytes(content)
         return file

@@ -80,7 +80,7 @@ class Samples:
         return self.counts * np.float32(self.sensor.g_per_count)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # its parts hold arrays
 class Night:
     """A night that is being read; made by `open_night`."""
 
