@@ -189,7 +189,7 @@ def test_numbers_stand_with_interval_valid_time_and_limit() -> None:
     assert re.search(r"\b3\d per valid hour \(2\d to 3\d\)", rate_words(row))
     assert valid_words(row, data) == "7 h valid of 8 h"
     assert rate_words(row) in text
-    assert "7 h valid of 8 h; detection limit not yet measured" in text
+    assert "7 h valid of 8 h; detection limit not known" in text
 
 
 def test_words_tell_none_from_not_observed_and_doubtful_wear() -> None:

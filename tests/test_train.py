@@ -322,6 +322,12 @@ def test_too_few_subjects_are_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     assert not list(tmp_path.iterdir())
 
 
+def test_the_help_says_how_many_subjects(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help of training knows how many subjects it takes, and how many without being told."""
+    assert run("train", "--help") == 0
+    assert f"{train.FEWEST} at least; else {train.SUBJECTS}." in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals as Unix has them")
 def test_interrupted_training_leaves_nothing(tmp_path: Path) -> None:
     """Ctrl-C in the middle of a pool's work leaves no files."""

@@ -38,7 +38,11 @@ def command(directory: Path, as_json: bool) -> None:
         for one in listed
     ]
     header = ("night", "start", "hours", "sites", "origin", "valid", "runs")
-    show(listed, lambda: aligned(header, lines) if lines else f"No nights in {directory}.", as_json=as_json)
+    show(
+        listed,
+        lambda: aligned(header, lines) if lines else f"No nights in {directory.absolute()}.",
+        as_json=as_json,
+    )
 
 
 def _listed(path: Path) -> dict[str, Any]:

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="Another number, another model; else 1.")
-@click.option("--subjects", type=click.IntRange(1), metavar="N", help="Virtual subjects, one night each.")
+@click.option(
+    "--subjects",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Virtual subjects, one night each, 35 at least; else 700.",
+)
 @click.option("--hours", type=Number(0.05, 24), hidden=True)
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes at once; else one a processor.")
 @click.option("--name", default=None, metavar="NAME", help="Name of the model; else own.")

@@ -71,7 +71,7 @@ def find_night(ref: str, directory: Path) -> Path:
     nights = list_nights(directory)
     if ref == "last":
         if not nights:
-            raise NotFoundError(f"There is no night in {directory} yet.")
+            raise NotFoundError(f"There is no night in {directory.absolute()} yet.")
         return nights[-1]
     try:
         wanted = date.fromisoformat(ref)

@@ -141,7 +141,7 @@ def limit_words(row: np.void) -> str:
     limit = float(row["detection_limit_mg"])
     if math.isinf(limit):
         return "detection limit not reached"
-    return "detection limit not yet measured" if math.isnan(limit) else f"detection limit {limit:.1f} mg"
+    return "detection limit not known" if math.isnan(limit) else f"detection limit {limit:.1f} mg"
 
 
 def night_words(data: MapData) -> str:
