@@ -18,12 +18,13 @@ from scipy.special import ndtr
 from firmware_host import body
 from firmware_host.cli import commands
 from firmware_host.detection.signals import TEMPLATE_RISE_S, twitch_acceleration
+from firmware_host.formats import tables
 from firmware_host.review.charts.scene import Scene, Shape, Words, line, polygon, to_svg
 from firmware_host.review.openapi import description, page_text
 from firmware_host.sensors import models
 from firmware_host.sensors.__main__ import listing, sections
 from firmware_host.simulation import HAPPENING_COLUMNS, TRUTH_COLUMNS, Parameters
-from firmware_host.twitches import Column
+from firmware_host.twitches import UNIT_COLUMNS, Column
 
 DOCS = Path(__file__).parent
 CARD = DOCS.parent / "models" / "standard" / "README.md"
@@ -67,6 +68,11 @@ def columns(declared: Sequence[Column]) -> str:
     """Return what the columns of a table mean."""
     rows = [[f"`{column.name}`", column.unit, _escaped(column.meaning)] for column in declared]
     return table(("column", "unit", "meaning"), rows)
+
+
+def own_columns(name: str) -> str:
+    """Return what the columns of an exported table mean, but for those that all tables begin with."""
+    return columns([column for column in tables.TABLES[name] if column not in tables.LEADING])
 
 
 def help_page() -> str:
@@ -206,10 +212,18 @@ WHOLE: dict[str, Callable[[], str]] = {
 }
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "choosing.md": {"smallest": smallest},
+    "exports.md": {
+        "leading": lambda: columns(tables.LEADING),
+        "events": lambda: own_columns("events"),
+        "counts": lambda: own_columns("counts"),
+        "coverage": lambda: own_columns("coverage"),
+        "diary": lambda: own_columns("diary"),
+    },
     "files.md": {
         "truth": lambda: columns(TRUTH_COLUMNS),
         "happenings": lambda: columns(HAPPENING_COLUMNS),
     },
+    "notebook.md": {"units": lambda: columns(UNIT_COLUMNS)},
     "placing.md": {"sites": sites},
     "sensors.md": {"table": listing, "sections": sections},
 }

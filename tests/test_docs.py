@@ -76,10 +76,18 @@ def test_every_format_is_documented() -> None:
     "path", sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")}), ids=lambda path: path.name
 )
 def test_links_lead_somewhere(path: Path) -> None:
-    """A link to a file of the project leads to one."""
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8")):
+    """A link to a file of the project leads to one, and to a heading that is there."""
+    for target, heading in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", path.read_text(encoding="utf-8")):
         if "://" not in target:
-            assert (path.parent / target).exists(), target
+            led = path.parent / target if target else path
+            assert led.exists(), target
+            assert not heading or heading in headings(led), f"{target}#{heading}"
+
+
+def headings(page: Path) -> set[str]:
+    """Return the names under which the headings of a page are linked to."""
+    found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one).strip().lower().replace(" ", "-") for one in found}
 
 
 def test_every_page_is_in_the_contents() -> None:

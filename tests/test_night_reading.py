@@ -426,9 +426,10 @@ def named_nights(directory: Path) -> list[Path]:
 
 def test_finding_a_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A night is found by path, name, `last` or date; what is not clear gets a sentence that helps."""
-    with monkeypatch.context() as there, pytest.raises(NotFoundError) as nowhere:
+    with monkeypatch.context() as there:
         there.chdir(tmp_path)
-        find_night("last", Path("none"))
+        with pytest.raises(NotFoundError) as nowhere:
+            find_night("last", Path("none"))
     assert f"no night in {tmp_path / 'none'} yet" in str(nowhere.value)
     one, two, three = named_nights(tmp_path)
     (tmp_path / "other").mkdir()

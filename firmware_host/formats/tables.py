@@ -24,7 +24,7 @@ Columns = dict[str, npt.NDArray[Any]]
 
 EVENT_ROWS = 1 << 15
 _ISO = "ISO 8601"
-_LEADING = (
+LEADING = (
     Column("participant", "U", "", "pseudonym of the person"),
     Column("night", "U", "", "name of the night's folder"),
     Column("night_date", "U", "", "date of the evening: a start before noon belongs to the evening before"),
@@ -45,7 +45,7 @@ def _declared(columns: tuple[Column, ...], *names: str) -> tuple[Column, ...]:
 
 
 EVENTS = (
-    *_LEADING,
+    *LEADING,
     *_declared(EVENT_COLUMNS, "event_id", "unit", "peak_s"),
     Column("onset_utc", "U", _ISO, "where the burst rises out of the floor, in UTC"),
     Column("onset_local", "U", _ISO, "the same in the night's time zone"),
@@ -57,19 +57,19 @@ EVENTS = (
     *_DETECTOR,
 )
 COUNTS = (
-    *_LEADING,
+    *LEADING,
     Column("bin_start_utc", "U", _ISO, "start of the time bin, a multiple of its length in UTC"),
     Column("bin_start_local", "U", _ISO, "the same in the night's time zone"),
     *_declared(COUNT_COLUMNS, "bin_s", "valid_s", "twitches", "rate_raw_per_h", "rate_per_h",
                "rate_low", "rate_high", "expected_false", "detection_limit_mg"),
 )  # fmt: skip
 COVERAGE = (
-    *_LEADING,
+    *LEADING,
     *_declared(COVERAGE_COLUMNS, "start_s", "end_s"),
     Column("kind", "U", "", "valid, movement, gap, clipped, not_worn, noisy or excluded; only valid counts"),
     *_declared(COVERAGE_COLUMNS, "wear_unconfirmed"),
 )  # fmt: skip
-DIARY = (*_LEADING, *DIARY_COLUMNS)
+DIARY = (*LEADING, *DIARY_COLUMNS)
 
 
 TABLES: dict[str, tuple[Column, ...]] = {
