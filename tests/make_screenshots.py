@@ -127,11 +127,13 @@ def review(address: str, folder: Path, night: str) -> None:
         body = {"check": state["check"], "item": item["item"], "answer": answer}
         state = ask(address, f"/nights/{night}/spot-check/answer", body)
     for what, fits in (("not_twitch", lambda share: share < 0.1), ("twitch", lambda share: share > 0.9)):
-        for pile in ask(address, f"/nights/{night}/piles")["piles"]:
+        listed = ask(address, f"/nights/{night}/piles")
+        for pile in listed["piles"]:
             waves = ask(address, f"/nights/{night}/piles/{pile['id']}/waves")["waves"]
             true = [np.abs(peaks[pile["site"]] - wave["peak_s"]).min(initial=9) < 0.15 for wave in waves]
             if pile["count"] > 20 and fits(np.mean(true)):
-                ask(address, f"/nights/{night}/labels", {"what": what, "pile": pile["id"]})
+                body = {"what": what, "pile": pile["id"], "run": listed["run"]}
+                ask(address, f"/nights/{night}/labels", body)
                 break
     ask(address, "/learning/train", {})
     while (ask(address, "/learning")["task"] or {}).get("running"):

@@ -31,6 +31,7 @@ pytestmark = pytest.mark.lasts_s(30)
 HOME = "http://127.0.0.1:8765"
 OWN = {"origin": HOME, "content-type": "application/json"}
 CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24
+LOADED_ANEW = "return document.querySelector('#correct-said')?.textContent === ''"
 VISIBLE = "document.dispatchEvent(new Event('visibilitychange'))"
 
 
@@ -148,6 +149,40 @@ def test_commands_beside_an_open_page(browser: Chrome, served: Serve, night: Pat
     assert all("404" in error for error in console_errors(browser))
 
 
+def test_a_verdict_on_a_pile_waits_for_the_run_that_is_shown(
+    browser: Chrome, served: Serve, night: Path, run: Run
+) -> None:
+    """A verdict on a pile of a run that is not the newest any more is not kept: the new piles are shown."""
+    browser.get(f"{served(night.parent).url}correct/{night.name}")
+    wait_for(browser, "body[data-ready]")
+    assert run("detect", "--stored", "--operating-point", "sensitive", str(night))[0] == 0
+    press(browser, "n")
+    wait_for(browser, "#state", "say it again")
+    assert not read_labels(night).active
+    press(browser, "n")
+    wait_for(browser, "#said-last", "no twitches")
+    [label] = read_labels(night).active
+    assert label.what == "not_twitch"
+    assert all("409" in error for error in console_errors(browser))
+
+
+def test_a_nights_page_offers_the_new_run(browser: Chrome, served: Serve, night: Path, run: Run) -> None:
+    """A verdict on an event holds for a new run too; the page says so, and shows that run when asked."""
+    browser.get(f"{served(night.parent).url}night/{night.name}?site=left_calf")
+    wait_for(browser, "#signal-said", "counted")
+    before = browser.find_element(By.ID, "strips").text
+    assert run("detect", "--stored", "--operating-point", "sensitive", str(night))[0] == 0
+    press(browser, "n")
+    wait_for(browser, "#event-actions button", "No twitch")
+    press(browser, "r")
+    wait_for(browser, "#correct-said", "looked for again")
+    assert len(read_labels(night).active) == 1
+    assert browser.find_element(By.ID, "strips").text == before
+    browser.find_element(By.ID, "load-anew").click()
+    WebDriverWait(browser, 20, 0.1).until(lambda driver: driver.execute_script(LOADED_ANEW))
+    wait_for(browser, "#strips", "left calf")
+
+
 def test_a_night_grows_while_its_page_is_open(browser: Chrome, served: Serve, tmp_path: Path) -> None:
     """The signal of a night that is being recorded reaches its end as it was, and then as it is."""
     folder = tmp_path / "2026-11-22T23-30-00_grows.night"
@@ -182,8 +217,8 @@ def test_damage_while_a_night_is_open(night: Path) -> None:
     client = TestClient(application(night.parent), HOME)
     path = f"/api/nights/{night.name}"
     first = client.get(f"{path}/labels").json()
-    [pile, *_] = client.get(f"{path}/piles").json()["piles"]
-    body = {"what": "not_twitch", "pile": pile["id"]}
+    listed = client.get(f"{path}/piles").json()
+    body = {"what": "not_twitch", "pile": listed["piles"][0]["id"], "run": listed["run"]}
     labelled = client.post(f"{path}/labels", json=body, headers=OWN).json()
 
     results = night / "results.sqlite"

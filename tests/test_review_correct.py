@@ -201,8 +201,8 @@ def test_what_the_detector_found_stays_known(night: Path) -> None:
     """The counts without labels are the same before and after a label."""
     client = TestClient(application(night.parent), HOME)
     found = client.get(f"/api/nights/{night.name}/labels/found").json()
-    [pile, *_] = client.get(f"/api/nights/{night.name}/piles").json()["piles"]
-    body = {"what": "not_twitch", "pile": pile["id"]}
+    listed = client.get(f"/api/nights/{night.name}/piles").json()
+    body = {"what": "not_twitch", "pile": listed["piles"][0]["id"], "run": listed["run"]}
     client.post(f"/api/nights/{night.name}/labels", json=body, headers=OWN).raise_for_status()
     assert client.get(f"/api/nights/{night.name}/labels/found").json() == found
 

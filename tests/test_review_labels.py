@@ -22,6 +22,7 @@ from firmware_host.review.server import application
 HOME = "http://127.0.0.1:8765"
 NIGHT = "2026-11-22_a.night"
 CALF, THIGH = SITES
+RUN = "run1"
 
 
 class Client:
@@ -73,7 +74,7 @@ def test_counts_follow_each_label_undo_and_redo(client: Client) -> None:
     pile = client.get("piles")["piles"][0]
     event = client.get("doubtful?count=1")["events"][0]
     for body in (
-        {"what": "not_twitch", "pile": pile["id"]},
+        {"what": "not_twitch", "pile": pile["id"], "run": RUN},
         {"what": "twitch", "site": event["site"], "peaks_s": [event["peak_s"]], "drawn": "doubtful"},
         {"what": "not_twitch", "start_s": 20, "end_s": 60},
         {"what": "exclude", "site": CALF, "start_s": 100, "end_s": 250.5},
@@ -117,7 +118,7 @@ def test_a_pile_shows_its_members(client: Client) -> None:
     listed = client.get("piles")["piles"]
     assert sum(pile["counted"] for pile in listed) == sum(twitches(client.get("labels")).values())
     pile = max(listed, key=lambda one: one["count"])
-    client.send("labels", {"what": "not_twitch", "pile": pile["id"]})
+    client.send("labels", {"what": "not_twitch", "pile": pile["id"], "run": RUN})
     shown = client.get(f"piles/{pile['id']}/waves?count=5")
     assert len(shown["waves"]) == 5
     assert all(len(wave["mg"]) == len(shown["mean_mg"]) == 71 for wave in shown["waves"])
@@ -139,6 +140,22 @@ def test_all_events_of_a_pile_come_by_pages(client: Client) -> None:
     assert times == sorted(set(times))
     client.send("labels", {"what": "twitch", "site": pile["site"], "peaks_s": [times[3]]})
     assert [event["label"] for event in client.get(f"{path}?most=5")["events"]] == [0, 0, 0, 1, 0]
+
+
+def test_a_pile_is_judged_in_the_run_that_was_looked_at(client: Client) -> None:
+    """What was seen in a run is not said of the pile, or of the time, that has its name in a newer one."""
+    pile = client.get("piles")["piles"][0]["id"]
+    assert "names the run" in client.send("labels", {"what": "twitch", "pile": pile}, status=400)["error"]
+    rows = made_runs.events(seed=2)
+    made_runs.write_run(client.night, rows, "run2", created_utc="2026-11-23T09:00:00+00:00")
+    for seen in ({"pile": pile}, {"start_s": 0, "end_s": NIGHT_S}):
+        said = client.send("labels", {"what": "not_twitch", "run": RUN, **seen}, status=409)["error"]
+        assert "looked for again" in said
+    for path in (f"piles/{pile}/waves", f"piles/{pile}/events"):
+        assert client.client.get(f"/api/nights/{NIGHT}/{path}?run={RUN}").status_code == 409
+        client.get(f"{path}?run=run2")
+    assert client.get("labels")["labels"] == 0
+    assert client.send("labels", {"what": "twitch", "pile": pile, "run": "run2"})["labels"] == 1
 
 
 def test_the_signal_around_a_moment(client: Client) -> None:
@@ -191,8 +208,8 @@ HOSTILE: list[Any] = [
     {"what": "twitch", "site": CALF, "peaks_s": [[1]]},
     {"what": "twitch", "site": CALF, "peaks_s": [1] * 50_001},
     {"what": "twitch", "site": CALF, "peaks_s": [NIGHT_S + 100]},
-    {"what": "twitch", "pile": "' OR 1=1; --"},
-    {"what": "twitch", "pile": "../labels"},
+    {"what": "twitch", "pile": "' OR 1=1; --", "run": RUN},
+    {"what": "twitch", "pile": "../labels", "run": RUN},
     {"what": "exclude", "start_s": 5, "end_s": 5},
     {"what": "exclude", "start_s": -1e99, "end_s": 1e99},
     {"what": "twitch", "site": CALF, "peaks_s": [1], "id": "mine"},

@@ -116,7 +116,8 @@ def test_names_of_things_are_never_code(night: Path, text: str) -> None:
         f"wave?site={named}&peak_s=1",
     ):
         refused(client.get(f"{path}/{query}"), 400, 404)
-    for body in ({"what": "twitch", "site": text[:40], "peaks_s": [1.0]}, {"what": "twitch", "pile": text}):
+    pile = {"what": "twitch", "pile": text, "run": client.get(f"{path}/piles").json()["run"]}
+    for body in ({"what": "twitch", "site": text[:40], "peaks_s": [1.0]}, pile):
         refused(client.post(f"{path}/labels", json=body, headers=JSON), 400, 404)
     for time_s in ("NaN", "Infinity", "-Infinity", "1e400", "1e300", "-1e9"):
         content = f'{{"what":"exclude","start_s":0,"end_s":{time_s}}}'.encode()

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from firmware_host.analysis import Run, load_run, reviewed, run_counts
 from firmware_host.analysis.piles import Pile, found_rows, make_piles
-from firmware_host.errors import NotFoundError
+from firmware_host.errors import NightBusyError, NotFoundError
 from firmware_host.recording import Night, ResultsStore, known_meta, open_night
 from firmware_host.recording.blocks import Scan
 from firmware_host.recording.labels import LABELS_FILE, Labels, read_labels
@@ -56,6 +56,11 @@ class JudgedNight:
         """The piles of the run, those first that are worth most."""
         with self._lock:
             return self._piles
+
+    def check_run(self, run_id: str | None) -> None:
+        """Return if the run that was looked at is this one, or not named; raises `NightBusyError` if not."""
+        if run_id not in {None, self.raw.info.run_id}:
+            raise NightBusyError(t("correct.another_run", night=self.path.name))
 
     def pile(self, name: str) -> Pile:
         """Return a pile by its id; raises `NotFoundError` if the run has none of that id."""

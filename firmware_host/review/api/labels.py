@@ -15,9 +15,11 @@ from firmware_host.analysis import Run
 from firmware_host.analysis.labelled import site_slices
 from firmware_host.analysis.labelling import wear_questions, write_label
 from firmware_host.analysis.piles import next_doubtful, operating_point
+from firmware_host.errors import BadValueError
 from firmware_host.recording import labels as files
 from firmware_host.review.endpoints import Asking, Context, endpoint
 from firmware_host.review.judged import Judged, JudgedNight
+from firmware_host.review.texts import t
 from firmware_host.twitch_map import State
 from firmware_host.twitches import Kind, Label
 
@@ -25,6 +27,7 @@ Name = Annotated[str, msgspec.Meta(max_length=40)]
 Rater = Annotated[str, msgspec.Meta(max_length=files.LONGEST_RATER)]
 TimeS = Annotated[float, msgspec.Meta(ge=-60, le=40 * 86_400)]
 What = Literal["twitch", "not_twitch", "no_verdict", "added", "exclude", "include", "worn", "not_worn"]
+RunId = Annotated[str, msgspec.Meta(max_length=80)]
 HISTORY = 200
 
 
@@ -35,6 +38,9 @@ class NewLabel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     or those that count (for `no_verdict`: that are labelled) from `start_s` to `end_s`, at `site` or
     everywhere. `added` is about times where no event was found. `exclude`, `include`, `worn` and `not_worn`
     are about the time from `start_s` to `end_s` at `site`, or everywhere.
+
+    `run` is the run in which the events were seen; if it is no longer the newest, nothing is kept, and 409
+    says so. A verdict on a `pile` has to name it: piles of another run have the same names.
     """
 
     what: What
@@ -43,6 +49,7 @@ class NewLabel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     site: Name | None = None
     peaks_s: Annotated[list[TimeS], msgspec.Meta(max_length=50_000)] = msgspec.field(default_factory=list)
     pile: Annotated[str, msgspec.Meta(max_length=80)] | None = None
+    run: RunId | None = None
     start_s: TimeS | None = None
     end_s: TimeS | None = None
     rater: Rater = ""
@@ -171,6 +178,9 @@ def history(context: Context, night: str, query: Asking) -> History:
 def add_label(context: Context, night: str, body: NewLabel, query: Asking) -> LabelState:
     """Keep a label and tell what follows."""
     opened = context.shared(Judged).night(context.counted(night, query))
+    if body.pile is not None and body.run is None:
+        raise BadValueError(t("correct.run_of_pile"))
+    opened.check_run(body.run)
     pile = None if body.pile is None else opened.pile(body.pile)
     kept = write_label(
         opened.path,

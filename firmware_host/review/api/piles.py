@@ -9,7 +9,7 @@ import numpy as np
 
 from firmware_host.analysis.piles import Pile, summary_of_pile
 from firmware_host.analysis.waveforms import waveforms
-from firmware_host.review.api.labels import Name, ShownEvent, TimeS, shown_event
+from firmware_host.review.api.labels import Name, RunId, ShownEvent, TimeS, shown_event
 from firmware_host.review.endpoints import Asking, Context, endpoint
 from firmware_host.review.judged import Judged, JudgedNight
 
@@ -45,7 +45,13 @@ class PileList(msgspec.Struct, frozen=True):
     piles: tuple[ListedPile, ...]
 
 
-class WaveQuery(Asking, frozen=True):
+class OfPile(Asking, frozen=True):
+    """In which run the pile was seen; if it is no longer the newest, 409 says so."""
+
+    run: RunId | None = None
+
+
+class WaveQuery(OfPile, frozen=True):
     """How many members."""
 
     count: Annotated[int, msgspec.Meta(ge=1, le=SHOWN_WAVES)] = SHOWN_WAVES
@@ -74,7 +80,7 @@ class PileWaves(msgspec.Struct, frozen=True):
     waves: tuple[Wave, ...]
 
 
-class MembersQuery(Asking, frozen=True):
+class MembersQuery(OfPile, frozen=True):
     """Which of a pile's events; `after` pages on."""
 
     after: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -126,6 +132,7 @@ def piles(context: Context, night: str, query: Asking) -> PileList:
 def pile_waves(context: Context, night: str, pile: str, query: WaveQuery) -> PileWaves:
     """Read the signal around some members."""
     opened = context.shared(Judged).night(context.counted(night, query))
+    opened.check_run(query.run)
     known_pile = opened.pile(pile)
     rows = known_pile.rows
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, query.count).round().astype(int))]
@@ -155,6 +162,7 @@ def pile_waves(context: Context, night: str, pile: str, query: WaveQuery) -> Pil
 def pile_events(context: Context, night: str, pile: str, query: MembersQuery) -> Members:
     """List the events that the query asks for."""
     opened = context.shared(Judged).night(context.counted(night, query))
+    opened.check_run(query.run)
     rows = opened.pile(pile).rows
     page = opened.found[rows[query.after : query.after + query.most]]
     return Members(pile, len(rows), tuple(shown_event(row, pile) for row in page))

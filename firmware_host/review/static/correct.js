@@ -51,8 +51,8 @@ class Desk {
     try {
       const state = await send("POST", `${this.path(path)}?show=true`, body);
       if (state.run !== this.state.run) {
-        await this.renew(state, body.pile ? t("correct.pile_anew") : "");
-        return false; // it is kept, but what it was said of is not here any more: there is no going on from it
+        await this.renew(state, "");
+        return false; // it is kept, but the next one is not here any more: there is no going on from it
       }
       say(this.take(state));
       await this.follow();
@@ -121,6 +121,12 @@ class Desk {
     element("state").textContent = text;
     element("said-last").textContent = text;
     say(text);
+  }
+
+  /** Say what could not be had; where that is because of another run, show that one. */
+  failed(error) {
+    this.problem(error.message);
+    if (error.status === 409) this.look();
   }
 
   /** What is on the page besides the counts follows a label. */

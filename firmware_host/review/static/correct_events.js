@@ -118,7 +118,7 @@ export class Events {
 
   async showOne() {
     document.getElementById("others").replaceChildren();
-    await this.fetch().catch((error) => this.desk.problem(error.message));
+    await this.fetch().catch((error) => this.desk.failed(error));
     this.facts();
     const one = this.event;
     if (!one) return this.picture.clear();

@@ -24,6 +24,7 @@ export class Piles {
   }
 
   async load() {
+    this.run = null;
     await this.refresh();
     const list = document.getElementById("pile-list");
     list.replaceChildren(...this.list.map((_, k) => this.item(k)));
@@ -41,7 +42,9 @@ export class Piles {
 
   /** Ask how the piles are labelled now. */
   async refresh() {
-    this.list = (await get(this.desk.path("piles"), { show: true })).piles;
+    const { run, piles } = await get(this.desk.path("piles"), { show: true });
+    if (this.run && run !== this.run) return void this.desk.look(); // these are other piles than those that are shown
+    Object.assign(this, { run, list: piles });
     this.mark();
     if (this.desk.mode === "piles") this.facts();
   }
@@ -88,7 +91,7 @@ export class Piles {
   wavesOf(pile, count) {
     const key = `${pile} ${count}`;
     if (!this.waves.has(key)) {
-      const waves = get(this.desk.path(`piles/${encodeURIComponent(pile)}/waves`), { count, show: true });
+      const waves = get(this.desk.path(`piles/${encodeURIComponent(pile)}/waves`), { count, run: this.run, show: true });
       waves.catch(() => this.waves.delete(key)); // the next time may go well
       this.waves.set(key, waves);
     }
@@ -132,7 +135,7 @@ export class Piles {
       this.picture.show(overlaid(waves), t("correct.pile_picture", { shown: waves.waves.length, n: one.count, mg: number(one.median_mg, 1) }));
     } catch (error) {
       this.picture.clear(error.message);
-      this.desk.problem(error.message);
+      this.desk.failed(error);
     }
   }
 
@@ -140,7 +143,7 @@ export class Piles {
   async judge(what) {
     const one = this.pile;
     if (!one) return;
-    if (!(await this.desk.tell({ what, pile: one.id }))) return;
+    if (!(await this.desk.tell({ what, pile: one.id, run: this.run }))) return;
     if (what === "no_verdict" || !document.getElementById("move-on").checked) return;
     const order = [...this.list.keys()].map((k) => (this.at + 1 + k) % this.list.length);
     const next = order.find((k) => pileVerdict(this.list[k]) === "open");
@@ -152,7 +155,8 @@ export class Piles {
     const one = this.pile;
     if (!one) return;
     const path = this.desk.path(`piles/${encodeURIComponent(one.id)}/events`);
-    const page = async (after, most) => (await get(path, { after, most, show: true })).events;
+    const { run } = this;
+    const page = async (after, most) => (await get(path, { after, most, run, show: true })).events;
     this.desk.events.take(Array(one.count), pileName(this.desk, one), page);
     await this.desk.show("events");
   }

@@ -82,7 +82,8 @@ export class Stretch {
       return;
     }
     const site = document.getElementById("range-site").value || null;
-    const kept = await this.desk.tell({ what, site, start_s: from, end_s: to });
+    const run = ["exclude", "include"].includes(what) ? null : this.desk.state.run; // what counts there differs by run
+    const kept = await this.desk.tell({ what, site, start_s: from, end_s: to, run });
     said.textContent = document.getElementById(kept ? "said-last" : "state").textContent;
   }
 

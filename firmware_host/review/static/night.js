@@ -37,7 +37,7 @@ async function start() {
     const [facts, map] = await Promise.all([get(at`/nights/${name}`, { run: query.get("run") }), counted ? readMap().catch((error) => error) : null]);
     night.facts = facts;
     night.clock = new Clock(facts);
-    correctWith(facts, night.clock);
+    correctWith(facts, night.clock, loadAnew);
     writeHead(facts);
     if (map && !(map instanceof Error)) withMap(map);
     else withoutMap(facts, map);
@@ -136,7 +136,7 @@ async function find() {
     await send("POST", at`/nights/${name}/detection`, {});
     for (;;) {
       const { state, progress, sentence } = await get(at`/nights/${name}/detection`);
-      if (state === "done") return location.replace(newest());
+      if (state === "done") return loadAnew();
       if (state !== "waiting" && state !== "running") throw new Error(sentence || t("night.find_stopped"));
       id("search").textContent = t("night.finding", { share: 10 * Math.floor(10 * (progress ?? 0)) }); // read aloud each time it changes
       await new Promise((done) => setTimeout(done, 700));
@@ -147,12 +147,12 @@ async function find() {
   }
 }
 
-/** Return the address of what is shown, of the newest run. */
-function newest() {
+/** Show the newest run of what is shown. */
+function loadAnew() {
   const url = new URL(location);
   url.searchParams.delete("run");
   url.hash = ""; // with one the page would stay
-  return url;
+  location.replace(url);
 }
 
 function withMap(map) {

@@ -8,6 +8,8 @@ const LONGEST_TO_ADD_S = 5; // in a longer range the largest movement is no one'
 const night = document.body.dataset.night;
 const element = (id) => document.getElementById(id);
 const said = make("p", { id: "correct-said", class: "quiet", role: "status" });
+const anew = make("button", { type: "button", id: "load-anew", hidden: true }, t("night_correct.anew"));
+const ofOldRun = new URLSearchParams(location.search).has("run"); // somebody chose to look at it
 let event = null;
 let range = null;
 let desk = null; // what words about a label are made of
@@ -15,8 +17,9 @@ let known = null; // what was told last
 let turn = Promise.resolve(); // one change after the other: undo is of the verdict before it
 const here = new Set(); // the labels that were told on this page
 
-/** Say what the words about labels are made of; until then nothing is corrected. */
-export function correctWith(facts, clock) {
+/** Say what the words about labels are made of, and how the newest run is shown; until then nothing is corrected. */
+export function correctWith(facts, clock, loadAnew) {
+  anew.addEventListener("click", loadAnew);
   desk = { facts, clock, label: Object.fromEntries(facts.sites.map(({ site, label }) => [site, label])) };
 }
 
@@ -46,9 +49,15 @@ async function tell(path, body, done) {
     const words = done(state);
     take(state);
     said.textContent = `${words} ${t("night_correct.hold", { n: state.labels })}`;
-    document.dispatchEvent(new CustomEvent("labels-changed"));
+    // Counts of another run would read as what the label did.
+    if (state.run === desk.facts.run?.run_id || ofOldRun) document.dispatchEvent(new CustomEvent("labels-changed"));
+    else {
+      said.textContent += ` ${t("night_correct.new_run")}`;
+      anew.hidden = false;
+    }
   } catch (error) {
     said.textContent = error.message;
+    anew.hidden = error.status !== 409;
     // Somebody else was quicker.
     if (error.status === 409) await get(at`/nights/${night}/labels`, { show: true }).then(take, () => {});
   }
@@ -73,7 +82,8 @@ const step = (what) => () =>
     say(said.textContent);
   });
 const verdict = (what) => () => event && label({ what, site: event.site, peaks_s: [event.peakS], drawn: "event" });
-const stretch = (what, everywhere = false) => () => range && label({ what, site: everywhere ? null : range.site, start_s: range.fromS, end_s: range.toS });
+const stretch = (what, more = {}) => () => range && label({ what, site: range.site, start_s: range.fromS, end_s: range.toS, ...more });
+const counting = (what) => () => stretch(what, { run: desk.facts.run?.run_id })(); // what counts there differs by run
 
 /** Add the largest movement of the range as a twitch. */
 async function add() {
@@ -111,10 +121,10 @@ document.addEventListener("range-chosen", ({ detail }) => {
   if (!range) return element("range-actions").replaceChildren();
   const buttons = [
     button("exclude", stretch("exclude")),
-    button("exclude_all", stretch("exclude", true)),
-    button("include", stretch("include", true)),
-    button("range_no", stretch("not_twitch")),
-    button("range_yes", stretch("twitch")),
+    button("exclude_all", stretch("exclude", { site: null })),
+    button("include", stretch("include", { site: null })),
+    button("range_no", counting("not_twitch")),
+    button("range_yes", counting("twitch")),
   ];
   const short = range.toS - range.fromS <= LONGEST_TO_ADD_S;
   if (short) buttons.push(button("add", add, "m"));
@@ -129,6 +139,7 @@ document.addEventListener("range-chosen", ({ detail }) => {
 element("event-actions").after(
   make("div", { class: "row" }, button("undo", step("undo"), "z", { id: "label-undo", disabled: true }), button("redo", step("redo"), "y", { id: "label-redo", disabled: true })),
   said,
+  anew,
 );
 for (const [key, text, action] of [
   ["t", "key_yes", verdict("twitch")],
