@@ -9,16 +9,15 @@ import numpy as np
 
 from firmware_host.analysis.runs import Run, load_run
 from firmware_host.errors import NotFoundError
-from firmware_host.recording import Night, open_night
+from firmware_host.recording import Night, RunInfo, open_night
 from firmware_host.recording.night import evening_of
 from firmware_host.twitch_map import inside
 from firmware_host.twitch_map.comparison import Comparison, SiteNight, Trend, compare, trend
 from firmware_host.twitches import Kind
 
 
-def judge_of(run: Run) -> str:
+def judge_of(info: RunInfo) -> str:
     """Return who judged a run, in words that are the same for runs that may stand in one table."""
-    info = run.info
     return (
         f"{info.detector}, {info.model} ({info.model_sha256[:8]}), {info.operating_point}, pass {info.passes}"
     )
@@ -47,7 +46,7 @@ def site_night(night: Night, run: Run, site: str) -> SiteNight:
         site=site,
         placement=info.placement,
         sensor=" ".join(part for part in (info.model, info.serial) if part),
-        judge=judge_of(run),
+        judge=judge_of(run.info),
         valid_h=float(np.sum(cover["end_s"] - cover["start_s"])) / 3600,
         events=events[inside(events["peak_s"], cover)],
         limit=run.limits.get(site),

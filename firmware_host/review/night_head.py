@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+from firmware_host.analysis import runs_of
 from firmware_host.errors import TwitchmapError
 from firmware_host.recording import known_meta
 from firmware_host.review.charts.map_data import night_title
@@ -16,8 +18,17 @@ from firmware_host.review.judged import Judged
 
 def night_head(context: Context, night: str) -> Mapping[str, Any]:
     """Return what the head of a night's page needs; raises `NotFoundError` if there is no such night."""
-    meta = known_meta(context.night(night))
-    return {"title": night_title(meta, meta.start_ns), "origin": meta.origin}
+    path = context.night(night)
+    meta = known_meta(path)
+    title = night_title(meta, meta.start_ns)
+    return {"title": title, "origin": meta.origin, "counted": is_counted(path)}
+
+
+def is_counted(path: Path) -> bool:
+    """Tell whether there is a run to show; where that cannot be read, the answer of the API says why."""
+    with suppress(TwitchmapError, OSError):
+        return bool(runs_of(path))
+    return True
 
 
 def read_ahead(context: Context, night: str) -> None:

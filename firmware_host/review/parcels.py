@@ -63,21 +63,21 @@ class Parcels:
                 self._parcel = replace(self._parcel, progress=self._job.progress)
             return self._parcel
 
-    def start(self, form: str, nights: Sequence[Path], *, share: bool) -> Parcel:
+    def start(self, form: str, nights: Sequence[Path], *, share: bool, mixed: bool = False) -> Parcel:
         """Begin; what was made before is gone. Raises `NightBusyError` while something is being made."""
         with self._lock:
             if self._parcel is not None and self._parcel.state == "running":
                 raise NightBusyError(t("export.busy"))
             self._clear()
             self._place = Path(tempfile.mkdtemp(prefix="twitchmap-"))
-            paths = [str(path.resolve()) for path in nights]
+            paths = [*(["--mixed"] if mixed else []), "--", *(str(path.resolve()) for path in nights)]
             if form in REPORTS:
                 out = self._place / f"twitchmap-report{REPORTS[form]}"
-                self._job = Job("report", ["--out", str(out), "--show", "--", *paths])
+                self._job = Job("report", ["--out", str(out), "--show", *paths])
             else:
                 out = self._place / f"twitchmap-{form}.zip"
                 files = ["--out", str(self._place / form), "--format", form, *(["--share"] if share else [])]
-                self._job = Job("export", [*files, "--dir", str(self._folder), "--", *paths])
+                self._job = Job("export", [*files, "--dir", str(self._folder), *paths])
             self._parcel = Parcel(form, tuple(path.name for path in nights), share, "running")
             self._worker = threading.Thread(target=self._follow, args=(self._job, out), daemon=True)
             self._worker.start()

@@ -5,11 +5,15 @@ Ask `GET /export` until the parcel's `state` is no longer `running`, then fetch 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from firmware_host import formats
+from firmware_host.analysis import runs_of
 from firmware_host.errors import BadValueError, MissingExtraError
 from firmware_host.review.endpoints import Context, Names, Stored, endpoint
 from firmware_host.review.parcels import REPORTS, Parcels, State
@@ -24,6 +28,8 @@ class ExportOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nights: Names
     share: bool = False
     """Shift dates secretly; no serials, addresses, notes or free text. Not for reports."""
+    mixed: bool = False
+    """Also nights that different detectors judged."""
 
 
 class ExportCancel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,7 +90,9 @@ def make(context: Context, body: ExportOrder) -> ExportState:
     nights = [context.night(name) for name in dict.fromkeys(body.nights)]
     for night in nights if body.form in REPORTS else ():
         context.check_shown(night, asked=True)
-    context.shared(Parcels).start(body.form, nights, share=body.share)
+    if not body.mixed:
+        _check_judges(nights)
+    context.shared(Parcels).start(body.form, nights, share=body.share, mixed=body.mixed)
     return export(context)
 
 
@@ -99,6 +107,16 @@ def cancel(context: Context, body: ExportCancel) -> ExportState:  # noqa: ARG001
 def file(context: Context) -> Stored:
     """Hand it out."""
     return Stored(context.shared(Parcels).file())
+
+
+def _check_judges(nights: Sequence[Path]) -> None:
+    """Raise `BadValueError` where different detectors judged the nights."""
+    from firmware_host.analysis.comparing import judge_of
+
+    newest = [(night.name, runs[-1]) for night in nights if (runs := runs_of(night))]
+    for (one, of_one), (other, of_other) in pairwise(newest):
+        if judge_of(of_one) != judge_of(of_other):
+            raise BadValueError(t("export.judges_differ", one=one, other=other))
 
 
 def _check_libraries(form: str) -> None:

@@ -155,6 +155,8 @@ class NightMarks(msgspec.Struct, frozen=True):
     """`night.toml` could be read; else sites and times are those that the log itself gives."""
     grown: bool
     """Samples were added or lost since the run was made: its counts are of another length."""
+    samples: bool
+    """There are samples in which twitches can be looked for."""
 
 
 class MarksQuery(Asking, frozen=True):
@@ -182,7 +184,8 @@ def night_marks(context: Context, night: str, query: MarksQuery) -> NightMarks:
     )
     marks = tuple(Mark(at_s, text, () if run is None else _near(run, at_s)) for at_s, text in noted)
     damage = tuple(one.what for one in whole.damage if one.file != META_FILE)
-    return NightMarks(marks, damage, described=len(damage) == len(whole.damage), grown=grown)
+    described, samples = len(damage) == len(whole.damage), whole.duration_s > 0
+    return NightMarks(marks, damage, described=described, grown=grown, samples=samples)
 
 
 def _near(run: Run, at_s: float) -> tuple[SeenNear, ...]:

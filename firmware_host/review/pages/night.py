@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-from firmware_host.analysis import runs_of
-from firmware_host.errors import TwitchmapError
 from firmware_host.review.charts.map_data import night_title
 from firmware_host.review.charts.page_figure import figure
 from firmware_host.review.judged import without_log
+from firmware_host.review.night_head import is_counted
 from firmware_host.review.pages import Context, page
 
 
@@ -21,16 +18,9 @@ def night(context: Context, night: str) -> Mapping[str, Any]:
     path = context.night(night)
     meta = without_log(path).meta
     return {
-        "counted": _counted(path),
+        "counted": is_counted(path),
         "title": night_title(meta, meta.start_ns),
         "origin": meta.origin,
         "figure": figure([info.site for info in meta.sensors]),
         "showing": context.showing(path),
     }
-
-
-def _counted(path: Path) -> bool:
-    """Tell whether there is a run to show; where that cannot be read, the answer of the API says why."""
-    with suppress(TwitchmapError, OSError):
-        return bool(runs_of(path))
-    return True

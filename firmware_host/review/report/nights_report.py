@@ -98,7 +98,7 @@ def compared(night: Night, run: Run, report: NightReport) -> Compared:
         for name in _COMPARED.names or ():
             events[name] = one.events[name]
         sites[site] = replace(one, events=events)
-    return Compared(report, judge_of(run), sites)
+    return Compared(report, judge_of(run.info), sites)
 
 
 def check_one_judge(nights: Sequence[Compared]) -> None:

@@ -202,4 +202,4 @@ async function start() {
   document.body.dataset.ready = "yes";
 }
 
-start().catch((error) => (element("state").textContent = error.status === 404 ? t("night_head.not_counted") : error.message));
+if ("counted" in element("state").dataset) start().catch((error) => (element("state").textContent = error.message));

@@ -4,7 +4,7 @@ import { eventFacts } from "./correct_words.js";
 import { number } from "./night_words.js";
 import { make } from "./page.js";
 import { t } from "./texts.js";
-import { around, Picture } from "./waves.js";
+import { around, Picture, thatIsThere } from "./waves.js";
 
 const PAGE = 50; // events of a pile that are asked for at once
 const SPANS_S = [0.4, 1, 2.5, 8]; // before the event; after it is half as long again
@@ -127,7 +127,7 @@ export class Events {
     try {
       const wave = await get(this.desk.path("wave"), { site: one.site, ...query });
       if (one !== this.event) return;
-      this.picture.show(around(wave), t("correct.event_picture", { mg: number(one.peak_to_peak_mg ?? 0, 1), s: number(before + after, 1) }));
+      this.picture.show(around(thatIsThere(wave)), t("correct.event_picture", { mg: number(one.peak_to_peak_mg ?? 0, 1), s: number(before + after, 1) }));
       if (this.elsewhere) await this.showElsewhere(one, query);
     } catch (error) {
       this.picture.clear(error.message);

@@ -132,6 +132,7 @@ export class Piles {
     try {
       const waves = await this.wavesOf(one.id, 40);
       if (one.id !== this.pile.id) return;
+      if (!waves.mean_mg.length) throw new Error(t("night.no_signal"));
       this.picture.show(overlaid(waves), t("correct.pile_picture", { shown: waves.waves.length, n: one.count, mg: number(one.median_mg, 1) }));
     } catch (error) {
       this.picture.clear(error.message);

@@ -7,6 +7,7 @@ import { t } from "./texts.js";
 const POLL_MS = 700;
 const element = (id) => document.getElementById(id);
 const wanted = new URLSearchParams(location.search).getAll("night");
+const alike = new Map(); // how many nights are called so
 let running = false;
 let waiting = null;
 
@@ -23,12 +24,20 @@ function formChoice(form, index, lacking) {
   return made;
 }
 
-function nightChoice(one, index) {
-  const named = one.made_up ? [] : [one.label, one.participant];
-  const words = [one.evening, ...named].filter(Boolean).join(" · ") || one.night;
+const called = ({ evening, made_up: madeUp, label, participant }) => [evening, ...(madeUp ? [] : [label, participant])].filter(Boolean).join(" · ");
+
+/** What a night is called; where that is nothing, or others are called so too, with its folder's name. */
+const named = (one) => [called(one), called(one) && alike.get(called(one)) === 1 ? "" : one.night].filter(Boolean).join(" · ");
+
+/** A night that can go out, or one that cannot before it is counted, with the way there. */
+function nightChoice(one, first) {
   const notes = [one.made_up ? t("export.simulated") : null, one.runs ? null : t("export.not_counted")].filter(Boolean);
-  const checked = wanted.length ? wanted.includes(one.night) : index === 0;
-  return choice("checkbox", "night", one.night, checked, words, " ", ...notes.map((note) => make("span", { class: "badge" }, note)));
+  const checked = one.runs > 0 && (wanted.length ? wanted.includes(one.night) : one === first);
+  const made = choice("checkbox", "night", one.night, checked, named(one), " ", ...notes.map((note) => make("span", { class: "badge" }, note)));
+  if (one.runs) return made;
+  made.querySelector("input").disabled = true;
+  const way = one.samples ? make("a", { class: "button", href: `/night/${encodeURIComponent(one.night)}` }, t("export.find")) : make("span", { class: "quiet" }, t("export.no_samples"));
+  return make("div", { class: "row" }, made, way);
 }
 
 const chosen = (name) => [...document.querySelectorAll(`input[name=${name}]:checked`)].map((one) => one.value);
@@ -78,23 +87,27 @@ function order(event) {
   event.preventDefault();
   if (running) return undefined;
   const [form] = chosen("form");
-  const nights = chosen("night");
-  if (!nights.length) return problem(t("export.choose"));
-  return tell(send("POST", "/export", { form, nights, share: element("share").checked && !isReport(form) }));
+  const these = chosen("night");
+  if (!these.length) return problem(t("export.choose"));
+  return tell(send("POST", "/export", { form, nights: these, share: element("share").checked && !isReport(form), mixed: element("mixed").checked }));
 }
 
 function tick(checked) {
-  for (const one of document.querySelectorAll("input[name=night]")) one.checked = checked;
+  for (const one of document.querySelectorAll("input[name=night]")) one.checked = checked && !one.disabled;
   problem("");
 }
 
 async function start() {
   try {
     const [list, state] = await Promise.all([get("/nights"), get("/export")]);
-    element("state").textContent = list.nights.length ? "" : t("export.none");
-    element("nights").replaceChildren(...list.nights.map(nightChoice));
+    const { nights } = list;
+    for (const one of nights) alike.set(called(one), (alike.get(called(one)) ?? 0) + 1);
+    element("state").textContent = nights.length ? "" : t("export.none");
+    const counted = nights.filter(({ runs }) => runs);
+    element("nights").replaceChildren(...nights.map((one) => nightChoice(one, counted[0])));
+    element("mixing").hidden = counted.length < 2;
     element("forms").replaceChildren(...state.forms.map((form, index) => formChoice(form, index, state.lacking[form])));
-    element("order").hidden = !list.nights.length;
+    element("order").hidden = !nights.length;
     offerSharing();
     show(state);
   } catch (error) {

@@ -282,14 +282,15 @@ async function readCoverage() {
 }
 
 async function readMarks() {
-  const { marks, damage, described, grown } = await get(at`/nights/${name}/marks`, { run: query.get("run"), show: true });
+  const { marks, damage, described, grown: changed, samples } = await get(at`/nights/${name}/marks`, { run: query.get("run"), show: true });
+  const grown = changed && samples;
   Object.assign(night, { marks, grown });
   if (night.signal) {
     night.signal.marks = marks;
     night.signal.redraw();
   }
   writeMarks(marks, night.facts.sites, night.clock);
-  const broken = damage.length && night.signal ? [t("night.damage", { n: damage.length, first: damage[0] })] : [];
+  const broken = night.map && !samples ? [t("night.only_counts")] : damage.length && night.signal ? [t("night.damage", { n: damage.length, first: damage[0] })] : [];
   if (!described) broken.push(t("night.not_described"));
   if (broken.length) problem(broken.join(" "), "lasting");
   if (night.map) {

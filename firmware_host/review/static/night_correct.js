@@ -97,7 +97,7 @@ async function add() {
     wave.main_mg.forEach((mg, k) => {
       if (mg !== null && (best < 0 || Math.abs(mg) > Math.abs(wave.main_mg[best]))) best = k;
     });
-    if (best < 0) throw new Error(t("night_correct.no_signal"));
+    if (best < 0) throw new Error(t("night.no_signal"));
     await label({ what: "added", site, peaks_s: [middle + wave.from_s + best / wave.rate_hz] });
   } catch (error) {
     said.textContent = error.message;

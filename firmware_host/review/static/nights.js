@@ -43,6 +43,7 @@ function draw() {
   drawWeeks();
   fillSites();
   $("choices").hidden = !nights.length;
+  $("first-night").hidden = nights.length > 0 || list.unreadable.length > 0;
   const lacking = nights.filter(canBeSearched);
   $("find-all").hidden = lacking.length < 2;
   $("find-all").textContent = t("nights.find_all", { n: lacking.length });

@@ -5,7 +5,7 @@ import { number } from "./night_words.js";
 import { make, say, shortcut } from "./page.js";
 import { mayShow } from "./shown.js";
 import { t } from "./texts.js";
-import { around, Picture } from "./waves.js";
+import { around, Picture, thatIsThere } from "./waves.js";
 
 const SPANS_S = [0.4, 1, 2.5, 8];
 const night = document.body.dataset.night;
@@ -58,7 +58,7 @@ async function showItem(one) {
     const wave = await get(path("wave"), { site: one.site, ...query });
     if (one !== item) return;
     describe(one);
-    picture.show(around(wave), t("spot_check.picture", { s: number(query.before_s + query.after_s, 1) }));
+    picture.show(around(thatIsThere(wave)), t("spot_check.picture", { s: number(query.before_s + query.after_s, 1) }));
     [seen, lacking] = [one, null];
     element("state").textContent = "";
     if (elsewhere) await showElsewhere(one, query);
@@ -172,12 +172,13 @@ shortcut("-", t("spot_check.wider"), () => zoom(1));
 for (const [id, action] of Object.entries({ narrower: () => zoom(-1), wider: () => zoom(1), elsewhere: toggleElsewhere, back, start, again: start })) {
   element(id).addEventListener("click", action);
 }
-try {
+
+async function load() {
   const [known, state] = await Promise.all([get(at`/nights/${night}`), get(path("spot-check"))]);
   facts = known;
   clock = new Clock(facts);
   await show(state);
   document.body.dataset.ready = "yes";
-} catch (error) {
-  element("state").textContent = error.status === 404 ? t("night_head.not_counted") : error.message;
 }
+
+if ("counted" in element("state").dataset) load().catch((error) => (element("state").textContent = error.message));

@@ -62,6 +62,12 @@ export function overlaid({ from_s: fromS, rate_hz: rateHz, mean_mg: mean, waves 
   };
 }
 
+/** Return a moment's signal; throws a sentence where there is none: an empty picture would say nothing. */
+export function thatIsThere(wave) {
+  if (wave.main_mg.every((mg) => mg === null)) throw new Error(t("night.no_signal"));
+  return wave;
+}
+
 /** Return a function for `Picture.show` that draws one moment: three axes, and the movement along its own direction. */
 export function around(wave, { marked = true, axes = true } = {}) {
   const { from_s: fromS, rate_hz: rateHz } = wave;
