@@ -31,7 +31,7 @@ CALF_RATIO, CAFFEINE_RATIO = 3.0, 1.5
 
 
 def made_night(folder: Path, start_ns: int, participant: str, day: int, rng: np.random.Generator) -> None:
-    """Make a night of a participant: 10 minutes of two sites, with twitches at a known rate in what is valid."""
+    """Make a night of a participant: 10 minutes of two sites, twitches at a known rate in what is valid."""
     with create_night(
         folder, meta(2, origin="imported", start_ns=start_ns, participant=participant)
     ) as writer:
