@@ -111,8 +111,8 @@ def _names(option: click.Option) -> str:
         option.type.name.removesuffix(" range"), option.type.name.upper()
     )
     if isinstance(option.type, click.Choice):
-        value = "\\|".join(option.type.choices)
-    return f"{names} `{value}`" if "|" not in value else f"{names} {value}"
+        value = "|".join(option.type.choices)
+    return f"{names} `{value}`" if "|" not in value else f"{names} {_escaped(value)}"
 
 
 def _default(option: click.Option) -> str:

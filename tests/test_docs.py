@@ -84,6 +84,17 @@ def test_links_lead_somewhere(path: Path) -> None:
             assert not heading or heading in headings(led), f"{target}#{heading}"
 
 
+@pytest.mark.parametrize(
+    "path", sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/*/*.md")}), ids=str
+)
+def test_tables_are_whole(path: Path) -> None:
+    """Each row of a table has as many cells as its head: a bar that is no border is escaped."""
+    text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for rows in re.findall(r"(?:^\|.*\n?)+", text, flags=re.MULTILINE):
+        head, *others = [len(re.findall(r"(?<!\\)\|", row)) for row in rows.splitlines()]
+        assert {*others} == {head}, rows.splitlines()[0]
+
+
 def headings(page: Path) -> set[str]:
     """Return the names under which the headings of a page are linked to."""
     found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)

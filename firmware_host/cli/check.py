@@ -36,7 +36,8 @@ from firmware_host.cli._values import Number
     type=Number(3, 600),
     default=20.0,
     show_default=True,
-    help="Samples of each sensor to measure.",
+    metavar="S",
+    help="Seconds of each sensor to measure.",
 )
 @dir_option
 @json_option

@@ -14,7 +14,9 @@ from firmware_host.cli._values import seconds
 
 @click.command()
 @nights_argument
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the files.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder of the files."
+)
 @click.option(
     "--format",
     "form",

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     type=Number(0, 600, min_open=True),
     default=8.0,
     show_default=True,
-    help="How long to listen.",
+    metavar="S",
+    help="Seconds to listen.",
 )
 @click.option("--all", "all_devices", is_flag=True, help="Devices that are no known sensor, too.")
 @click.option(

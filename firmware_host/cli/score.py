@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from firmware_host.cli._nights import dir_option, find_all, run_option
+from firmware_host.cli._nights import dir_option, find_all, nights_argument, run_option
 from firmware_host.cli._showing import each_shown, show_option
 from firmware_host.cli._terminal import json_option, note, show
 from firmware_host.errors import BadValueError
@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("nights", nargs=-1, metavar="[NIGHT...]")
+@nights_argument
 @click.option(
-    "--truth", type=click.Path(path_type=Path), metavar="FILE.csv", help="True twitches: site,peak_s."
+    "--truth",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE.csv",
+    help="True twitches: site,peak_s.",
 )
 @click.option(
     "--happenings",
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
 @json_option
 def command(
     nights: tuple[str, ...],
-    truth: Path | None,
+    truth: Path,
     happenings: Path | None,
     with_labels: bool,
     run_id: str | None,
@@ -48,8 +52,6 @@ def command(
 
     It is the detector that is scored: what a reviewer said of a night is left out, but for --labels.
     """
-    if not nights or truth is None:
-        raise click.UsageError("Give nights and --truth FILE.csv.")
     from firmware_host.learning.causes import counted_causes, read_happenings
     from firmware_host.learning.score import outcome_of, read_truth, score_of
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Folder of the model's files; else models/NAME.",
+    help="Folder of the model's files; else models/NAME beside the nights.",
 )
 @click.option(
     "--cache",
