@@ -65,6 +65,17 @@ def test_every_option_has_a_help(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "path", sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")}), ids=lambda path: path.name
+)
+def test_written_commands_can_be_given(path: Path) -> None:
+    """A command that a page writes is there and has the options that stand behind it."""
+    written = re.findall(r"(`|^ *)twitchmap ([a-z]+)([^`\n]*)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    for mark, name, rest in written:
+        if mark == "`" or name in NAMES:
+            assert {*re.findall(r" (--[a-z-]+)", rest)} <= options_of(name) | FOR_ALL, name + rest
+
+
 def test_every_format_is_documented() -> None:
     """The command reference names every format that can be imported or exported."""
     for kind, name in (("import", "import"), ("export", "export")):
