@@ -70,7 +70,9 @@ def test_every_option_has_a_help(name: str) -> None:
 )
 def test_written_commands_can_be_given(path: Path) -> None:
     """A command that a page writes is there and has the options that stand behind it."""
-    written = re.findall(r"(`|^ *)twitchmap ([a-z]+)([^`\n]*)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    written = re.findall(
+        r"(`|^ *)twitchmap ([a-z]+)([^`\n]*)", path.read_text(encoding="utf-8"), re.MULTILINE
+    )
     for mark, name, rest in written:
         if mark == "`" or name in NAMES:
             assert {*re.findall(r" (--[a-z-]+)", rest)} <= options_of(name) | FOR_ALL, name + rest

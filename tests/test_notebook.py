@@ -18,6 +18,7 @@ from counted_nights import counted_night
 from found_nights import simulated_run
 
 import firmware_host as tm
+from firmware_host.analysis.comparing import compare_nights
 from firmware_host.analysis.labelling import write_label
 from firmware_host.errors import BadValueError, MissingExtraError, NotEmptyError, NotFoundError, StorageError
 from firmware_host.formats.tables import COUNTS, COVERAGE, EVENTS
@@ -319,6 +320,16 @@ def test_counts_are_of_their_own_night(made: Path, night: Path) -> None:
     assert tm.counts(made, twitches)["twitches"].sum() == len(twitches)
     with pytest.raises(BadValueError, match=f"These are twitches of {made.name}, not of"):
         tm.counts(night, twitches)
+
+
+def test_nights_and_sites_are_compared(made: Path) -> None:
+    """What is said of two sides, opened or not, is what the rules say; one night is no side."""
+    sites = tm.open(made).sites[:2]
+    compared = tm.compare([tm.open(made)], [made], *sites)
+    assert compared == compare_nights([made], [made], *sites)
+    assert "5 nights on each side" in compared.no_ratio
+    with pytest.raises(BadValueError, match="given as a list"):
+        tm.compare(made, [made], *sites)  # type: ignore[arg-type]
 
 
 def test_nights_are_told_apart(made: Path) -> None:

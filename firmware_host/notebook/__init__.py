@@ -7,7 +7,7 @@ and commands. Tables are the same as those that `twitchmap export` writes, colum
 from __future__ import annotations
 
 import firmware_host
-from firmware_host.notebook.finding import counts, detect, load_run, samples, score, twitch_map
+from firmware_host.notebook.finding import compare, counts, detect, load_run, samples, score, twitch_map
 from firmware_host.notebook.opening import import_night, nights, open, simulate  # noqa: A004
 from firmware_host.notebook.results import SiteSamples, Twitches, TwitchMap
 
@@ -15,6 +15,7 @@ __all__ = [
     "SiteSamples",
     "TwitchMap",
     "Twitches",
+    "compare",
     "counts",
     "detect",
     "import_night",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from firmware_host.twitches import Table
 
 if TYPE_CHECKING:
     from firmware_host.learning.score import Score
+    from firmware_host.twitch_map.comparison import Comparison, SiteNight
 
 LONGEST_S = 1e9
 """No time of a night is farther from its start: nanoseconds of UTC would not hold it."""
@@ -104,6 +106,42 @@ def counts(night: NightLike, run: analysis.Run, bin_s: float | None = None) -> T
     if isinstance(run, Twitches) and run.night.path.resolve() != night.path.resolve():
         raise BadValueError(f"These are twitches of {run.night.path.name}, not of {night.path.name}.")
     return analysis.night_counts(night, run, _bin(bin_s))
+
+
+def compare(
+    first: Iterable[NightLike], second: Iterable[NightLike], site: str, other_site: str | None = None
+) -> Comparison:
+    """Compare a site in two groups of nights, above the largest of their detection limits.
+
+    Parameters
+    ----------
+    first, second
+        The nights, five a side for a ratio; of each the newest complete run, as it is labelled.
+    other_site
+        The site in the second group; None: the same. Then the same nights may stand on both sides.
+
+    Returns
+    -------
+    Comparison
+        `ratio`: the second's rate over the first's, None with the reason in `no_ratio`; `ratio_low`,
+        `ratio_high`: its 95 % interval; `limit_mg`; `warnings`; `left_out`: nights that do not compare.
+
+    Raises
+    ------
+    BadValueError, NotFoundError
+        If nights were judged by different detectors, simulated ones stand beside recorded ones, a night
+        stands on both sides, or one has no run or no such site.
+    """
+    from firmware_host.analysis.comparing import site_night
+    from firmware_host.twitch_map.comparison import compare as compare_sides
+
+    def side(nights: Iterable[NightLike], at: str) -> list[SiteNight]:
+        if isinstance(nights, str | Path | Night) or not isinstance(nights, Iterable):
+            raise BadValueError(f"The nights of a side are given as a list, not as {kind_of(nights)}.")
+        opened = [open_night(night) for night in nights]
+        return [site_night(night, analysis.load_run(night), text_of(at, "The site")) for night in opened]
+
+    return compare_sides(side(first, site), side(second, site if other_site is None else other_site))
 
 
 def samples(
