@@ -659,6 +659,23 @@ def test_a_run_of_other_sites_or_samples_is_told(run: Run, nights: Path) -> None
     assert "is of other sites than the night" in err
 
 
+def test_a_log_of_the_same_length_that_changed_is_told(run: Run, nights: Path) -> None:
+    """A block that is damaged after detection leaves a night's length, and its run is of other samples."""
+    assert run("map", nights / "a.night")[2] == ""
+    log = nights / "a.night" / "samples.log"
+    content = bytearray(log.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    log.write_bytes(content)
+    code, _, err = run("map", nights / "a.night")
+    assert code == 0
+    damage, changed = err.splitlines()
+    assert "1 damaged place" in damage
+    assert (
+        changed
+        == "a.night: its samples.log has changed since its run was made; run `twitchmap detect` again."
+    )
+
+
 def test_a_night_is_taken_once_however_it_is_named(
     run: Run, nights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,9 +97,11 @@ def open_with_run(path: Path, run_id: str | None, *, with_labels: bool = True) -
 
 
 def note_changed(night: Night, run: Run) -> None:
-    """Tell that a night is longer or shorter than when its run was made."""
-    if abs(night.duration_s - run.summary.duration_s) > SAME_LENGTH_S:
-        note(
-            f"{night.path.name}: samples were added or lost since its run was made; "
-            "run `twitchmap detect` again."
-        )
+    """Tell that a night holds other samples than when its run was made: more, fewer, or damaged ones."""
+    from firmware_host.recording.reader import LOG_FILE
+
+    was = run.summary
+    longer = abs(night.duration_s - was.duration_s) > SAME_LENGTH_S
+    if longer or was.samples_sha256 not in {"", night.log_sha256()}:
+        what = "samples were added or lost" if longer else f"its {LOG_FILE} has changed"
+        note(f"{night.path.name}: {what} since its run was made; run `twitchmap detect` again.")
