@@ -76,3 +76,8 @@ class DamagedNightError(TwitchmapError):
 
 class NewerFormatError(TwitchmapError):
     """A file was written by a newer twitchmap than this one."""
+
+
+def numbered(n: int, one: str, many: str = "") -> str:
+    """Return a count as a sentence has it: 1 night, 0 nights, 2,000 twitches; `many` where no s makes it."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"

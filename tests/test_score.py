@@ -239,3 +239,16 @@ def test_a_missing_truth_file_gets_a_sentence(tmp_path: Path) -> None:
     """A truth file that is not there is named."""
     with pytest.raises(NotFoundError, match=r"none\.csv"):
         read_truth(tmp_path / "none.csv")
+
+
+def test_sentences_of_one_and_of_none() -> None:
+    """One twitch is no twitches, and what is not known has no unit."""
+    coverage = valid_hour()
+    one = score(events_at(9.0, 4000.0), coverage, truth_at(9.0, 5000.0)).lines()
+    assert one[0] == "truth: 1 twitch in 1.00 h of valid time; found 1"
+    assert one[3] == "outside valid time: 1 twitch, 0 found; 1 other event"
+    assert one[4] == "median timing error: 0.0 ms; events against truth: +0.0 %"
+    none = score(events_at(), coverage[:0], truth_at()).lines()
+    assert none[0] == "truth: 0 twitches in 0.00 h of valid time; found 0"
+    assert none[2] == "false alarms: 0 (none to tell)"
+    assert none[4] == "median timing error: none to tell; events against truth: none to tell"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from firmware_host.cli._terminal import note
+from firmware_host.errors import numbered
 
 if TYPE_CHECKING:
     from firmware_host.analysis import Run
@@ -79,8 +80,8 @@ def note_damage(name: str, damage: Sequence[Damage]) -> None:
             note(f"{name}: {one.what}")
     if lost := [one.length for one in damage if one.length]:
         note(
-            f"{name}: {len(lost)} damaged place{'s' if len(lost) > 1 else ''} in its log, {sum(lost)} "
-            "bytes; what can be read is used (`twitchmap verify` lists them)."
+            f"{name}: {numbered(len(lost), 'damaged place')} in its log, "
+            f"{numbered(sum(lost), 'byte')}; what can be read is used (`twitchmap verify` lists them)."
         )
 
 

@@ -11,6 +11,7 @@ import click
 
 from firmware_host.cli._nights import find_all
 from firmware_host.cli._terminal import aligned, note, show
+from firmware_host.errors import numbered
 
 if TYPE_CHECKING:
     from firmware_host.analysis.own_model import Made
@@ -88,9 +89,8 @@ def _offer(document: dict[str, Any]) -> list[str]:
     others = document["other_nights"]
     if not others:
         return []
-    were = "s were" if len(others) > 1 else " was"
     return [
-        f"{len(others)} night{were} judged by another model. To count anew:",
+        f"{numbered(len(others), 'night was', 'nights were')} judged by another model. To count anew:",
         *(f"  twitchmap detect --stored {name}" for name in others),
     ]
 
@@ -98,14 +98,15 @@ def _offer(document: dict[str, Any]) -> list[str]:
 def _text(made: Made, folder: Path) -> str:
     lines = [
         f"{folder}",
-        f"{made.corrects}, corrected by {made.labels} labelled events ({made.twitches} twitches) of "
-        f"{len(made.nights)} night{'s' if len(made.nights) > 1 else ''}.",
+        f"{made.corrects}, corrected by {numbered(made.labels, 'labelled event')} "
+        f"({numbered(made.twitches, 'twitch', 'twitches')}) of {numbered(len(made.nights), 'night')}.",
     ]
     if made.not_found:
-        lines.append(f"{made.not_found} labels are where no candidate is: nothing could be learnt from them.")
+        where = numbered(made.not_found, "label is", "labels are")
+        lines.append(f"{where} where no candidate is: nothing could be learnt there.")
     if made.before is None or made.after is None:
         lines.append(
-            f"Only {made.random} of these events were drawn at random and judged blind: too few to tell which"
+            f"Drawn at random and judged blind: {made.random} of these events, too few to tell which"
             " of the two models agrees with you more often. A spot check in `twitchmap review` gives 120."
         )
         return "\n".join(lines)

@@ -11,7 +11,7 @@ import click
 from firmware_host.cli._nights import dir_option, find, night_argument
 from firmware_host.cli._showing import kept_back, run_document
 from firmware_host.cli._terminal import aligned, json_option, note, show
-from firmware_host.errors import TwitchmapError
+from firmware_host.errors import TwitchmapError, numbered
 
 if TYPE_CHECKING:
     from firmware_host.recording import Night, SensorInfo
@@ -115,9 +115,10 @@ def _text(document: dict[str, Any]) -> str:
             for gap in gaps[:SHOWN_GAPS]
         ]
         if len(gaps) > SHOWN_GAPS:
-            lines.append(f"{sensor['site']}: {len(gaps) - SHOWN_GAPS} shorter gaps")
+            lines.append(f"{sensor['site']}: {numbered(len(gaps) - SHOWN_GAPS, 'shorter gap')}")
     lines += [
-        f"damage: {one.what}" + (f", {one.length} bytes at byte {one.offset}" if one.length else "")
+        f"damage: {one.what}"
+        + (f", {numbered(one.length, 'byte')} at byte {one.offset}" if one.length else "")
         for one in document["damage"]
     ]
     lines += [

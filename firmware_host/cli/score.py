@@ -10,7 +10,7 @@ import click
 from firmware_host.cli._nights import dir_option, find_all, nights_argument, run_option
 from firmware_host.cli._showing import each_shown, show_option
 from firmware_host.cli._terminal import json_option, note, show
-from firmware_host.errors import BadValueError
+from firmware_host.errors import BadValueError, numbered
 
 if TYPE_CHECKING:
     from firmware_host.analysis import Run
@@ -94,9 +94,6 @@ def _at_sites(known: Table, run: Run, path: Path, truth: Path) -> Table:
             f"{truth.name} is of other sites ({elsewhere}) than {path.name}: give each night its own truth."
         )
     if elsewhere:
-        note(f"{path.name} has no sensor at {elsewhere}: {_left_out(int((~here).sum()))}.")
+        left = numbered(int((~here).sum()), "true twitch", "true twitches")
+        note(f"{path.name} has no sensor at {elsewhere}: {left} there left out.")
     return known[here]
-
-
-def _left_out(n: int) -> str:
-    return "1 true twitch there is left out" if n == 1 else f"{n} true twitches there are left out"

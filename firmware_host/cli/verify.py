@@ -8,6 +8,7 @@ import click
 
 from firmware_host.cli._nights import dir_option, find_all, nights_argument
 from firmware_host.cli._terminal import json_option, show
+from firmware_host.errors import numbered
 
 
 @click.command()
@@ -25,12 +26,13 @@ def command(ctx: click.Context, nights: tuple[str, ...], directory: Path, as_jso
     lines = []
     for name, check in checks:
         state = "damaged" if check.damage else "whole"
-        lines.append(f"{name}: {check.blocks} blocks, {sum(check.samples.values())} samples, {state}")
+        samples = numbered(sum(check.samples.values()), "sample")
+        lines.append(f"{name}: {numbered(check.blocks, 'block')}, {samples}, {state}")
         for one in check.damage:
-            where = f", byte {one.offset}, {one.length} bytes" if one.length else ""
+            where = f", byte {one.offset}, {numbered(one.length, 'byte')}" if one.length else ""
             lines.append(f"  {one.what} ({one.file}{where})")
         if check.missing_blocks:
-            lines.append(f"  {check.missing_blocks} blocks are missing")
+            lines.append(f"  {numbered(check.missing_blocks, 'block is', 'blocks are')} missing")
         if check.being_written:
             lines.append("  being recorded: checked as far as it went")
     document = [{"night": name, **msgspec.structs.asdict(check)} for name, check in checks]

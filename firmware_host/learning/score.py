@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.body import site
-from firmware_host.errors import BadFileError, BadValueError, NotFoundError
+from firmware_host.errors import BadFileError, BadValueError, NotFoundError, numbered
 from firmware_host.learning.match import match_sites
 from firmware_host.twitch_map import inside
 from firmware_host.twitches import (
@@ -147,12 +147,13 @@ class Score:
     def lines(self) -> list[str]:
         """Return the figures as lines of text."""
         text = [
-            f"truth: {self.truths} twitches in {self.valid_h:.2f} h of valid time; found {self.found}",
+            f"truth: {numbered(self.truths, 'twitch', 'twitches')} in {self.valid_h:.2f} h of valid time; "
+            f"found {self.found}",
             f"recall {_percent(self.recall)}, precision {_percent(self.precision)}, F1 {_percent(self.f1)}",
-            f"false alarms: {self.false_alarms} ({_number(self.false_alarms_per_h)} per valid hour)",
-            f"outside valid time: {self.outside_truths} twitches, {self.outside_found} of them found; "
-            f"{self.outside_false_alarms} other events",
-            f"median timing error: {_number(self.timing_error_ms)} ms; "
+            f"false alarms: {self.false_alarms} ({_number(self.false_alarms_per_h, ' per valid hour')})",
+            f"outside valid time: {numbered(self.outside_truths, 'twitch', 'twitches')}, "
+            f"{self.outside_found} found; {numbered(self.outside_false_alarms, 'other event')}",
+            f"median timing error: {_number(self.timing_error_ms, ' ms')}; "
             f"events against truth: {_percent(self.count_bias, '+')}",
         ]
         for name, unit, bins in (
@@ -384,5 +385,5 @@ def _percent(share: float | None, sign: str = "") -> str:
     return "none to tell" if share is None else f"{100 * share:{sign}.1f} %"
 
 
-def _number(value: float | None) -> str:
-    return "none to tell" if value is None else f"{value:.1f}"
+def _number(value: float | None, unit: str) -> str:
+    return "none to tell" if value is None else f"{value:.1f}{unit}"

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from firmware_host.errors import BadFileError, NotFoundError
+from firmware_host.errors import BadFileError, NotFoundError, numbered
 from firmware_host.recording.blocks import (
     BlockKind,
     Damage,
@@ -97,7 +97,7 @@ class Night:
 
     def __repr__(self) -> str:
         sites = ", ".join(f"{info.site} ({info.fs_hz:g} Hz)" for info in self.meta.sensors)
-        damage = f", {len(self.damage)} places damaged" if self.damage else ""
+        damage = f", {numbered(len(self.damage), 'place')} damaged" if self.damage else ""
         return f"{self.path.name}: {self.meta.origin}, {sites}{damage}"
 
     @property
