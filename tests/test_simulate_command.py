@@ -29,7 +29,7 @@ def test_it_writes_a_night_with_its_truth(tmp_path: Path, capsys: pytest.Capture
     truth, happenings = tmp_path / "t.csv", tmp_path / "h.csv"
     options = (
         "--sites",
-        "left_calf,right_hand",
+        "left_calf, right_hand",
         "--profile",
         "many",
         "--rate",

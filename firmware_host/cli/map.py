@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     from firmware_host.review.charts.map_data import MapData
     from firmware_host.twitches import Table
 
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
 
 @click.command()
 @nights_argument
 @click.option(
     "--bin", "bin_s", type=seconds, metavar="TIME", default="15min", show_default=True, help="Time bins."
 )
-@click.option("--svg", type=click.Path(path_type=Path), metavar="FILE", help="Draw it into an SVG file.")
-@click.option("--png", type=click.Path(path_type=Path), metavar="FILE", help="Draw it into a PNG file.")
+@click.option("--svg", type=_FILE, metavar="FILE", help="Draw it into an SVG file.")
+@click.option("--png", type=_FILE, metavar="FILE", help="Draw it into a PNG file.")
 @run_option
 @show_option
 @dir_option

@@ -9,7 +9,7 @@ import click
 
 from firmware_host.cli._nights import dir_option, note_damage
 from firmware_host.cli._terminal import aligned, json_option, note, sentence, show
-from firmware_host.errors import TwitchmapError
+from firmware_host.errors import BadValueError, TwitchmapError
 
 
 @click.command()
@@ -19,6 +19,8 @@ def command(directory: Path, as_json: bool) -> None:
     """List the nights of a folder."""
     from firmware_host.recording import list_nights
 
+    if directory.exists() and not directory.is_dir():
+        raise BadValueError(f"{directory} is a file: --dir names the folder that nights lie in.")
     listed = []
     for path in list_nights(directory):
         try:

@@ -65,7 +65,7 @@ def command(
         write_truth,
     )
 
-    places = DEFAULT_SITES if sites is None else tuple(sites.split(","))
+    places = DEFAULT_SITES if sites is None else tuple(site.strip() for site in sites.split(","))
     spec = NightSpec(
         seed=seed,
         hours=hours,
@@ -107,7 +107,7 @@ def _names(text: str | None) -> tuple[str, ...] | None:
     """Read a list of names; nothing and `all` stand for every one there is."""
     if text in {None, "all"}:
         return None
-    return () if text == "none" else tuple((text or "").split(","))
+    return () if text == "none" else tuple(name.strip() for name in (text or "").split(","))
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from firmware_host.errors import BadValueError
+from firmware_host.errors import BadValueError, numbered
 
 UNITS: dict[str, float] = {"g": 1.0, "mg": 1e-3, "m/s2": 1 / 9.80665}
 """g per unit."""
@@ -130,7 +130,7 @@ def find_roles(
 
 def _picked(names: Sequence[str], picked: Sequence[str]) -> tuple[TimeColumn | None, tuple[int, int, int]]:
     if len(picked) not in {3, 4}:
-        raise BadValueError(f"--columns takes t,x,y,z or x,y,z, not {len(picked)} columns")
+        raise BadValueError(f"--columns takes t,x,y,z or x,y,z, not {numbered(len(picked), 'column')}")
     lower = [name.strip().lower() for name in names]
     at = []
     for column in picked:

@@ -125,5 +125,6 @@ def read_happenings(path: Path) -> Table:
     except FileNotFoundError:
         raise NotFoundError(f"There is no file of happenings {path}.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadFileError(f"{path.name} cannot be read as a CSV file: {error}.", path=path) from None
+        why = getattr(error, "strerror", None) or error
+        raise BadFileError(f"{path} cannot be read as a CSV file: {why}.", path=path) from None
     return np.array(rows, HAPPENING_DTYPE)

@@ -359,9 +359,8 @@ def read_truth(path: Path) -> Table:
     except FileNotFoundError:
         raise NotFoundError(f"There is no truth file {path}.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadFileError(
-            f"{path.name} cannot be read as a CSV file of truth: {error}.", path=path
-        ) from None
+        why = getattr(error, "strerror", None) or error
+        raise BadFileError(f"{path} cannot be read as a CSV file of truth: {why}.", path=path) from None
     return np.array(values, TRUTH_DTYPE)
 
 

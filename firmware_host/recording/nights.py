@@ -64,6 +64,8 @@ def find_night(ref: str, directory: Path) -> Path:
     BadValueError
         If two nights go by that date; the sentence lists them.
     """
+    if not ref:
+        raise NotFoundError("'' names no night: give a path, `last`, or a date such as 2026-11-22.")
     path = Path(ref)
     for candidate in (path, directory / ref):
         if _is_night(candidate):
