@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 from made_runs import SITES, START_NS
 
 import firmware_host as tm
-from firmware_host.analysis import load_run
+from firmware_host.analysis import load_run, model_folders, recount_night
 from firmware_host.analysis.spot_check import draw_spot_check
+from firmware_host.errors import NotFoundError
 from firmware_host.learning.corrections import Corrections, corrections_of
 from firmware_host.recording.labels import SpotCheck, add_label
 from firmware_host.twitches import Label
@@ -116,3 +118,18 @@ def test_an_answer_that_was_taken_for_a_doubt_teaches_nothing(night: Path) -> No
 
     assert len(known.rows) == known.random.sum() == 1
     assert known.stands_for.tolist() == [check.counted if known.answer[0] else check.rejected]
+
+
+def test_a_correction_of_an_earlier_shipped_model_says_what_to_do(night: Path) -> None:
+    """Once another model is shipped, its runs are none of the one corrected: the own model must detect."""
+    folder = night.parent / "models" / "mine"
+    folder.mkdir(parents=True)
+    content = json.loads((model_folders()[0] / "standard" / "model.json").read_bytes())
+    content |= {
+        "kind": "corrected", "name": "mine", "corrects": "standard 0", "corrects_sha256": "0" * 64,
+        "correction": [], "most_log_odds": 4.0,
+    }  # fmt: skip
+    (folder / "model.json").write_text(json.dumps(content))
+
+    with pytest.raises(NotFoundError, match="detect --model mine"):
+        recount_night(night, model="mine")

@@ -44,8 +44,10 @@ NO_LIMIT = (
 )
 
 
-def run_by(path: Path, model: str, model_sha256: str) -> RunInfo:
+def run_by(path: Path, model: str, model_sha256: str, *, detect: str | None = None) -> RunInfo:
     """Return the newest complete run of a night by a model, told by the hash of its file.
+
+    `detect` is the model to detect with where there is none, if that is another.
 
     Raises
     ------
@@ -55,10 +57,22 @@ def run_by(path: Path, model: str, model_sha256: str) -> RunInfo:
     for info in reversed(runs_of(path)):
         if info.model_sha256 == model_sha256 and not settings_of(info).get("as_live"):
             return info
+    which = "is now" if detect is None else f"was when {detect!r} was made of it"
     raise NotFoundError(
-        f"{path.name} has no run of the model {model!r} as it is now: run `twitchmap detect --model {model}` "
-        "on it first."
+        f"{path.name} has no run of the model {model!r} as it {which}: run `twitchmap detect --model "
+        f"{detect or model}` on it first."
     )
+
+
+def _base_run(night: Night, name: str, model: Model, sha256: str) -> RunInfo:
+    """Return the run whose candidates a model judges: its own, or that of the model that it corrects."""
+    corrects = getattr(model, "corrects", "").rsplit(" ", 1)[0]
+    if not corrects:
+        return run_by(night.path, name, sha256)
+    of_sha256: str = getattr(model, "corrects_sha256", "")
+    # No detection of today gives runs of a shipped model that has changed since.
+    there = load_model(corrects, night.path.parent)[1] == of_sha256
+    return run_by(night.path, corrects, of_sha256, detect=None if there else name)
 
 
 def _known_limits(
@@ -116,13 +130,12 @@ def recount_night(
     night = open_night(night) if isinstance(night, Path) else night
     name = model or current_model(night.path.parent)
     bundle, sha256 = load_model(name, night.path.parent)
-    corrects = getattr(bundle, "corrects", "")
-    base = run_by(night.path, corrects.rsplit(" ", 1)[0] or name, getattr(bundle, "corrects_sha256", sha256))
+    base = _base_run(night, name, bundle, sha256)
     least = last_threshold(bundle, operating_point, base.passes)
     was = load_run(night, base.run_id, with_labels=False)
     rows = ResultsStore(night.path).read_events(base.run_id, row_columns())
     rows["site"] = was.events["site"]  # as they are called now
-    if corrects:
+    if getattr(bundle, "corrects", ""):
         rows["probability"] = bundle.corrected(rows, rows["probability"])  # type: ignore[union-attr]
     by = rows["score" if bundle.kind == "threshold" else "probability"]
     reaches = by >= np.float32(least)
