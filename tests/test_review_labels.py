@@ -17,6 +17,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 from starlette.testclient import TestClient
 
 import firmware_host as tm
+from firmware_host.recording import amend_night
+from firmware_host.recording.labels import read_labels
 from firmware_host.review.server import application
 
 HOME = "http://127.0.0.1:8765"
@@ -184,6 +186,28 @@ def test_a_spot_check_from_start_to_result(client: Client) -> None:
     body = {"check": state["check"], "item": 0, "answer": "twitch"}
     client.send("spot-check/answer", body, status=404)
     client.send("spot-check/answer", body | {"check": fresh["check"], "item": 999}, status=400)
+
+
+def test_a_spot_check_goes_on_under_corrected_sites(client: Client) -> None:
+    """Where sites are put right in its midst, the events that were drawn stay those that are judged."""
+    state = client.send("spot-check", {"seed": 3})
+    (check,) = read_labels(client.night).spot_checks
+    now = {CALF: THIGH, THIGH: CALF}
+    for number, item in enumerate(check.items):
+        if number == 5:
+            amend_night(client.night, sites=now)
+            state = client.get("spot-check")
+        assert state["answered"] == state["next"]["item"] == number
+        assert state["next"]["site"] == (item.site if number < 5 else now[item.site])
+        body = {"check": check.id, "item": number, "answer": "not_twitch"}
+        state = client.send("spot-check/answer", body)
+    night = tm.open(client.night)
+    events = tm.load_run(night).events
+    rejected = events[events["label"] != 0]
+    assert state["result"]["precision"]["value"] == 0
+    assert sorted(zip(rejected["site"].tolist(), rejected["peak_s"].tolist(), strict=True)) == sorted(
+        (now[item.site], round((item.peak_ns - night.start_ns) / 1e9, 2)) for item in check.items
+    )
 
 
 def test_a_diary_over_the_wire(client: Client) -> None:

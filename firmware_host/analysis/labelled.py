@@ -7,13 +7,14 @@ night. What was last said of an event counts. A twitch that no candidate lies ne
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from firmware_host.recording.labels import Item, Labels, SpotCheck
 from firmware_host.recording.labels import Label as Decision
-from firmware_host.recording.labels import Labels
 from firmware_host.recording.night import NightMeta
 from firmware_host.twitch_map import inside
 from firmware_host.twitches import EVENT_DTYPE, Flag, Kind, Label, Table, table, tiled
@@ -50,15 +51,15 @@ def said_of(labels: Labels, meta: NightMeta) -> dict[str, Said]:
     """Return what a night's labels say, by site; sites that were corrected since have their new names."""
     peaks: dict[str, list[tuple[Int64, int, int]]] = {}
     stretches: dict[str, list[tuple[str, int, int]]] = {}
-    put_right = _put_right(labels.active)
-    for number, one in enumerate(labels.active):
-        name_of = _renaming(one, meta)
+    active = named_now(labels, meta).active
+    put_right = _put_right(active)
+    for number, one in enumerate(active):
         if one.what in _MEANS and number not in put_right:
             for site, peaks_ns in one.peaks_ns.items():
                 part = (np.array(peaks_ns, np.int64), int(_MEANS[one.what]), number)
-                peaks.setdefault(name_of.get(site, site), []).append(part)
+                peaks.setdefault(site, []).append(part)
         for site in one.sites:
-            stretches.setdefault(name_of.get(site, site), []).append((one.what, one.start_ns, one.end_ns))
+            stretches.setdefault(site, []).append((one.what, one.start_ns, one.end_ns))
     none = (np.zeros(0, np.int64), np.zeros(0, np.uint8), np.zeros(0, np.int64))
     return {
         site: Said(*(_last_said(peaks[site]) if site in peaks else none), tuple(stretches.get(site, ())))
@@ -80,16 +81,31 @@ def _put_right(given: Sequence[Decision]) -> set[int]:
     return found
 
 
-def _renaming(one: Decision, meta: NightMeta) -> Mapping[str, str]:
-    """Return what the sites of a label are called now."""
-    renamed = meta.renamed_since(one.utc_ns)
-    names: dict[str, str] = {}
-    for site in {*one.peaks_ns, *one.sites} if renamed else ():
-        now = site
-        for corrected in renamed:
-            now = corrected.get(now, now)
-        names[site] = now
-    return names
+def named_now(labels: Labels, meta: NightMeta) -> Labels:
+    """Return labels and spot checks with the names that sites have now, corrected since or not."""
+
+    def now(site: str, utc_ns: int) -> str:
+        for corrected in meta.renamed_since(utc_ns):
+            site = corrected.get(site, site)
+        return site
+
+    def label(one: Decision) -> Decision:
+        peaks_ns = {now(site, one.utc_ns): peaks for site, peaks in one.peaks_ns.items()}
+        sites = tuple(now(site, one.utc_ns) for site in one.sites)
+        return msgspec.structs.replace(one, peaks_ns=peaks_ns, sites=sites)
+
+    def check(one: SpotCheck) -> SpotCheck:
+        items = (Item(now(item.site, one.utc_ns), item.peak_ns, item.counted) for item in one.items)
+        return msgspec.structs.replace(one, items=tuple(items))
+
+    if not meta.renamed_since():
+        return labels
+    return replace(
+        labels,
+        active=tuple(map(label, labels.active)),
+        undone=tuple(map(label, labels.undone)),
+        spot_checks=tuple(map(check, labels.spot_checks)),
+    )
 
 
 def _last_said(parts: Sequence[tuple[Int64, int, int]]) -> tuple[Int64, npt.NDArray[np.uint8], Int64]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.analysis import Run, load_run, row_columns, run_by
-from firmware_host.analysis.labelled import nearest_pairs, said_of, site_slices
+from firmware_host.analysis.labelled import named_now, nearest_pairs, said_of, site_slices
 from firmware_host.analysis.spot_check import answers_of
 from firmware_host.errors import NotFoundError
 from firmware_host.recording import Night, ResultsStore, open_night
@@ -145,7 +145,7 @@ class _Said:
             self.weight[at] = np.minimum(1.0, MOST_OF_ONE / size[said.by[one]])
             missing = np.delete(said.verdict, one)
             self.not_found += int(np.count_nonzero(missing != Label.NONE))
-        self._answers(night, labels)
+        self._answers(named_now(labels, night.meta))
 
     @property
     def spoken(self) -> npt.NDArray[np.bool_]:
@@ -158,7 +158,7 @@ class _Said:
         one, other = nearest_pairs(peak_ns, self._peak_ns[own])
         return one, own.start + other
 
-    def _answers(self, night: Night, labels: Labels) -> None:
+    def _answers(self, labels: Labels) -> None:
         """Write blind answers, and how many events of the night each stands for.
 
         Of several spot checks of a night each counts by how many items of a kind were judged in it, so that
@@ -172,10 +172,7 @@ class _Said:
                     judged[item.counted] += 1
                     found.append((check, item, said == "twitch"))
         for check, item, answer in found:
-            site = item.site
-            for renamed in night.meta.renamed_since(check.utc_ns):
-                site = renamed.get(site, site)
-            _, at = self._pairs(site, np.array([item.peak_ns], np.int64))
+            _, at = self._pairs(item.site, np.array([item.peak_ns], np.int64))
             self.stands_for[at] += (check.counted if item.counted else check.rejected) / judged[item.counted]
             self.answer[at] = answer
 

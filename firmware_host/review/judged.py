@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.analysis import Run, load_run, reviewed, run_counts
+from firmware_host.analysis.labelled import named_now
 from firmware_host.analysis.piles import Pile, found_rows, make_piles
 from firmware_host.errors import NightBusyError, NotFoundError
 from firmware_host.recording import Night, ResultsStore, known_meta, open_night
@@ -88,6 +89,11 @@ class JudgedNight:
         with self._lock:
             self._labelled = (None, run)  # somebody else may have added more: the file is asked next time
         return run
+
+    @property
+    def labels(self) -> Labels:
+        """The labels of the run, under the names that sites have now."""
+        return named_now(self.run.labels, self._night.meta)
 
     @cached_property
     def _raw_counts(self) -> Table:

@@ -113,7 +113,7 @@ def answer(context: Context, night: str, body: Answer, query: Asking) -> CheckSt
 
 
 def _newest(opened: JudgedNight) -> SpotCheck | None:
-    drawn = opened.run.labels.spot_checks
+    drawn = opened.labels.spot_checks
     return drawn[-1] if drawn else None
 
 
@@ -121,7 +121,7 @@ def _state(context: Context, opened: JudgedNight, *, asked: bool) -> CheckState:
     check = _newest(opened)
     if check is None:
         return CheckState(opened.path.name, None, 0, 0, None, None)
-    answers = checks.answers_of(check, opened.run.labels)
+    answers = checks.answers_of(check, opened.labels)
     open_ = [number for number, one in enumerate(answers) if one is None]
     coming = None
     if open_:
@@ -140,7 +140,7 @@ def _state(context: Context, opened: JudgedNight, *, asked: bool) -> CheckState:
         len(answers),
         len(answers) - len(open_),
         coming,
-        None if open_ or hidden else _result(check, opened.run.labels),
+        None if open_ or hidden else _result(check, opened.labels),
         hidden,
     )
 

@@ -123,7 +123,7 @@ def night_report(night: Night, run: Run, program: str) -> NightReport:
         diary=diary,
         diary_problem=problem,
         corrections=sum(not label.spot_check for label in run.labels.active),
-        checked=checked_of(run),
+        checked=checked_of(night, run),
         marks=sum(event.kind == "mark" for event in night.events()),
         damage=len(night.damage),
         warnings=summary.warnings,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from firmware_host.analysis import Run
+from firmware_host.analysis.labelled import named_now
 from firmware_host.analysis.spot_check import answers_of, outcome_of
+from firmware_host.recording import Night
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -20,15 +22,16 @@ class Checked(msgspec.Struct, frozen=True):
     cannot_tell: int
 
 
-def checked_of(run: Run) -> Checked | None:
+def checked_of(night: Night, run: Run) -> Checked | None:
     """Return the newest finished spot check of what this run counts; None where there is none."""
     info = run.info
     judge = f"{info.detector}, {info.model}, {info.operating_point}"
-    for check in reversed(run.labels.spot_checks):
-        answers = answers_of(check, run.labels)
+    labels = named_now(run.labels, night.meta)
+    for check in reversed(labels.spot_checks):
+        answers = answers_of(check, labels)
         if check.detector != judge or None in answers:
             continue
-        outcome = outcome_of(check, run.labels)
+        outcome = outcome_of(check, labels)
         said = [
             one
             for item, one in zip(check.items, answers, strict=True)
