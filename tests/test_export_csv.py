@@ -220,7 +220,7 @@ def test_metadata_lies_beside_the_tables(tmp_path: Path, night: Night) -> None:
     (one,) = document["nights"]
     assert one["meta"]["participant"] == "P1"
     assert one["run"]["run_id"] == "run1"
-    assert one["run"]["summary"]["samples_sha256"] == "abc"
+    assert one["run"]["summary"]["samples_sha256"] == night.log_sha256()
 
 
 def test_every_column_is_in_the_dictionary() -> None:

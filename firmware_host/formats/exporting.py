@@ -126,6 +126,7 @@ def export(
                     _refuse_other_detector(judges, leaving)
                     writer.add(leaving, _share(tell, number, len(asked)))
                     described.append(leaving.described())
+                    known[leaving.run.summary.samples_sha256] = leaving.night.path
                 except (StorageError, _MixedError):
                     raise
                 except TwitchmapError as error:
@@ -232,7 +233,6 @@ def _refuse_copy(known: dict[str, Path], leaving: Leaving) -> None:
         raise BadValueError(
             f"It has the same samples as {known[samples]}: exported too, it would count twice."
         )
-    known[samples] = leaving.night.path
 
 
 def _refuse_other_detector(judges: list[tuple[str, str]], leaving: Leaving) -> None:
