@@ -261,6 +261,51 @@ def test_acceleration_without_gravity_is_taken_with_a_warning(tmp_path: Path) ->
     assert np.abs(samples(night) - MS2 / G).max() < 1e-6
 
 
+def test_phyphox_archives_packed_again_keep_their_clocks(tmp_path: Path) -> None:
+    """Of folders in an archive each table has the clock beside it; a key names folder and table."""
+    late = PHYPHOX_TIME.replace("17596500", "17596600")
+    members = {
+        "Größe/Raw Data.csv": phyphox(),
+        "Größe/meta/time.csv": PHYPHOX_TIME,
+        "right/Raw Data.csv": phyphox(),
+        "right/meta/time.csv": late,
+    }
+    path = file(tmp_path, "a.zip", zipped(members))
+    assert "FILE:KEY: Größe Raw Data, right Raw Data" in (refusal(tmp_path, path) or "")
+    for number, (key, start_s) in enumerate(
+        (("gro\u0308ße raw data", 1_759_650_000), ("right Raw Data", 1_759_660_000))
+    ):
+        night, found = bring(tmp_path / str(number), f"{path}:{key}")
+        assert night.start_ns == start_s * 10**9
+        assert found.gaps == 1
+
+
+POLISH = ",".join(f"przyspieszenie {axis} (g)" for axis in "xyz")
+PLAIN = {
+    names: table(f"time_s,{names}", [(i / 100, *row) for i, row in enumerate(ACC.tolist())])
+    for names in ("ax_g,ay_g,az_g", "ax,ay,az", "x,y,z", POLISH)
+}
+
+
+@pytest.mark.parametrize("names", [name for name in PLAIN if name != "x,y,z"])
+def test_an_archive_of_one_plain_table(tmp_path: Path, names: str) -> None:
+    """A table that somebody packed is read where its columns name acceleration."""
+    path = file(tmp_path, "a.zip", zipped({"night.csv": PLAIN[names], "other.csv": PLAIN["x,y,z"]}))
+    night, _ = bring(tmp_path, path)
+    assert np.abs(samples(night) - ACC).max() < 1e-6
+
+
+def test_an_archive_of_tables_that_do_not_say_what_they_are(tmp_path: Path) -> None:
+    """Columns x, y, z may be of any sensor, gravity is no measurement: the user picks the table."""
+    gravity = PLAIN["ax,ay,az"].replace("ax,ay,az", "gravity x (g),gravity y (g),gravity z (g)")
+    path = file(tmp_path, "a.zip", zipped({"left.csv": PLAIN["x,y,z"], "right.csv": gravity}))
+    assert "none of its tables names three axes of acceleration; pick one with FILE:KEY: left, right" in (
+        refusal(tmp_path, path) or ""
+    )
+    night, _ = bring(tmp_path / "b", f"{path}:left")
+    assert np.abs(samples(night) - ACC).max() < 1e-6
+
+
 def sensor_logger(acc: npt.NDArray[np.float64]) -> str:
     """Return a table of Sensor Logger: the axes stand backwards, times are ns since 1970."""
     rows = [

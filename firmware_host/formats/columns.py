@@ -107,6 +107,15 @@ def names_axes(names: Sequence[str]) -> bool:
     return all(_columns_of(split, axis) for axis in "xyz")
 
 
+def names_acceleration(names: Sequence[str]) -> bool:
+    """Tell names of axes that say of what: a word or a letter beside the axis, or a unit; x, y, z do not."""
+    split = [_split(name) for name in names]
+    axes = [split[column] for axis in "xyz" for column in _columns_of(split, axis)]
+    return names_axes(names) and all(
+        len("".join(name.words)) > 1 or unit_of(name.unit or "") for name in axes
+    )
+
+
 def find_roles(
     names: Sequence[str], picked: Sequence[str] | None = None, *, unit: str | None = None
 ) -> Roles:
@@ -196,6 +205,7 @@ def _columns_of(split: Sequence[_Name], axis: str) -> list[int]:
         i
         for i, name in enumerate(split)
         if unit_of(name.unit or "") and [word for word in name.words if word in {"x", "y", "z"}] == [axis]
+        if not set(name.words) & (_OTHER_QUANTITY | {"gravity"})
     ]
 
 

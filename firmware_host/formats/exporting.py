@@ -227,7 +227,7 @@ def _share(tell: Progress, number: int, of: int) -> Progress:
 
 
 def _refuse_copy(known: dict[str, Path], leaving: Leaving) -> None:
-    """Refuse a night whose samples are those of one before: a copy, or a file that was imported twice."""
+    """Refuse a copy of a night that was exported before it."""
     samples = leaving.run.summary.samples_sha256
     if samples in known:
         raise BadValueError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.errors import BadFileError, BadValueError
-from firmware_host.formats.columns import names_axes
+from firmware_host.formats.columns import names_acceleration, names_axes
 from firmware_host.formats.foreign import Beginning, ForeignRecording, ImportOptions, Source, Spool
 from firmware_host.formats.text_blocks import decoded
 from firmware_host.formats.text_layout import find_layout
@@ -94,10 +95,11 @@ def _read_archive(
         n.rpartition("/")[2] for n in archive.namelist()
     }:
         recording.unit = recording.unit or "m/s2"  # Sensor Logger: without gravity, and no unit is named
-    starts = _starts(archive)
+    folder = name[: name.rfind("/") + 1]
+    starts = _starts(archive, folder)
     if starts and recording.meaning == "number":
         _lay_on_clock(recording, starts)
-    recording.model = _model(archive)
+    recording.model = _model(archive, folder)
     return recording
 
 
@@ -107,7 +109,12 @@ def _tables(names: Sequence[str]) -> list[str]:
 
 def _plain(name: str) -> str:
     """Return a table's name as it is compared: without folder and ending, letters only."""
-    return re.sub(r"[^a-z0-9]", "", name.rpartition("/")[2].rpartition(".")[0].lower())
+    return _letters(name.rpartition("/")[2].rpartition(".")[0])
+
+
+def _letters(text: str) -> str:
+    """Return the letters and digits of a text; accents fall away, as archives write them in two ways."""
+    return re.sub(r"[\W_]", "", unicodedata.normalize("NFKD", text).lower())
 
 
 def _chosen(archive: zipfile.ZipFile, empty: ForeignRecording) -> str:
@@ -115,7 +122,11 @@ def _chosen(archive: zipfile.ZipFile, empty: ForeignRecording) -> str:
     tables = _tables(archive.namelist())[:_MANY]
     key = empty.source.key
     if key is not None:
-        found = [name for name in tables if _plain(name) == _plain(f"{key}.") or name == key]
+        found = [
+            name
+            for name in tables
+            if _letters(key) in {_plain(name), _letters(name.rpartition(".")[0])} or name == key
+        ]
         if len(found) != 1:
             raise empty.fault(f"there is no table {key!r} in it; there are {_listed(tables)}")
         return found[0]
@@ -128,11 +139,15 @@ def _chosen(archive: zipfile.ZipFile, empty: ForeignRecording) -> str:
             raise empty.fault(
                 f"several of its tables are acceleration; pick one with FILE:KEY: {_listed(found)}"
             )
-    raise empty.fault(f"none of its tables is acceleration in three axes; there are {_listed(tables)}")
+    raise empty.fault(
+        f"none of its tables names three axes of acceleration; pick one with FILE:KEY: {_listed(tables)}"
+    )
 
 
 def _listed(tables: Sequence[str]) -> str:
     names = [name.rpartition("/")[2].rpartition(".")[0] for name in tables[:8]]
+    if len(set(names)) < len(names):  # of several folders
+        names = [name.rpartition(".")[0].replace("/", " ") for name in tables[:8]]
     return ", ".join(names) + (" ..." if len(tables) > 8 else "")
 
 
@@ -151,7 +166,7 @@ def _kind(archive: zipfile.ZipFile, name: str) -> str:
         return "gravity included"
     if "linear" in plain or "linear" in columns:
         return "gravity taken out"
-    if "acc" in plain or "acc" in columns:
+    if "acc" in plain or names_acceleration(layout.names):
         return "acceleration"
     return "other"
 
@@ -165,11 +180,11 @@ def _meta(archive: zipfile.ZipFile, name: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text.replace("\0", "")), delimiter=mark))
 
 
-def _starts(archive: zipfile.ZipFile) -> list[_Start]:
-    """Read phyphox's meta/time.csv; where it cannot be read, only elapsed time is known."""
+def _starts(archive: zipfile.ZipFile, folder: str) -> list[_Start]:
+    """Read phyphox's meta/time.csv beside the table; where it cannot be read, only elapsed time is known."""
     starts = []
     try:
-        for row in _meta(archive, _TIME)[1:]:
+        for row in _meta(archive, folder + _TIME)[1:]:
             if len(row) >= 3 and row[0] == "START":
                 elapsed, system = (float(cell.replace(",", ".")) for cell in row[1:3])
                 zone = re.search(r"UTC([+-])(\d\d):?(\d\d)", row[3] if len(row) > 3 else "")
@@ -200,13 +215,13 @@ def _lay_on_clock(recording: ForeignRecording, starts: Sequence[_Start]) -> None
         recording.remarks.append(f"the experiment was paused {len(starts) - 1} x: the pauses are gaps")
 
 
-def _model(archive: zipfile.ZipFile) -> str:
+def _model(archive: zipfile.ZipFile, folder: str) -> str:
     """Return the phone, as phyphox's meta/device.csv and Sensor Logger's Metadata.csv tell it."""
     try:
-        told = {row[0]: row[1] for row in _meta(archive, _DEVICE) if len(row) >= 2}
+        told = {row[0]: row[1] for row in _meta(archive, folder + _DEVICE) if len(row) >= 2}
         if told.get("deviceModel"):
             return f"{told.get('deviceBrand', '')} {told['deviceModel']}".strip()[:64]
-        rows = _meta(archive, "Metadata.csv")
+        rows = _meta(archive, folder + "Metadata.csv")
         named = dict(zip(*rows[:2], strict=False)) if len(rows) >= 2 else {}
         return str(named.get("device name", ""))[:64]
     except csv.Error:

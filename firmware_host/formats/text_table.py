@@ -29,7 +29,7 @@ LONGEST_LINE = 1 << 20
 LONGEST_DEVICE = 64
 _TEXT_CONTROLS = b"\t\n\r\f\v\x1a"
 _OTHERS = {
-    b"PK": "a zip archive (an Excel workbook? save it as CSV)",
+    b"PK": "a zip archive (unpack it; save an Excel workbook as CSV)",
     b"\x89PNG": "a picture",
     b"\xff\xd8\xff": "a picture",
     b"GIF8": "a picture",
