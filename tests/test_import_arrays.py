@@ -206,6 +206,14 @@ TABLES: dict[str, tuple[Callable[[Path], None], str, dict[str, object]]] = {
         "",
         {},
     ),
+    "dates in an index without a name": (
+        lambda path: _parquet(
+            path,
+            {**_axes(), "__index_level_0__": (EPOCH_NS + np.arange(N) * 10**7).astype("datetime64[ns]")},
+        ),
+        "",
+        {"timezone": "UTC"},
+    ),
     "columns by name": (
         lambda path: _parquet(path, {"s": T, **_axes(names="q{}")}),
         "",

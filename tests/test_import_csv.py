@@ -126,6 +126,11 @@ TABLES: dict[str, tuple[str | bytes, dict[str, object]]] = {
         "timestamp;ax;ay;az\n" + rows([t.replace(".", ",") for t in iso()], ACC, delimiter=";", decimal=","),
         {},
     ),
+    "ISO in an index without a name": (",ax,ay,az\n" + rows(iso(), ACC), {}),
+    "a count in an index without a name": (
+        ",x,y,z\n" + rows([str(i) for i in range(N)], ACC),
+        {"rate_hz": 100.0},
+    ),
     "ISO of a clock": ("timestamp,ax,ay,az\n" + rows(iso(zone=None), ACC), {"timezone": "UTC"}),
     "seconds since 1970": (
         "timestamp,ax,ay,az\n" + rows([f"{START.timestamp() + i / 100:.3f}" for i in range(N)], ACC),

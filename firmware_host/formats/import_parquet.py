@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,6 +70,9 @@ def _read_file(
 ) -> None:
     names, rows = file.schema_arrow.names, file.metadata.num_rows
     arrays = _find(names, recording, options)
+    if arrays.time is None and not options.columns:  # an index of pandas has no name that says time
+        dated = [field.name for field in file.schema_arrow if str(field.type).startswith("timestamp")]
+        arrays = replace(arrays, time=dated[0] if len(dated) == 1 else None)
     recording.used = arrays.used
     recording.ignored = tuple(name for name in names if name not in arrays.used)
     recording.unit, recording.time_unit, recording.arrival = arrays.unit, arrays.time_unit, arrays.arrival

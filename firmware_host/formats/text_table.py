@@ -11,6 +11,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import IO
 
 import numpy as np
@@ -91,7 +92,7 @@ class _Table:
             raise self.recording.fault(str(error)) from error
         if layout is None:
             raise self._no_table(head)
-        self._roles = self._find_roles(layout)
+        self._roles = self._find_roles(layout, lines[layout.first :])
         self._layout = layout
         self._devices = Devices(self.recording, device_column(layout.names))
         self.line = layout.first + 1
@@ -128,11 +129,13 @@ class _Table:
             f"{where} no row of three numbers or more (x, y, z, and a time unless --rate is given)"
         )
 
-    def _find_roles(self, layout: Layout) -> Roles:
+    def _find_roles(self, layout: Layout, rows: list[str]) -> Roles:
         options, names = self._options, layout.names
         try:
             if layout.has_header or options.columns:
                 roles = find_roles(names, options.columns, unit=options.unit)
+                if roles.time is None and not options.columns and _is_index_of_times(layout, rows[0]):
+                    roles = replace(roles, time=0)
             else:
                 roles = self._headerless(layout)
         except BadValueError as error:
@@ -361,6 +364,14 @@ class Devices:
             )
         wanted = [key is None or text == key or (key in text and key not in self._met) for text in texts]
         return np.array(wanted, bool)[which]
+
+
+def _is_index_of_times(layout: Layout, row: str) -> bool:
+    """Tell a first column without a name that holds stamps, as pandas writes its index."""
+    try:
+        return not layout.names[0] and parse_iso(np.array([layout.cells(row)[0].encode()])).ns[0] != NO_TIME
+    except ValueError:
+        return False
 
 
 def _shown(text: str) -> str:
