@@ -178,6 +178,27 @@ def test_a_stretch_is_left_out_and_a_twitch_added(browser: Chrome, served: Serve
     assert [label.what for label in read_labels(night).active] == ["exclude", "added"]
 
 
+def test_a_pile_of_one_event_reads_as_one(browser: Chrome, looked_at: str) -> None:
+    """Of a single event no half is told, and whether it counts is a plain sentence."""
+    browser.get(f"{looked_at}about")
+    script = """
+    const [pile, done] = arguments;
+    const desk = { clock: { time: () => "02:14" } };
+    import("/static/correct_words.js").then(({ pileFacts }) => done(pileFacts(desk, pile)));
+    """
+    pile = {
+        "count": 1,
+        "counted": 0,
+        "median_mg": 12.3,
+        "median_hz": 8,
+        "first_s": 9,
+        "last_s": 9,
+        "weight": 1,
+    }
+    words = browser.execute_async_script(script, pile)
+    assert words == "1 event: 12.3 mg, about 8 Hz, at 02:14. It does not count."
+
+
 def test_whether_the_sensor_was_on_is_asked_once(browser: Chrome, served: Serve, tmp_path: Path) -> None:
     """Where wearing a sensor cannot be shown, the answer changes the count, and it is asked no more."""
     night = found_nights.made_night(tmp_path, 0, {"left_calf": 90, "right_calf": 40}, unconfirmed_s=7200.0)

@@ -110,3 +110,10 @@ def test_without_samples_nothing_is_looked_for_again(
     browser.find_element(By.CSS_SELECTOR, "[data-answer=twitch]").click()
     browser.find_element(By.CSS_SELECTOR, "[data-answer=cannot_tell]").click()
     wait_for(browser, "#progress-said", "1 of")
+
+
+def test_short_nights_are_not_said_to_be_uncounted(browser: Chrome, standing: Standing, folder: Path) -> None:
+    """Ten minutes are too short for the one body: it says what is lacking, and has no empty table."""
+    browser.get(f"{standing(folder).url}body")
+    wait_for(browser, "#of", "half an hour of valid time")
+    assert not browser.find_element(By.ID, "last-title").is_displayed()

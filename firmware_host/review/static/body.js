@@ -26,6 +26,7 @@ async function start() {
   const words = body.sites.length ? t("body.of", { n: body.nights }) : t("body.none");
   id("of").textContent = [words, body.made_up ? t("body.made_up") : "", ...body.left_out].filter(Boolean).join(" ");
   id("made-up").hidden = !body.made_up;
+  for (const name of ["last-title", "last"]) id(name).hidden = !body.sites.length;
   id("detectors").hidden = body.detectors < 2;
   map = {
     night_scale: body.scale,

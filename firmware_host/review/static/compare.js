@@ -4,7 +4,7 @@ import { heldBack, heldWords, withoutHeld } from "./compare_held.js";
 import { drawTrend } from "./compare_trend.js";
 import { aboutWords, dateWords, fieldWords, intervalWords, levelWords, rateWords } from "./compare_words.js";
 import { number } from "./night_words.js";
-import { siteLabels } from "./nights_rows.js";
+import { nightNames, siteLabels } from "./nights_rows.js";
 import { make, say } from "./page.js";
 import { t } from "./texts.js";
 
@@ -13,21 +13,26 @@ const MORE = 30;
 const element = (id) => document.getElementById(id);
 const sides = { a: [], b: [] };
 let nights = [];
+let names = new Map();
 let shown = SHOWN;
 let asked = false;
 let turn = 0;
 let trendTurn = 0;
 
+/** What a night is called here: its evening, if it is known, and its label. */
+function called({ evening, label, origin }) {
+  return [evening && dateWords(evening), label !== origin && label].filter(Boolean).join(", ");
+}
+
 function row(night) {
-  const name = night.evening ? dateWords(night.evening) : night.start.slice(0, 16).replace("T", " ");
+  const name = names.get(night.night);
   const badge = night.made_up ? make("span", { class: "badge" }, t("compare.badge_made_up")) : null;
-  const label = night.label && night.label !== night.origin ? `, ${night.label}` : "";
   const button = (side) =>
     make("button", { type: "button", "aria-pressed": String(sides[side].includes(night.night)), "aria-label": t(`compare.to_${side}`, { night: name }), onclick: () => choose(night.night, side) }, side.toUpperCase());
   return make(
     "tr",
     { "data-night": night.night },
-    make("th", { scope: "row" }, name + label, " ", badge),
+    make("th", { scope: "row" }, name, " ", badge),
     make("td", { class: "quiet" }, night.sites.map((one) => one.label).join(", ")),
     make("td", {}, make("div", { class: "sides", role: "group", "aria-label": name }, button("a"), button("b"))),
   );
@@ -173,17 +178,18 @@ async function load() {
   const query = new URLSearchParams(location.search);
   const answer = await get("/nights", { show: asked });
   nights = answer.nights;
+  names = nightNames(nights, called);
   const known = new Set(nights.map((night) => night.night));
   for (const side of ["a", "b"]) if (!sides[side].length) sides[side] = query.getAll(side).filter((one) => known.has(one));
   element("ask").hidden = asked || !nights.some((night) => night.showing === "on_request");
   const labels = siteLabels(nights);
-  const names = [...labels.keys()].sort();
-  const wanted = element("site").value || query.get("site") || (await busiest(names));
-  element("site").replaceChildren(...names.map((name) => make("option", { value: name, selected: name === wanted }, labels.get(name))));
-  element("other-site").replaceChildren(make("option", { value: "" }, t("compare.same_site")), ...names.map((name) => make("option", { value: name }, labels.get(name))));
-  element("work").hidden = !names.length;
-  element("state").textContent = names.length ? "" : t("compare.none");
-  if (!names.length) return;
+  const sites = [...labels.keys()].sort();
+  const wanted = element("site").value || query.get("site") || (await busiest(sites));
+  element("site").replaceChildren(...sites.map((name) => make("option", { value: name, selected: name === wanted }, labels.get(name))));
+  element("other-site").replaceChildren(make("option", { value: "" }, t("compare.same_site")), ...sites.map((name) => make("option", { value: name }, labels.get(name))));
+  element("work").hidden = !sites.length;
+  element("state").textContent = sites.length ? "" : t("compare.none");
+  if (!sites.length) return;
   list();
   await Promise.all([showTrend(), update()]);
 }

@@ -20,6 +20,10 @@ export function pileName(desk, pile) {
 
 /** Return what is known of a pile, in two or three sentences. */
 export function pileFacts(desk, pile) {
+  if (pile.count === 1) {
+    const about = t("correct.pile_of_one", { mg: number(pile.median_mg, 1), hz: number(pile.median_hz, 0), at: desk.clock.time(pile.first_s) });
+    return [about, t(pile.counted ? "correct.event_counts" : "correct.event_not_counted")].join(" ");
+  }
   const counted = t("correct.pile_counted", { n: number(pile.count), counted: number(pile.counted) });
   const size = t("correct.pile_size", { mg: number(pile.median_mg, 1), hz: number(pile.median_hz, 0), from: desk.clock.time(pile.first_s), to: desk.clock.time(pile.last_s) });
   const doubt = t("correct.pile_doubt", { share: number((100 * pile.weight) / pile.count, 0) });

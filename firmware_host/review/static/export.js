@@ -1,13 +1,14 @@
 // Taking nights along: chosen here, made by a process of its own, saved by the browser when it is done.
 import { get, send } from "./api.js";
 import { number } from "./night_words.js";
+import { nightNames } from "./nights_rows.js";
 import { make, say } from "./page.js";
 import { t } from "./texts.js";
 
 const POLL_MS = 700;
 const element = (id) => document.getElementById(id);
 const wanted = new URLSearchParams(location.search).getAll("night");
-const alike = new Map(); // how many nights are called so
+let names = new Map();
 let running = false;
 let waiting = null;
 
@@ -26,14 +27,11 @@ function formChoice(form, index, lacking) {
 
 const called = ({ evening, made_up: madeUp, label, participant }) => [evening, ...(madeUp ? [] : [label, participant])].filter(Boolean).join(" · ");
 
-/** What a night is called; where that is nothing, or others are called so too, with its folder's name. */
-const named = (one) => [called(one), called(one) && alike.get(called(one)) === 1 ? "" : one.night].filter(Boolean).join(" · ");
-
 /** A night that can go out, or one that cannot before it is counted, with the way there. */
 function nightChoice(one, first) {
   const notes = [one.made_up ? t("export.simulated") : null, one.runs ? null : t("export.not_counted")].filter(Boolean);
   const checked = one.runs > 0 && (wanted.length ? wanted.includes(one.night) : one === first);
-  const made = choice("checkbox", "night", one.night, checked, named(one), " ", ...notes.map((note) => make("span", { class: "badge" }, note)));
+  const made = choice("checkbox", "night", one.night, checked, names.get(one.night), " ", ...notes.map((note) => make("span", { class: "badge" }, note)));
   if (one.runs) return made;
   made.querySelector("input").disabled = true;
   const way = one.samples ? make("a", { class: "button", href: `/night/${encodeURIComponent(one.night)}` }, t("export.find")) : make("span", { class: "quiet" }, t("export.no_samples"));
@@ -101,7 +99,7 @@ async function start() {
   try {
     const [list, state] = await Promise.all([get("/nights"), get("/export")]);
     const { nights } = list;
-    for (const one of nights) alike.set(called(one), (alike.get(called(one)) ?? 0) + 1);
+    names = nightNames(nights, called);
     element("state").textContent = nights.length ? "" : t("export.none");
     const counted = nights.filter(({ runs }) => runs);
     element("nights").replaceChildren(...nights.map((one) => nightChoice(one, counted[0])));

@@ -14,6 +14,14 @@ export const isUncounted = (night) => !night.runs && !night.recording && night.s
 /** Return a date such as 2026-11-22 as people read it. */
 export const dateText = (iso) => longDate.format(new Date(`${iso}T00:00:00Z`));
 
+/** Return names of nights by their folders; `called` says what one is called. Where that is nothing, or not one's own, the folder stands with it. */
+export function nightNames(nights, called) {
+  const times = new Map();
+  for (const one of nights) times.set(called(one), (times.get(called(one)) ?? 0) + 1);
+  const name = (one) => [called(one), called(one) && times.get(called(one)) === 1 ? "" : one.night].filter(Boolean).join(" · ");
+  return new Map(nights.map((one) => [one.night, name(one)]));
+}
+
 export const nightPath = (night) => `/night/${encodeURIComponent(night.night)}`;
 
 /** Return a number with as many digits as it can bear. */
@@ -60,7 +68,7 @@ function cell(name, kind, ...content) {
 
 function name(night) {
   const text = night.evening ? dateText(night.evening) : t("nights.of_unknown_date");
-  const more = [night.start.slice(11, 16), night.participant, night.label].filter((one) => one && one !== night.origin); // the badge says that
+  const more = [night.evening ? night.start.slice(11, 16) : night.night, night.participant, night.label].filter((one) => one && one !== night.origin); // the badge says that
   return [make("a", { id: `open ${night.night}`, href: nightPath(night) }, text), make("div", { class: "quiet small" }, more.join(" · "))];
 }
 
