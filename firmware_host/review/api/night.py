@@ -11,10 +11,10 @@ from firmware_host import body
 from firmware_host.analysis import Run, Summary, runs_of
 from firmware_host.errors import TwitchmapError
 from firmware_host.recording import NightMeta, RunInfo, SensorInfo, local_time
-from firmware_host.recording.night import META_FILE, zone
+from firmware_host.recording.night import META_FILE
 from firmware_host.recording.reader import is_being_written
 from firmware_host.review.charts.map_data import night_title
-from firmware_host.review.charts.time_axis import clock_changes, utc_offset_s
+from firmware_host.review.charts.time_axis import clock_changes, clock_of, utc_offset_s
 from firmware_host.review.endpoints import Asking, Context, endpoint
 from firmware_host.review.judged import without_log
 from firmware_host.review.opened import opened_of
@@ -43,7 +43,10 @@ class WornSite(msgspec.Struct, frozen=True):
 
 
 class ClockPart(msgspec.Struct, frozen=True):
-    """From when on local time is so far from UTC: clocks may be changed in a night."""
+    """From when on local time is so far from UTC: clocks may be changed in a night.
+
+    Where nobody knows when the night began, it is the time from its start on.
+    """
 
     from_s: float
     offset_s: float
@@ -207,9 +210,10 @@ def _near(run: Run, at_s: float) -> tuple[SeenNear, ...]:
 
 def _clock(meta: NightMeta, start_ns: int, duration_s: float) -> tuple[ClockPart, ...]:
     end_ns = start_ns + round(duration_s * 1e9)
-    changes = clock_changes(start_ns, end_ns, zone(meta.time_zone))
+    clock = clock_of(meta.time_zone, start_ns, start_known=meta.start_known)
+    changes = clock_changes(start_ns, end_ns, clock)
     return tuple(
-        ClockPart((at_ns - start_ns) / 1e9, utc_offset_s(at_ns, zone(meta.time_zone)))
+        ClockPart((at_ns - start_ns) / 1e9, utc_offset_s(at_ns, clock))
         for at_ns in [start_ns, *(change.ns for change in changes)]
     )
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from firmware_host.body import order, site
-from firmware_host.recording.night import NightMeta, evening_of, zone
-from firmware_host.review.charts.time_axis import local
+from firmware_host.recording.night import NightMeta, evening_of
+from firmware_host.review.charts.time_axis import clock_of, local
 from firmware_host.twitch_map import State
 from firmware_host.twitches import Kind, Table
 
@@ -43,6 +43,8 @@ class MapData:
     """`COUNT_DTYPE`: one row a worn site, of the whole night."""
     coverage: Table
     """`COVERAGE_DTYPE`"""
+    start_known: bool = True
+    """Else its times count from 00:00, and there is no date."""
 
     @property
     def rows(self) -> list[np.void]:
@@ -50,9 +52,9 @@ class MapData:
         return sorted(self.totals, key=lambda row: order(str(row["site"])))
 
     @property
-    def zone(self) -> ZoneInfo:
-        """The night's time zone."""
-        return zone(self.time_zone)
+    def zone(self) -> tzinfo:
+        """The time zone that its times are told in."""
+        return clock_of(self.time_zone, self.start_ns, start_known=self.start_known)
 
     @property
     def night_s(self) -> float:
@@ -78,6 +80,7 @@ def map_of(night: Night, run: Run, bin_s: float | None) -> MapData:
         bins=night_counts(night, run, bin_s),
         totals=night_counts(night, run),
         coverage=run.coverage,
+        start_known=night.meta.start_known,
     )
 
 
@@ -145,8 +148,10 @@ def limit_words(row: np.void) -> str:
 
 
 def night_words(data: MapData) -> str:
-    """Return when the night was, in its own time zone."""
-    start, end = local(data.start_ns, data.zone), local(data.end_ns, data.zone)
+    """Return when the night was, in its own time zone, from the nearest second on as in all that tells it."""
+    if not data.start_known:
+        return "Date not known, times count from 00:00"
+    start, end = (local(ns + 5 * 10**8, data.zone) for ns in (data.start_ns, data.end_ns))
     day = f"{start:%a} {start.day} {start:%b %Y}"
     until = f"{end:%H:%M}" if (end - start).days < 1 else f"{end.day} {end:%b} {end:%H:%M}"
     return f"{day}, {start:%H:%M} to {until} ({data.time_zone})"

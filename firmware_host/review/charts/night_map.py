@@ -24,7 +24,7 @@ from firmware_host.review.charts.map_data import (
     valid_words,
 )
 from firmware_host.review.charts.scene import Hatch, Point, Scene, Shape, Words, circle, line, moved, rect
-from firmware_host.review.charts.time_axis import Tick, clock_changes, local, ticks
+from firmware_host.review.charts.time_axis import Tick, clock_changes, ticks, time_words
 from firmware_host.twitch_map import State, seconds_in
 from firmware_host.twitches import Kind, Table
 
@@ -215,7 +215,8 @@ class _Frame:
     def ticks(self) -> list[Tick]:
         """Return the times that are marked: no more than there is room for."""
         most = 12 if self.layout.titled else 8
-        return ticks(self.data.start_ns, self.data.end_ns, self.data.zone, most)
+        data = self.data
+        return ticks(data.start_ns, data.end_ns, data.zone, most, start_known=data.start_known)
 
     @property
     def right(self) -> float:
@@ -271,7 +272,7 @@ def _axis(frame: _Frame, bottom: float) -> Items:
         items.append(Words(x, below, change.label, 11 * text, SOFT, anchor="middle"))
     if changes and not layout.titled:  # there is no room for both, and the page says the zone
         return items
-    words = f"local time ({data.time_zone})"
+    words = f"local time ({data.time_zone})" if data.start_known else "time from the start"
     return [*items, Words(frame.right, below, words, 11 * text, SOFT, anchor="end")]
 
 
@@ -313,9 +314,10 @@ def _strip(frame: _Frame, row: np.void, number: int, y: float) -> Items:
 
 def _bin(frame: _Frame, scale: Scale, each: np.void, top: float, base: float) -> Items:
     start_ns = int(each["bin_start_ns"])
-    x0 = frame.x(max(start_ns, frame.data.start_ns))
-    x1 = frame.x(min(start_ns + float(each["bin_s"]) * 1e9, frame.data.end_ns))
-    at = f"{local(start_ns, frame.data.zone):%H:%M}"
+    data = frame.data
+    x0 = frame.x(max(start_ns, data.start_ns))
+    x1 = frame.x(min(start_ns + float(each["bin_s"]) * 1e9, data.end_ns))
+    at = time_words(start_ns, data.start_ns, data.end_ns, data.zone, start_known=data.start_known)
     hatch = HATCHES.get(State(int(each["state"])))
     if hatch:
         return [rect(x0, top, x1 - x0, base - top, hatch=hatch, title=f"{at} {rate_words(each)}")]

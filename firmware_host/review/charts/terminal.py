@@ -124,7 +124,7 @@ def _axis(data: MapData, cells: int, marks: _Marks) -> list[str]:
     span_ns = max(data.end_ns - data.start_ns, 1)
     pointers, labels = [" "] * (cells + 2), [" "] * (cells + 2)
     free = 0
-    for tick in ticks(data.start_ns, data.end_ns, data.zone, most=cells // 8):
+    for tick in ticks(data.start_ns, data.end_ns, data.zone, cells // 8, start_known=data.start_known):
         at = 1 + min(int((tick.ns - data.start_ns) * cells // span_ns), cells - 1)
         start = max(at - len(tick.label) // 2, 0)
         if start >= free and start + len(tick.label) <= cells + 2:

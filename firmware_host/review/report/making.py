@@ -51,6 +51,7 @@ class Report:
             bins=run_counts(run, BIN_S),
             totals=run_counts(run),
             coverage=run.coverage,
+            start_known=report.start_known,
         )
         self._nights.append((one, sheet(report, data, len(self._nights) + 1)))
 

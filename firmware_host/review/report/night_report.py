@@ -13,10 +13,10 @@ from firmware_host.analysis.labelled import site_slices
 from firmware_host.errors import TwitchmapError
 from firmware_host.recording import Night, local_time
 from firmware_host.recording.diary import read_diary
-from firmware_host.recording.night import evening_of, zone
+from firmware_host.recording.night import evening_of
 from firmware_host.recording.settings import MADE_UP
 from firmware_host.review.charts.map_data import night_title
-from firmware_host.review.charts.time_axis import clock_changes
+from firmware_host.review.charts.time_axis import clock_changes, clock_of
 from firmware_host.review.report.missing import Missing, missing_of
 from firmware_host.review.report.site_report import SiteReport, site_report
 from firmware_host.review.report.spot_checks import Checked, checked_of
@@ -96,8 +96,8 @@ def night_report(night: Night, run: Run, program: str) -> NightReport:
     meta, summary = night.meta, run.summary
     sites = _sites(night, run)
     diary, problem = _diary(night)
-    known = zone(meta.time_zone)
     start_ns = summary.start_ns
+    clock = clock_of(meta.time_zone, start_ns, start_known=meta.start_known)
     end_ns = start_ns + round(summary.duration_s * 1e9)
     return NightReport(
         night=night.path.name,
@@ -113,7 +113,7 @@ def night_report(night: Night, run: Run, program: str) -> NightReport:
         duration_s=summary.duration_s,
         time_zone=meta.time_zone,
         start_known=meta.start_known,
-        clock_changes=tuple(one.label for one in clock_changes(start_ns, end_ns, known)),
+        clock_changes=tuple(one.label for one in clock_changes(start_ns, end_ns, clock)),
         being_written=night.being_written,
         grown=abs(night.duration_s - summary.duration_s) > CHANGED_S,
         note=meta.note,

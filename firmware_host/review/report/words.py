@@ -37,7 +37,14 @@ def clock(seconds: float) -> str:
 
 
 def at(iso: str, night: NightReport) -> str:
-    """Return a time of the night to the second; where clocks change, with its offset from UTC."""
+    """Return a time of the night to the second; where clocks change, with its offset from UTC.
+
+    Where nobody knows when it began, it is the time from then on.
+    """
+    if not night.start_known:
+        return clock(
+            (datetime.fromisoformat(iso) - datetime.fromisoformat(night.start_local)).total_seconds()
+        )
     when = _whole(iso)
     return f"{when:%H:%M:%S}{_offset(when) if night.clock_changes else ''}"
 

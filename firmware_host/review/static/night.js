@@ -103,17 +103,15 @@ async function readMap(binS = night.binS) {
 
 function writeHead(facts) {
   const clock = night.clock;
-  const date = new Date(Date.parse(facts.start_utc) + 1000 * clock.offset(0)).toLocaleDateString("en-GB", {
-    weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC",
-  });
+  const date = clock.day(0, { weekday: "short", day: "numeric", month: "short", year: "numeric" });
   const words = [
-    facts.start_known ? `${date}, ${clock.time(0)} to ${clock.time(facts.duration_s)}` : t("night.start_unknown"),
+    facts.start_known ? `${date}, ${clock.time(0)} to ${clock.named(facts.duration_s)}` : t("night.start_unknown"),
     durationWords(facts.duration_s),
-    facts.time_zone,
+    facts.start_known ? facts.time_zone : null,
     t("night.sensors", { n: facts.sites.length }),
   ];
   if (facts.being_written) words.push(t("night.running"));
-  id("when").textContent = [words.join(" · "), changeWords(clock)].filter(Boolean).join(". ");
+  id("when").textContent = [words.filter(Boolean).join(" · "), changeWords(clock)].filter(Boolean).join(". ");
 }
 
 function withoutMap(facts, error) {
@@ -192,7 +190,7 @@ function timeWords(k) {
   if (k === null) return t("night.whole_night");
   const from = Math.max(night.map.start_s[k], 0);
   const to = from + night.strips.binLength(k);
-  return t("night.from_to", { from: night.clock.time(from), to: night.clock.time(to) });
+  return t("night.from_to", { from: night.clock.named(from), to: night.clock.named(to) });
 }
 
 /** Choose a time bin (null: the whole night); the signal goes there too. */

@@ -1,14 +1,28 @@
 // Local time of a night: the night's own time zone, right through clock changes. Seconds count from its start.
+import { t } from "./texts.js";
 
 const STEPS_S = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
 const DAY_S = 86400;
+const LONG_S = DAY_S + 3600; // so long a day may be: in what is longer, times need their dates
 const two = (number) => String(number).padStart(2, "0");
 
 export class Clock {
   constructor(facts) {
     this.startS = Date.parse(facts.start_utc) / 1000;
     this.parts = facts.clock;
+    this.dated = facts.start_known;
     this.durationS = facts.duration_s;
+  }
+
+  /** Return the date of a time: "24 Oct"; where none is known, which day it is. */
+  day(s, form = { day: "numeric", month: "short" }) {
+    if (!this.dated) return t("night.day", { number: 1 + Math.floor((s + 0.5) / DAY_S) });
+    return new Date(1000 * (this.local(s) + 0.5)).toLocaleDateString("en-GB", { ...form, timeZone: "UTC" });
+  }
+
+  /** Return a time, with its date where the night is longer than a day. */
+  named(s) {
+    return this.durationS > LONG_S ? `${this.day(s)}, ${this.time(s)}` : this.time(s);
   }
 
   /** Return how far local time is before UTC. */
@@ -23,11 +37,11 @@ export class Clock {
     return this.startS + s + this.offset(s);
   }
 
-  /** Return the local time as text, with so many digits of a second; none: hours and minutes. */
+  /** Return the local time as text, with so many digits of a second; none: hours and minutes of the nearest second. */
   time(s, digits, offset = this.offset(s)) {
     const factor = 10 ** (digits ?? 0);
     const local = this.startS + s + offset;
-    const whole = digits === undefined ? Math.floor((local + 1e-6) / 60) * 60 : Math.round(local * factor) / factor;
+    const whole = digits === undefined ? Math.floor((local + 0.5) / 60) * 60 : Math.round(local * factor) / factor;
     const day = ((whole % DAY_S) + DAY_S) % DAY_S;
     const text = `${two(Math.floor(day / 3600))}:${two(Math.floor(day / 60) % 60)}`;
     if (digits === undefined) return text;
@@ -44,7 +58,8 @@ export class Clock {
     for (let guard = 0; s <= toS && guard < 400; guard++) {
       const over = ((this.local(s) % step) + step) % step;
       if (over < 1e-6 || step - over < 1e-6) {
-        marks.push({ s, label: this.time(s + 1e-6, digits) });
+        const label = this.time(s + 1e-6, digits);
+        marks.push({ s, label: label === "00:00" && this.durationS > LONG_S ? this.day(s) : label });
         s += step;
       } else s += step - over;
     }

@@ -52,7 +52,7 @@ export function writeTables(map, sites, clock, k, timeWords, chosen) {
   box.hidden = !one;
   if (!one) return;
   const bins = map.bySite[one.site].bins;
-  const times = map.start_s.map((s, i) => [`${clock.time(Math.max(s, 0))}`, cells(bins, i)]);
+  const times = map.start_s.map((s, i) => [clock.named(Math.max(s, 0)), cells(bins, i)]);
   box.replaceChildren(table(t("night.table_bins", { site: one.label }), t("night.column_time"), times));
 }
 
