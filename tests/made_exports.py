@@ -171,7 +171,7 @@ def read_edf(out: Path, night: str) -> Back:
     back = Back()
     with pyedflib.EdfReader(str(out / f"{night.removesuffix('.night')}.edf")) as file:
         start = file.getStartdatetime()
-        offset = file.getHeader()["recording_additional"].split()[-1]
+        offset = file.getHeader()["recording_additional"].split()[1]  # behind the zone
         start_s = utc(f"{start.isoformat()}{offset}")
         for onset, lasts, text in zip(*file.readAnnotations(), strict=True):
             kind, _, site = str(text).rpartition(" ")
