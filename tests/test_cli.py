@@ -20,6 +20,7 @@ import made_nights
 import numpy as np
 import pytest
 from conftest import Run
+from counted_nights import counted_night
 
 from firmware_host import __version__, formats
 from firmware_host.cli import commands, main
@@ -289,11 +290,11 @@ def test_map_draws_pictures(run: Run, made: Path, tmp_path: Path) -> None:
 
 def test_commands_take_a_folder_of_nights(run: Run, nights: Path) -> None:
     """A folder stands for all nights in it, each once, beside single nights."""
-    shutil.copytree(nights / "a.night", nights / "b.night")
+    counted_night(nights / "b.night")
     code, out, _ = run("verify", nights, nights / "a.night", "--json")
     assert code == 0
     assert sorted(one["night"] for one in json.loads(out)) == ["a.night", "b.night"]
-    code, _, _ = run("export", nights, "--out", nights / "out")
+    code, _, _ = run("export", nights, "--mixed", "--out", nights / "out")
     assert code == 0
     with (nights / "out" / "coverage.csv").open() as file:
         assert {row["night"] for row in csv.DictReader(file)} == {"a.night", "b.night"}
