@@ -67,11 +67,13 @@ def command(
         note(problem)
     if done.problems:
         note(f"{done.nights} of {len(paths)} nights were exported.")
+    for copy in done.copies:
+        note(copy)
     if done.undated:
         note(f"{', '.join(done.undated)}: nobody knows when it began; dates and times of day are made up.")
     document = {
         "format": form, "files": done.files, "nights": done.nights, "problems": done.problems,
-        "undated": done.undated, "shared": share,
+        "undated": done.undated, "copies": done.copies, "shared": share,
     }  # fmt: skip
     show(document, "\n".join(map(str, done.files)), as_json=as_json)
     return 1 if done.problems else 0

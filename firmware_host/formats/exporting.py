@@ -61,6 +61,8 @@ class Exported:
     """A sentence for each night that could not be exported."""
     undated: tuple[str, ...]
     """Names of the nights of which nobody knows when they began: their dates are made up."""
+    copies: tuple[str, ...]
+    """A sentence for each night that has the samples of one before it: both are in the files."""
 
 
 def export(
@@ -112,6 +114,7 @@ def export(
     described: list[dict[str, Any]] = []
     judges: list[tuple[str, str]] = []
     known: dict[str, Path] = {}
+    copies: list[str] = []
     failed: list[tuple[str, TwitchmapError]] = []
     tell = progress or (lambda _: None)
     with Replacing(out) as folder:
@@ -122,11 +125,13 @@ def export(
                 before = folder.names()
                 try:
                     leaving = _leaving(one, choices, opener or _opened)
-                    _refuse_copy(known, leaving)
                     _refuse_other_detector(judges, leaving)
                     writer.add(leaving, _share(tell, number, len(asked)))
                     described.append(leaving.described())
-                    known[leaving.run.summary.samples_sha256] = leaving.night.path
+                    path, samples = leaving.night.path, leaving.run.summary.samples_sha256
+                    if known.setdefault(samples, path) != path:
+                        twice = "sums over both count twice"
+                        copies.append(f"{path} has the same samples as {known[samples]}: {twice}.")
                 except (StorageError, _MixedError):
                     raise
                 except TwitchmapError as error:
@@ -141,7 +146,7 @@ def export(
         finally:
             writer.close()
     problems = tuple(f"{name}: {error}" for name, error in failed)
-    return Exported(folder.written, len(described), problems, undated(described))
+    return Exported(folder.written, len(described), problems, undated(described), tuple(copies))
 
 
 def writer_of(form: str, choices: Choices) -> type[Writer]:
@@ -224,15 +229,6 @@ def _opened(path: Path, run_id: str | None) -> tuple[Night, Run]:
 def _share(tell: Progress, number: int, of: int) -> Progress:
     """Return what tells the share of all nights from that of one."""
     return lambda done: tell((number + min(done, 1.0)) / of)
-
-
-def _refuse_copy(known: dict[str, Path], leaving: Leaving) -> None:
-    """Refuse a copy of a night that was exported before it."""
-    samples = leaving.run.summary.samples_sha256
-    if samples in known:
-        raise BadValueError(
-            f"It has the same samples as {known[samples]}: exported too, it would count twice."
-        )
 
 
 def _refuse_other_detector(judges: list[tuple[str, str]], leaving: Leaving) -> None:
