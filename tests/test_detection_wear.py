@@ -133,9 +133,9 @@ def judged(rng: np.random.Generator, hours: float, density: float, breath: float
 def test_few_are_wrong_over_many_people_and_tables() -> None:
     """Simulated: over stretches of 0.5-4 h on chips of 70-400 ug hardly an hour is judged wrongly."""
     rng = np.random.default_rng(3)
-    hours = rng.choice([0.5, 1, 2, 4], 120)
-    density = rng.choice([0.07, 0.09, 0.16, 0.22, 0.3, 0.4], 120)
-    breath = np.exp(rng.uniform(np.log(0.3), 0, 120))
+    hours = rng.choice([0.5, 1, 2, 4], 60)
+    density = rng.choice([0.07, 0.09, 0.16, 0.22, 0.3, 0.4], 60)
+    breath = np.exp(rng.uniform(np.log(0.3), 0, 60))
     people = np.array([judged(rng, *each) for each in zip(hours, density, breath, strict=True)])
     tables = np.array([judged(rng, *each, 0.0) for each in zip(hours, density, strict=True)])
     share = hours / hours.sum()

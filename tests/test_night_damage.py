@@ -105,7 +105,7 @@ def test_flipped_bits(whole: Path, folder: Path) -> None:
     data, all_frames = (whole / "samples.log").read_bytes(), frames(whole)
     rng = np.random.default_rng(3)
     heads = [begin + byte for begin, _, _, _ in all_frames[3:6] for byte in range(FRAME.size)]
-    for at in [*heads, *rng.integers(0, len(data), 400).tolist()]:
+    for at in [*heads, *rng.integers(0, len(data), 150).tolist()]:
         flipped = bytearray(data)
         flipped[at] ^= 1 << int(rng.integers(8))
         (folder / "samples.log").write_bytes(flipped)

@@ -48,21 +48,21 @@ def simulated(folder: Path, hours: float) -> Path:
 
 
 @pytest.fixture(scope="module")
-def hour(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder with a night of an hour: enough events to tell which model agrees more often."""
-    return simulated(tmp_path_factory.mktemp("hour"), 1.0)
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a folder with a night of forty minutes: enough events to tell which model agrees more often."""
+    return simulated(tmp_path_factory.mktemp("long"), 2 / 3)
 
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder with a night of twenty minutes."""
-    return simulated(tmp_path_factory.mktemp("short"), 1 / 3)
+    """Make a folder with a night of twelve minutes."""
+    return simulated(tmp_path_factory.mktemp("short"), 0.2)
 
 
 @pytest.fixture
-def long_folder(hour: Path, tmp_path: Path) -> Path:
-    """Copy the night of an hour for a test that changes it."""
-    return Path(shutil.copytree(hour, tmp_path / "nights"))
+def long_folder(long: Path, tmp_path: Path) -> Path:
+    """Copy the longer night for a test that changes it."""
+    return Path(shutil.copytree(long, tmp_path / "nights"))
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def matched(seed: int, count: int) -> list[Known]:
 @pytest.fixture(scope="module")
 def model() -> RateModel:
     """Fit a model on site-nights of its own."""
-    return fit_rates(matched(1, 80), POINT, "drawn")
+    return fit_rates(matched(1, 48), POINT, "drawn")
 
 
 def test_the_constants_come_back(model: RateModel) -> None:

@@ -30,9 +30,9 @@ MM = 72 / 25.4
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make five nights of two sites, with a diary."""
+    """Make three nights of two sites, with a diary."""
     folder = tmp_path_factory.mktemp("nights")
-    for day in range(5):
+    for day in range(3):
         found_nights.made_night(folder, day, {"left_calf": 300, "right_upper_arm": 40})
     write_diary(next(folder.iterdir()), {"caffeine": "much", "note": "walked & talked"})
     return folder
@@ -72,13 +72,13 @@ def test_a_browser_prints_one_page_a_night(browser: Chrome, run: Run, folder: Pa
         margins = {"marginTop": 0.315, "marginBottom": 0.276, "marginLeft": 0.472, "marginRight": 0.472}
         printed = browser.execute_cdp_cmd("Page.printToPDF", paper | margins)["data"]
         (tmp_path / "p.pdf").write_bytes(base64.b64decode(printed))
-        assert len(pypdf.PdfReader(tmp_path / "p.pdf").pages) == 6
+        assert len(pypdf.PdfReader(tmp_path / "p.pdf").pages) == 4
 
 
 def test_the_pdf_has_one_page_a_night(run: Run, folder: Path, tmp_path: Path) -> None:
     """One page of all nights and one of each, A4 unless Letter is asked for."""
     pages = pdf_of(run, tmp_path / "r.pdf", folder)
-    assert len(pages) == 6
+    assert len(pages) == 4
     letter = pdf_of(run, tmp_path / "l.pdf", min(folder.iterdir()), "--paper", "letter")
     assert len(letter) == 1
     for page, size in ((pages[0], (210, 297)), (pages[-1], (210, 297)), (letter[0], (215.9, 279.4))):

@@ -244,7 +244,7 @@ def any_counts(draw: st.DrawFn) -> tuple[str, Counts]:
 @given(any_counts())
 @example(("witmotion", np.array([[0x6155, 0x7155, -32768]] * 90, np.int16)))
 @example(("puckjs", np.full((4, 3), -11265, np.int16)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_samples_go_through_bit_for_bit(drawn: tuple[str, Counts]) -> None:
     """Whatever is sampled, extremes and all, is what the decoder gives of the peripheral's notifications."""
     name, counts = drawn
@@ -359,7 +359,7 @@ def test_random_bytes_never_raise(name: str, data: list[bytes], fresh: bool) -> 
     seed=st.integers(0, 2**32 - 1),
     kind=st.sampled_from(["flip", "cut", "noise"]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_damaged_packet_does_not_last(name: str, seed: int, kind: str) -> None:
     """After damaged packets the stream is decoded again: nearly all later samples arrive, in order."""
     talk = whole(name, 3000)
@@ -377,7 +377,7 @@ def test_a_damaged_packet_does_not_last(name: str, seed: int, kind: str) -> None
 
 
 @given(name=st.sampled_from(NAMES), seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_cut_packet_gives_no_sample_that_was_not_sent(name: str, seed: int) -> None:
     """Every sample that comes out of a stream with packets cut short was sampled, each at most once."""
     talk = whole(name, 2000)

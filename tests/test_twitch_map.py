@@ -187,7 +187,8 @@ def simulated_coverage(rate_per_h: float, spread: float, nights: int, seed: int)
 )
 def test_the_95_percent_interval_holds_the_true_rate(rate_per_h: float, spread: float) -> None:
     """In simulated nights, Poisson or over-dispersed, the interval holds the true rate 93-98 % of times."""
-    assert 0.93 <= simulated_coverage(rate_per_h, spread, nights=800, seed=3) <= 0.98
+    nights = 800 if rate_per_h < 500 else 400  # many twitches take long
+    assert 0.93 <= simulated_coverage(rate_per_h, spread, nights=nights, seed=3) <= 0.98
 
 
 def test_an_overdispersed_night_has_a_wider_interval() -> None:

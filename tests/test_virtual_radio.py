@@ -215,7 +215,7 @@ def test_connection_events() -> None:
             sensor = here.sensors["left_calf"]
             async with connected(here, sensor) as client:
                 got = await streaming(here, client)
-                await asyncio.sleep(120.0)
+                await asyncio.sleep(60.0)
                 await client.write_gatt_char(CONTROL, b"X", response=True)
                 await asyncio.sleep(1.0)
                 assert np.array_equal(counts_in(got), counts_of(sensor.sent))
@@ -272,7 +272,7 @@ def test_samples_have_their_own_clock() -> None:
             for sensor in here.sensors.values():
                 async with connected(here, sensor) as client:
                     await streaming(here, client)
-                    await asyncio.sleep(60.0)
+                    await asyncio.sleep(30.0)
                 numbers = [one.first for one in sensor.sent]
                 assert np.all(np.diff(numbers) == 4)
                 seconds = np.diff(sensor.times_ns([numbers[0], numbers[-1]]))[0] / 1e9
@@ -585,7 +585,7 @@ def test_time_lapse_is_the_same_each_time() -> None:
                     client = await stack.enter_async_context(connected(here, sensor))
                     sensor.lose(0.1)
                     got += await streaming(here, client)
-                await asyncio.sleep(30.0)
+                await asyncio.sleep(10.0)
                 return got
 
         return lapse(work)
