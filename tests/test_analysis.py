@@ -25,9 +25,9 @@ from firmware_host.twitches import EVENT_COLUMNS, Column, Flag, Kind, valid_s
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a simulated night of 20 minutes with a run."""
+    """Make a simulated night of a quarter of an hour with a run."""
     path = tmp_path_factory.mktemp("nights") / "short.night"
-    simulate_night(path, spec=demonstration(5, 1 / 3))
+    simulate_night(path, spec=demonstration(5, 1 / 4))
     tm.detect(tm.open(path))
     return path
 

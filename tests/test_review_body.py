@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import Serve, axe_problems, screen, wait_for
+from browser import Serve, Standing, axe_problems, screen, wait_for
 from counted_nights import AUTUMN_NS, counted_night
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,12 +25,26 @@ DAY_NS = 86_400 * 10**9
 HOME = "http://127.0.0.1:8765"
 
 
-def nights(folder: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write two nights a week apart; in the second the thigh's sensor was on the other leg."""
+    folder = tmp_path_factory.mktemp("made")
     counted_night(folder / "2026-10-24T23-30-00_a.night")
     later = counted_night(folder / "2026-10-31T22-30-00_b.night", start_ns=AUTUMN_NS + 7 * DAY_NS)
     amend_night(later, sites={"right_thigh": "left_thigh"})
     return folder
+
+
+@pytest.fixture
+def nights(made: Path, tmp_path: Path) -> Path:
+    """Copy them for a test that changes them, or what lies beside them."""
+    return Path(shutil.copytree(made, tmp_path / "nights"))
+
+
+@pytest.fixture(scope="module")
+def looked_at(made: Path, standing: Standing, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give the address of one server over a copy, for tests that only look at the page."""
+    return standing(Path(shutil.copytree(made, tmp_path_factory.mktemp("looked at") / "nights"))).url
 
 
 def one_body(folder: Path) -> dict[str, Any]:
@@ -39,9 +54,9 @@ def one_body(folder: Path) -> dict[str, Any]:
     return answer
 
 
-def test_each_site_has_its_last_measured_value(tmp_path: Path) -> None:
+def test_each_site_has_its_last_measured_value(nights: Path) -> None:
     """The newest night with enough valid time counts, by the site's corrected name; others stay blank."""
-    answer = one_body(nights(tmp_path))
+    answer = one_body(nights)
     last = {one["site"]: one for one in answer["sites"]}
     assert set(last) == {"left_calf", "right_thigh", "left_thigh"}, "6 min of valid time are not enough"
     assert last["left_calf"]["evening"] == "2026-10-31"
@@ -55,22 +70,22 @@ def test_each_site_has_its_last_measured_value(tmp_path: Path) -> None:
     assert len(answer["suggested"]) == 3
 
 
-def test_one_body_is_one_persons(tmp_path: Path) -> None:
+def test_one_body_is_one_persons(nights: Path) -> None:
     """Nights of other people than the newest night's stay out, and it is said."""
-    amend_night(nights(tmp_path) / "2026-10-31T22-30-00_b.night", participant="P2")
-    answer = one_body(tmp_path)
+    amend_night(nights / "2026-10-31T22-30-00_b.night", participant="P2")
+    answer = one_body(nights)
     assert {one["night"][-7:] for one in answer["sites"]} == {"b.night"}
     assert answer["nights"] == 1
     assert len(answer["left_out"]) == 1
 
 
-def test_simulated_nights_are_nobodys_body(tmp_path: Path) -> None:
+def test_simulated_nights_are_nobodys_body(made: Path, tmp_path: Path) -> None:
     """A simulated night stays out as soon as there is a real one; alone it is marked."""
     counted_night(
         tmp_path / "2026-11-01T22-30-00_s.night", start_ns=AUTUMN_NS + 8 * DAY_NS, origin="simulated"
     )
     assert one_body(tmp_path)["made_up"]
-    nights(tmp_path)
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     answer = one_body(tmp_path)
     assert not answer["made_up"]
     assert {one["night"][-7:] for one in answer["sites"]} == {"a.night", "b.night"}
@@ -107,10 +122,10 @@ def test_suggestions_follow_the_rule(measured: dict[str, Measured], sensors: int
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_the_page(browser: Chrome, served: Serve, tmp_path: Path, dark: bool) -> None:
+def test_the_page(browser: Chrome, looked_at: str, dark: bool) -> None:
     """The page colours what was measured, leaves the rest blank, and leads to each value's night."""
     screen(browser, 390 if dark else 1280, dark=dark)
-    browser.get(served(nights(tmp_path)).url + "body")
+    browser.get(looked_at + "body")
     table = wait_for(browser, "#last table", "left calf")
     assert "31 Oct 2026" in table.text
     assert "not known" in table.text
@@ -124,10 +139,10 @@ def test_the_page(browser: Chrome, served: Serve, tmp_path: Path, dark: bool) ->
     assert not axe_problems(browser)
 
 
-def test_counts_wait_until_asked_for(browser: Chrome, served: Serve, tmp_path: Path) -> None:
+def test_counts_wait_until_asked_for(browser: Chrome, served: Serve, nights: Path) -> None:
     """Who sees counts on request only sees none here before asking."""
-    write_settings(nights(tmp_path), Settings(show="on_request"))
-    browser.get(served(tmp_path).url + "body")
+    write_settings(nights, Settings(show="on_request"))
+    browser.get(served(nights).url + "body")
     button = wait_for(browser, "#show-numbers")
     assert "valid hour" not in browser.find_element(By.TAG_NAME, "main").text
     button.click()
