@@ -471,7 +471,7 @@ def test_nights_when_the_clocks_change(tmp_path: Path, day: int, month: int, hou
     assert any("twice" in remark for remark in found.remarks) == (hours == 25)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_way_of_writing_gives_the_same_samples(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -516,7 +516,7 @@ def test_any_way_of_writing_gives_the_same_samples(
     assert np.abs(times_s(night) - counter / fs_hz).max() < 0.3 / fs_hz
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_bytes_give_a_traceback(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Random bytes, and valid files cut or altered anywhere, are imported or refused with a sentence."""

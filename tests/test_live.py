@@ -40,7 +40,7 @@ LATEST_S = 165.0
 def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a simulated night with reconnects, loss and repeated blocks."""
     path = tmp_path_factory.mktemp("live") / "a.night"
-    simulate_night(path, spec=NightSpec(seed=3, hours=0.75, sites=SITES, fs_hz=100.0, profile="many"))
+    simulate_night(path, spec=NightSpec(seed=3, hours=0.45, sites=SITES, fs_hz=100.0, profile="many"))
     return path
 
 
@@ -197,17 +197,17 @@ def test_recording_finds_live_what_the_log_replays(tmp_path: Path) -> None:
     world = VirtualWorld(
         [VirtualSensor("left_calf", "oba"), VirtualSensor("right_thigh", "witmotion")],
         profile="many",
-        hours=0.15,
+        hours=0.1,
     )
     beside = Beside()
 
     async def evening() -> Path:
         order = Order(tmp_path, wanted_sensors([("left_calf", "oba"), ("right_thigh", "witmotion")]),
-                      plan=PlannedEnd(None, 0.13), virtual=world, listener=beside)  # fmt: skip
+                      plan=PlannedEnd(None, 0.08), virtual=world, listener=beside)  # fmt: skip
         recording = asyncio.create_task(record(order, Nobody(), Stop()))
-        await asyncio.sleep(180)
+        await asyncio.sleep(120)
         world.sensors["left_calf"].drop()
-        await asyncio.sleep(90)
+        await asyncio.sleep(40)
         world.sensors["right_thigh"].silence(True)
         await asyncio.sleep(20)
         world.sensors["right_thigh"].silence(False)

@@ -155,25 +155,25 @@ def test_every_fault_leaves_its_cause(tmp_path: Path) -> None:
 
     async def script(evening: Evening) -> None:
         await evening.streaming()
-        await asyncio.sleep(20)
-        for fault in (
-            lambda one: one.drop(),
-            lambda one: one.silence(True),
-            lambda one: one.reboot(),
-            lambda one: one.vanish(20),
+        await asyncio.sleep(10)
+        for fault, lasts_s in (
+            (lambda one: one.drop(), 1),
+            (lambda one: one.silence(True), 6),
+            (lambda one: one.reboot(), 1),
+            (lambda one: one.vanish(8), 1),
         ):
             for sensor in evening.sensors:
                 fault(sensor)
-                await asyncio.sleep(6)
+                await asyncio.sleep(lasts_s)
                 sensor.silence(False)
-            await asyncio.sleep(30)
+            await asyncio.sleep(15)
             await evening.streaming(15)
         for sensor in evening.sensors:
             sensor.lose(0.02)
             if sensor.model.counts != "none":  # a bare sample cannot tell that it is garbage, or came twice
                 sensor.garble(0.01)
                 sensor.repeat(0.02)
-        await asyncio.sleep(20)
+        await asyncio.sleep(15)
 
     night = open_night(evening.play(script).path)
     for sensor in evening.sensors:
@@ -212,11 +212,11 @@ def test_the_radio_goes_away_and_comes_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("models", [("polar_h10", "polar_oh1"), ("metamotion_r",)])
 def test_an_untimed_radio(tmp_path: Path, models: tuple[str, ...]) -> None:
-    """Over a radio without delays, too, all that was sent is kept, through thirty drops."""
+    """Over a radio without delays, too, all that was sent is kept, through twelve drops."""
     evening = Evening(tmp_path, *models, timed=False)
 
     async def script(evening: Evening) -> None:
-        for i in range(30 // len(models)):
+        for i in range(12 // len(models)):
             await evening.streaming()
             await asyncio.sleep(2)
             for sensor in evening.sensors:
@@ -238,16 +238,16 @@ def test_loss_that_nothing_counts_is_noticed(tmp_path: Path) -> None:
 
     async def script(evening: Evening) -> None:
         await evening.streaming()
-        await asyncio.sleep(30)
+        await asyncio.sleep(20)
         for sensor in evening.sensors:
             sensor.lose(1.0)
         await asyncio.sleep(0.5)
         for sensor in evening.sensors:
             sensor.lose(0.0)
-        await asyncio.sleep(30)
+        await asyncio.sleep(20)
         for sensor in evening.sensors:
             sensor.stall(1.0)  # late, not lost
-        await asyncio.sleep(10)
+        await asyncio.sleep(5)
 
     night = open_night(evening.play(script).path)
     for sensor, summary in zip(evening.sensors, summarise(night).sensors, strict=True):

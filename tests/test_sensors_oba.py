@@ -422,7 +422,7 @@ answers = st.tuples(
 
 @given(st.binary(max_size=24), st.lists(entries | answers, max_size=30))
 @example(b"", [("answered", b""), ("asked", b"\x02\x01"), ("answered", b"\x82\x01\x00")])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_run_is_judged(info: bytes, log: list[Any]) -> None:
     """Whatever a board says, each rule gets a finding with a sentence and none raises."""
     found = conformance(Run(None, info, b"", b"", tuple(log)))
