@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 
+import hypothesis  # noqa: F401  before the collector is spared what there is: it asks the collector for it
 import pytest
 from browser import _chromium, browser, served, standing
 
@@ -23,6 +25,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return float(mark.args[0]) if mark else 0.0
 
     items.sort(key=lasts_s, reverse=True)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what lasts as long as the process: all modules and thousands of tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from firmware_host.analysis import detect_night
 from firmware_host.recording.labels import read_labels
 from firmware_host.recording.settings import Settings, write_settings
 from firmware_host.review.endpoints import find_endpoints
+from firmware_host.review.guard import Guard
 from firmware_host.review.server import BODY_BYTES, application
 
 pytestmark = pytest.mark.lasts_s(30)
@@ -57,11 +58,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return nights
 
 
+@pytest.fixture(scope="module")
+def app(folder: Path) -> Guard:
+    """Give one application for the hundreds of requests that are refused."""
+    return application(folder)
+
+
 @pytest.fixture
-def client(folder: Path) -> Iterator[TestClient]:
+def client(folder: Path, app: Guard) -> Iterator[TestClient]:
     """Give a client; whatever it sends, not a byte on the disk may change."""
     before = contents(folder.parent)
-    yield TestClient(application(folder), HOME)
+    yield TestClient(app, HOME)
     assert contents(folder.parent) == before
 
 
@@ -233,7 +240,7 @@ def test_nonsense_is_refused(client: TestClient, method: str, path: str, body: b
     refused(answer, 400, 404, 409)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(body=st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_random_bodies_are_refused(body: bytes) -> None:
     """Random bytes as settings are refused, and leave no settings behind."""
