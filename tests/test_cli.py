@@ -483,7 +483,7 @@ def test_a_reader_that_leaves_early_is_no_error(made: Path) -> None:
 def test_signals_end_it_cleanly(tmp_path: Path, number: signal.Signals, code: int) -> None:
     """Ctrl-C and SIGTERM during a long command end it with 130 and 143, and nothing is left half made."""
     process = start(
-        "demo", "--out", "out", "--hours", "4", cwd=tmp_path,
+        "demo", "--out", "out", "--hours", "1", cwd=tmp_path,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     patience = time.monotonic() + 120
