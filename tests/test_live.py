@@ -28,7 +28,7 @@ from firmware_host.simulation.time_lapse import TimeLapseLoop
 from firmware_host.simulation.virtual_radio import VirtualSensor, VirtualWorld
 from firmware_host.twitches import Table, check_coverage
 
-pytestmark = pytest.mark.lasts_s(25)
+pytestmark = pytest.mark.lasts_s(20)
 
 SITES = ("left_calf", "right_thigh", "left_chest")
 LOWEST = 5.5

@@ -23,7 +23,7 @@ from firmware_host.simulation.time_lapse import TimeLapseLoop
 from firmware_host.simulation.virtual_radio import VirtualSensor, VirtualWorld
 from firmware_host.simulation.virtual_sensors import PlayedSensor
 
-pytestmark = pytest.mark.lasts_s(45)
+pytestmark = pytest.mark.lasts_s(35)
 
 SITES = ("left_calf", "right_calf", "left_thigh", "right_thigh")
 MODELS = ("witmotion", "movesense", "polar_verity", "capture2go")

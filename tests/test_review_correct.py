@@ -21,7 +21,7 @@ from firmware_host.recording.night import write_meta
 from firmware_host.recording.settings import Settings, write_settings
 from firmware_host.review.server import application
 
-pytestmark = pytest.mark.lasts_s(60)
+pytestmark = pytest.mark.lasts_s(45)
 
 HOME = "http://127.0.0.1:8765"
 OWN = {"origin": HOME, "content-type": "application/json"}
