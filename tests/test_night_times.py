@@ -77,6 +77,14 @@ def test_a_report_without_a_date_counts_from_0(folder: Path, tmp_path: Path, run
     assert "Berlin" not in when
 
 
+def test_commands_name_no_date_that_nobody_knows(folder: Path, run: Run) -> None:
+    """The list and what is told of a night and its gaps have no date of 1970."""
+    for told in (run("nights", "--dir", folder)[1], run("info", folder / UNDATED)[1]):
+        assert "not known" in told
+        assert "1970" not in told
+    assert "start 2" in run("info", folder / DATED)[1]
+
+
 def test_a_page_without_a_date_counts_from_0(browser: Chrome, standing: Standing, folder: Path) -> None:
     """The night's page begins at 00:00, and the list tells no time of day."""
     facts = TestClient(application(folder), HOME).get(f"/api/nights/{UNDATED}").json()

@@ -95,7 +95,7 @@ def test_the_numbers_are_those_of_the_night(run: Run, night: Path) -> None:
     assert calf[4] == "0 of 160"
     assert calf[5] == "30 s (30 s – 30 s)"
     assert calf[6] == "20 (20 – 20)"
-    assert calf[7] == "not measured"
+    assert calf[7] == "not known"
     assert calf[8] == "2:40:00 (67 %)"
     assert found.seconds("left_calf") == {"valid": 9600, "movement": 1200, "gap": 0, "not_worn": 3600}
     assert found.seconds("left_forearm") == {"valid": 360, "movement": 0, "gap": 14_040, "not_worn": 0}

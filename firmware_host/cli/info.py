@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,10 +83,10 @@ def _text(document: dict[str, Any]) -> str:
     from firmware_host.capture.summary import unsure_sentence
 
     meta = document["meta"]
+    start = f"{_clock(document['start'], document)} {meta.time_zone}" if meta.start_known else "not known"
     lines = [
         f"{document['night']} ({meta.origin}{', being recorded' if document['being_written'] else ''})",
-        f"participant {meta.participant or '-'}, start {_clock(document['start'])} {meta.time_zone}, "
-        f"{document['hours']:.2f} h",
+        f"participant {meta.participant or '-'}, start {start}, {document['hours']:.2f} h",
         *([f"note: {meta.note}"] if meta.note else []),
         "",
         aligned(
@@ -111,7 +111,8 @@ def _text(document: dict[str, Any]) -> str:
     for sensor in document["sensors"]:
         gaps = sorted(sensor["gaps"], key=lambda gap: -float(gap["seconds"]))
         lines += [
-            f"{sensor['site']}: gap of {gap['seconds']:.1f} s at {_clock(gap['start'])}, {gap['cause']}"
+            f"{sensor['site']}: gap of {gap['seconds']:.1f} s at {_clock(gap['start'], document)}, "
+            f"{gap['cause']}"
             for gap in gaps[:SHOWN_GAPS]
         ]
         if len(gaps) > SHOWN_GAPS:
@@ -129,5 +130,9 @@ def _text(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _clock(iso: str) -> str:
-    return datetime.fromisoformat(iso).strftime("%Y-%m-%d %H:%M:%S")
+def _clock(iso: str, document: dict[str, Any]) -> str:
+    """Return a local time; of a night that began nobody knows when, the time since then."""
+    at = datetime.fromisoformat(iso)
+    if document["meta"].start_known:
+        return at.strftime("%Y-%m-%d %H:%M:%S")
+    return str(timedelta(seconds=round((at - datetime.fromisoformat(document["start"])).total_seconds())))

@@ -30,7 +30,7 @@ def command(directory: Path, as_json: bool) -> None:
     lines = [
         (
             one["night"],
-            one["start"].partition(".")[0].replace("T", " ")[:16],
+            one["start"].partition(".")[0].replace("T", " ")[:16] if one["start_known"] else "not known",
             f"{one['hours']:.1f}",
             " ".join(one["sites"]),
             one["origin"],
@@ -79,6 +79,7 @@ def _listed(path: Path) -> dict[str, Any]:
         "night": path.name,
         "participant": meta.participant,
         "start": local_time(start_ns, meta.time_zone).isoformat(),
+        "start_known": meta.start_known,
         "hours": duration_s / 3600,
         "sites": [info.site for info in meta.sensors],
         "origin": meta.origin,

@@ -70,6 +70,7 @@ def command(
         if not told:
             return code
         progress(len(paths) / steps, "writing the report")
-        document = made.write(out, paper=paper, kept_back=len(hidden))
+        failed = len(paths) - len(told) - len(hidden)
+        document = made.write(out, paper=paper, kept_back=len(hidden), failed=failed)
     show({"file": out, **document}, f"Written: {out}", as_json=as_json)
     return code

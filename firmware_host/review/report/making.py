@@ -55,7 +55,9 @@ class Report:
         )
         self._nights.append((one, sheet(report, data, len(self._nights) + 1)))
 
-    def write(self, out: Path, *, paper: Paper | None = None, kept_back: int = 0) -> dict[str, Any]:
+    def write(
+        self, out: Path, *, paper: Paper | None = None, kept_back: int = 0, failed: int = 0
+    ) -> dict[str, Any]:
         """Write the report, HTML or PDF by the file's ending; return it as a document.
 
         Raises
@@ -69,7 +71,8 @@ class Report:
         sheets = [one for _, one in ordered]
         together = nights_report([one for one, _ in ordered]) if len(ordered) > 1 else None
         pdf = out.suffix.lower() == ".pdf"
-        html = report_html(sheets, together, kept_back=kept_back, paper=paper or ("a4" if pdf else None))
+        paper = paper or ("a4" if pdf else None)
+        html = report_html(sheets, together, kept_back=kept_back, failed=failed, paper=paper)
         content = html.encode()
         if pdf:
             from firmware_host.review.report.pdf import report_pdf

@@ -37,7 +37,12 @@ def sheet(night: NightReport, data: MapData, number: int) -> Sheet:
 
 
 def report_html(
-    sheets: Sequence[Sheet], together: NightsReport | None, *, kept_back: int = 0, paper: Paper | None = None
+    sheets: Sequence[Sheet],
+    together: NightsReport | None,
+    *,
+    kept_back: int = 0,
+    failed: int = 0,
+    paper: Paper | None = None,
 ) -> str:
     """Return the report.
 
@@ -47,6 +52,8 @@ def report_html(
         The nights together, where there are several.
     kept_back
         So many nights are left out, as their counts are not shown yet.
+    failed
+        So many are left out, as they could not be read or have no run.
     paper
         Size of the sheets; None leaves it to whoever prints.
     """
@@ -64,6 +71,7 @@ def report_html(
             "charts": [Markup(_chart(one)) for one in together.trends] if together else [],  # noqa: S704
             "written": any(words.diary_levels(night.diary) for night in nights),
             "kept_back": kept_back,
+            "failed": failed,
             "w": words,
         },
     )
