@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import SessionNotCreatedException
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 from serving import end_review, start_review
@@ -108,11 +109,11 @@ def _chromium() -> Iterator[webdriver.Chrome]:
     headless = [] if shell else ["--headless=new"]
     for argument in (*headless, "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--lang=en"):
         options.add_argument(argument)
-    # One process draws all pages, and none is for a graphics card: a quarter less of the processor's time.
-    for argument in ("--renderer-process-limit=1", "--in-process-gpu"):
-        options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chromium = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    try:
+        chromium = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    except SessionNotCreatedException:  # with it every test of this process would fail
+        chromium = webdriver.Chrome(options, webdriver.ChromeService(driver))
     yield chromium
     chromium.quit()
 

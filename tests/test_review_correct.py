@@ -191,9 +191,9 @@ def test_a_stretch_is_left_out_and_a_twitch_added(browser: Chrome, server: str, 
     assert [label.what for label in read_labels(night).active] == ["exclude", "added"]
 
 
-def test_a_pile_of_one_event_reads_as_one(browser: Chrome, looked_at: str) -> None:
+def test_a_pile_of_one_event_reads_as_one(browser: Chrome, server: str) -> None:
     """Of a single event no half is told, and whether it counts is a plain sentence."""
-    browser.get(f"{looked_at}about")
+    browser.get(f"{server}about")
     script = """
     const [pile, done] = arguments;
     const desk = { clock: { time: () => "02:14" } };
