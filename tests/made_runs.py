@@ -110,6 +110,13 @@ def write_run(folder: Path, rows: Table, run_id: str = "run1", **changes: Any) -
     ResultsStore(folder).write_run(info, row_columns(), rows, COVERAGE_COLUMNS, coverage())
 
 
+def made_night(folder: Path) -> Path:
+    """Make a night of few samples with a run of many events."""
+    write_samples(folder, events(0))
+    write_run(folder, events())
+    return folder
+
+
 def judged_night(folder: Path, n_each: int = 120) -> Path:
     """Make a night with samples and a run."""
     rows = events(n_each)

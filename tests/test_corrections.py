@@ -23,10 +23,7 @@ from firmware_host.twitches import Label
 @pytest.fixture
 def night(tmp_path: Path) -> Path:
     """Make a night with a run; its samples do not matter here."""
-    folder = tmp_path / "a.night"
-    made_runs.write_samples(folder, made_runs.events(0))
-    made_runs.write_run(folder, made_runs.events())
-    return folder
+    return made_runs.made_night(tmp_path / "a.night")
 
 
 def learnt(night: Path) -> Corrections:

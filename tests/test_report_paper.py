@@ -71,7 +71,7 @@ def test_a_browser_prints_one_page_a_night(browser: Chrome, run: Run, folder: Pa
     for width, height in ((8.27, 11.69), (8.5, 11.0)):
         paper = {"paperWidth": width, "paperHeight": height, "preferCSSPageSize": False}
         margins = {"marginTop": 0.315, "marginBottom": 0.276, "marginLeft": 0.472, "marginRight": 0.472}
-        for _ in range(5):  # a busy browser prints now and then before it has laid out all
+        for _ in range(5):  # a busy browser gives an empty page now and then, before it has laid out anything
             printed = browser.execute_cdp_cmd("Page.printToPDF", paper | margins)["data"]
             (tmp_path / "p.pdf").write_bytes(base64.b64decode(printed))
             pages = len(pypdf.PdfReader(tmp_path / "p.pdf").pages)
