@@ -361,12 +361,17 @@ def test_runs_say_how_they_were_made(run: Run, nights: Path) -> None:
     assert [line.rpartition("balanced")[2] for line in listed] == ["", *ways.values()]
 
 
-def test_verify_finds_damage(run: Run, nights: Path) -> None:
-    """One flipped byte makes verify exit with 1 and say where; info still works."""
-    log = nights / "a.night" / "samples.log"
+def flip_a_bit(night: Path) -> None:
+    """Damage a night's log in its middle."""
+    log = night / "samples.log"
     content = bytearray(log.read_bytes())
     content[len(content) // 2] ^= 0x10
     log.write_bytes(content)
+
+
+def test_verify_finds_damage(run: Run, nights: Path) -> None:
+    """One flipped byte makes verify exit with 1 and say where; info still works."""
+    flip_a_bit(nights / "a.night")
     code, out, _ = run("verify", nights / "a.night")
     assert code == 1
     assert "damaged" in out
@@ -668,10 +673,7 @@ def test_a_run_of_other_sites_or_samples_is_told(run: Run, nights: Path) -> None
 def test_a_log_of_the_same_length_that_changed_is_told(run: Run, nights: Path) -> None:
     """A block that is damaged after detection leaves a night's length, and its run is of other samples."""
     assert run("map", nights / "a.night")[2] == ""
-    log = nights / "a.night" / "samples.log"
-    content = bytearray(log.read_bytes())
-    content[len(content) // 2] ^= 0x10
-    log.write_bytes(content)
+    flip_a_bit(nights / "a.night")
     code, _, err = run("map", nights / "a.night")
     assert code == 0
     damage, changed = err.splitlines()
@@ -680,6 +682,16 @@ def test_a_log_of_the_same_length_that_changed_is_told(run: Run, nights: Path) -
         changed
         == "a.night: its samples.log has changed since its run was made; run `twitchmap detect` again."
     )
+
+
+def test_a_night_without_its_samples_is_not_to_be_detected_again(run: Run, nights: Path) -> None:
+    """Where samples.log is gone, that is told, and nothing is advised that cannot be done."""
+    (nights / "a.night" / "samples.log").unlink()
+    code, out, err = run("map", nights / "a.night")
+    assert code == 0
+    assert "left calf" in out.lower()
+    assert "samples.log is missing" in err
+    assert "twitchmap detect" not in err
 
 
 def test_a_night_is_taken_once_however_it_is_named(

@@ -148,14 +148,17 @@ def test_wrong_sources(tmp_path: Path, sources: dict[str, str], sentence: str) -
     assert not list(tmp_path.iterdir())
 
 
-def test_one_recording_is_not_given_for_two_sites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slip of the hand makes no two sites that twitch together; two recordings of one file are two."""
+def test_one_recording_for_two_sites_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slip of the hand would make two sites that twitch together; two recordings of one file are two."""
     monkeypatch.chdir(tmp_path)
     name = table(tmp_path).name
-    with pytest.raises(BadValueError, match="is given for left_calf and for right_calf"):
-        bring_all(tmp_path, {"left_calf": str(tmp_path / name), "right_calf": name})
+    _, told = bring_all(tmp_path / "slip", {"left_calf": str(tmp_path / name), "right_calf": name})
+    first, second = (one.warnings for one in told.files)
+    assert "the same recording is given for left_calf: a sensor sits at one site" in second
+    assert not first
     np.savez(tmp_path / "two.npz", a_acc_g=ACC, b_acc_g=ACC[::-1], a_fs_hz=100.0, b_fs_hz=100.0)
-    night, _ = bring_all(tmp_path, {"left_calf": "two.npz:a", "right_calf": "two.npz:b"})
+    night, told = bring_all(tmp_path, {"left_calf": "two.npz:a", "right_calf": "two.npz:b"})
+    assert not any("the same recording" in text for one in told.files for text in one.warnings)
     assert night.sites == ("left_calf", "right_calf")
 
 

@@ -101,6 +101,8 @@ def note_changed(night: Night, run: Run) -> None:
     """Tell that a night holds other samples than when its run was made: more, fewer, or damaged ones."""
     from firmware_host.recording.reader import LOG_FILE
 
+    if not (night.path / LOG_FILE).exists():
+        return  # that there are none was told, and detection would find none
     was = run.summary
     longer = abs(night.duration_s - was.duration_s) > SAME_LENGTH_S
     if longer or was.samples_sha256 not in {"", night.log_sha256()}:

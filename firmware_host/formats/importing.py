@@ -79,7 +79,9 @@ class _Sensor:
         has_all = ~np.isnan(self.recording.spool.acc(start, stop)[:, 0])
         return np.asarray(has_all & ~self.time.losses.repeats(start, stop))
 
-    def understanding(self) -> FileUnderstanding:
+    def understanding(self, twin: str | None = None) -> FileUnderstanding:
+        """Return what was understood of the file; `twin` is another site that it is given for."""
+        again = [f"the same recording is given for {twin}: a sensor sits at one site"] if twin else []
         recording, time, samples = self.recording, self.time, self.samples
         return FileUnderstanding(
             site=self.site,
@@ -101,7 +103,7 @@ class _Sensor:
             sample_type=samples.sample_type,
             g_per_count=samples.g_per_count,
             range_g=samples.range_g,
-            warnings=(*time.warnings, *samples.warnings),
+            warnings=(*time.warnings, *samples.warnings, *again),
             remarks=(*recording.remarks, *time.remarks, *[SIMULATED][: recording.made_up]),
             sensor=_plain(
                 f"{recording.model} {recording.serial}".strip()
@@ -160,13 +162,8 @@ def import_night(
 def _check(target: Path, sources: Mapping[str, str], options: ImportOptions) -> None:
     if not sources:
         raise BadValueError("no file to import; name at least one as SITE=FILE")
-    of: dict[Source, str] = {}
-    for site, text in sources.items():
+    for site in sources:
         body.site(site)
-        source = Source.parse(text)
-        other = of.setdefault(replace(source, path=source.path.absolute()), site)
-        if other != site:
-            raise BadValueError(f"{_plain(text)} is given for {other} and for {site}: a sensor has one site")
     if options.unit is not None and options.unit not in UNITS:
         raise BadValueError(f"{options.unit!r} is no unit of acceleration; there are {', '.join(UNITS)}")
     if options.rate_hz is not None and not 0 < options.rate_hz < 1e6:
@@ -264,9 +261,14 @@ def _plan(target: Path, sensors: Sequence[_Sensor], options: ImportOptions) -> _
         note="imported from " + ", ".join(_plain(sensor.recording.source.path.name) for sensor in sensors),
     )
     local = local_time(start_ns, time_zone).isoformat(timespec="milliseconds")
-    files = tuple(sensor.understanding() for sensor in sensors)
+    given: dict[Source, str] = {}
+    files = []
+    for sensor in sensors:
+        source = sensor.recording.source
+        first = given.setdefault(replace(source, path=source.path.absolute()), sensor.site)
+        files.append(sensor.understanding(None if first == sensor.site else first))
     return _Plan(
-        target, meta, offsets_ns, Understanding(str(target), start_ns, local, known, time_zone, files)
+        target, meta, offsets_ns, Understanding(str(target), start_ns, local, known, time_zone, tuple(files))
     )
 
 
