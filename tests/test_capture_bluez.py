@@ -15,7 +15,7 @@ if sys.platform != "linux" or not shutil.which("dbus-daemon"):
     pytest.skip("needs a D-Bus daemon", allow_module_level=True)
 
 from fake_bluez import FakeBluez, start_bus
-from test_capture_link import Night, more, tiny, until, wanted
+from streamed_links import Night, more, tiny, until, wanted
 from tiny_sensor import BARE, COUNTED
 
 from firmware_host.capture import ble, hearing, link

@@ -14,7 +14,7 @@ import pytest
 from bleak.backends.device import BLEDevice
 from fake_bleak import Air
 from scripted_sensors import START_NS, S, Stage, numbers
-from test_capture_link import Night, more, now_s, play, streaming, tiny, until, wanted
+from streamed_links import Night, more, now_s, play, streaming, tiny, until, wanted
 from test_record import kinds, samples
 from tiny_sensor import COUNTED, DATA, TinyDriver, TinyPeripheral
 

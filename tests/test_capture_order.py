@@ -16,7 +16,7 @@ from bleak.exc import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-from test_capture_link import play
+from streamed_links import play
 
 from firmware_host.capture import radio_errors
 from firmware_host.capture.bounded import bounded

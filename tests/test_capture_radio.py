@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
 
 import pytest
-from test_capture_link import Night, more, now_s, play, until
+from streamed_links import Night, more, now_s, play, until
 
 from firmware_host.capture.ble import Backend, Radio
 from firmware_host.capture.identity import Wanted
