@@ -20,6 +20,7 @@ from firmware_host.capture.session import Session
 from firmware_host.capture.stop import Stop
 from firmware_host.capture.told import View
 from firmware_host.capture.watch import Moment
+from firmware_host.recording import Night
 from firmware_host.sensors.protocol import Advertisement, Batch, Driver, Facts, Model, Peripheral
 
 S = 10**9
@@ -47,6 +48,17 @@ def numbers(first: int, n: int) -> np.ndarray[Any, np.dtype[np.int16]]:
     """Return samples that tell their number, with both signs and the extremes."""
     counter = np.arange(first, first + n)[:, None] * 7919 + np.array([0, 32767, 32768])
     return counter.astype(np.uint16).view(np.int16)
+
+
+def samples(night: Night, site: str = "left_calf") -> np.ndarray[Any, np.dtype[np.int16]]:
+    """Return all samples of a site, in order."""
+    found = [counts for stretch in night.stretches(site) for _, counts in stretch.count_chunks()]
+    return np.concatenate([one.astype(np.int16) for one in found])
+
+
+def kinds(night: Night) -> list[str]:
+    """Return the kinds of a night's events, in order."""
+    return [event.kind for event in night.events()]
 
 
 class Clocks:

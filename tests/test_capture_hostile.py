@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 from bleak.backends.device import BLEDevice
 from fake_bleak import Air
-from scripted_sensors import START_NS, S, Stage, numbers
+from scripted_sensors import START_NS, S, Stage, kinds, numbers, samples
 from streamed_links import Night, more, now_s, play, streaming, tiny, until, wanted
-from test_record import kinds, samples
 from tiny_sensor import COUNTED, DATA, TinyDriver, TinyPeripheral
 
 from firmware_host.capture.asked import order_for
