@@ -1,4 +1,4 @@
-"""The pictures of a night: body figure, map, time axis, terminal; what they show and what they never say."""
+"""The pictures of a night: body figure, map, legends, files; what they show and what they never say."""
 
 from __future__ import annotations
 
@@ -7,66 +7,29 @@ import re
 import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from drawn_nights import START, night, ns
 
 from firmware_host.body import SITES
-from firmware_host.errors import BadValueError, MissingExtraError
-from firmware_host.recording.night import zone
+from firmware_host.errors import MissingExtraError
 from firmware_host.review.charts import body_figure
 from firmware_host.review.charts.colours import PALETTE, mixed, scale_for
 from firmware_host.review.charts.layouts import PAPER, SCREEN, Layout
-from firmware_host.review.charts.map_data import MapData, duration_words, rate_words, valid_words
+from firmware_host.review.charts.map_data import duration_words, rate_words, valid_words
 from firmware_host.review.charts.night_map import night_map
 from firmware_host.review.charts.scene import Point, Scene, Shape, Words, rect, to_png, to_svg
 from firmware_host.review.charts.terminal import terminal_map
-from firmware_host.review.charts.time_axis import clock_changes, ticks
 from firmware_host.twitch_map import State, twitch_map
-from firmware_host.twitches import COVERAGE_DTYPE, EVENT_DTYPE, Kind, table
+from firmware_host.twitches import EVENT_DTYPE, Kind
 
 SVG = "{http://www.w3.org/2000/svg}"
-BERLIN = ZoneInfo("Europe/Berlin")
-START = datetime(2026, 11, 22, 22, 31, tzinfo=BERLIN)
 FORBIDDEN = re.compile(
     r"\b(als|amyotroph\w*|disease|patient|symptom|severe|severity|abnormal|pathologic\w*|danger\w*|warning|alarm\w*"
     r"|worse|better|improve\w*|healthy|fasciculation\w*|diagnos\w*)\b",
     re.IGNORECASE,
 )
-
-
-def ns(moment: datetime) -> int:
-    """Return a moment as UTC nanoseconds."""
-    return int(moment.timestamp()) * 10**9
-
-
-def night(
-    *sites: str, start: datetime = START, hours: float = 8.0, origin: str = "recorded", title: str = "A night"
-) -> MapData:
-    """Make a night: sites twitch 30 times an hour; the first has a gap, the second is taken off after 5 h."""
-    end_s = 3600 * hours
-    rng = np.random.default_rng(1)
-    events, coverage = [np.zeros(0, EVENT_DTYPE)], [np.zeros(0, COVERAGE_DTYPE)]
-    for index, name in enumerate(sites):
-        kind = (Kind.GAP, Kind.NOT_WORN, Kind.MOVEMENT)[min(index, 2)]
-        edges = ((2, 3), (5, hours), (4, 4.1))[min(index, 2)]
-        spans = [(0.0, edges[0], Kind.VALID), (edges[0], edges[1], kind), (edges[1], hours, Kind.VALID)]
-        spans = [span for span in spans if span[1] > span[0]]
-        starts, ends, kinds = zip(*spans, strict=True)
-        coverage.append(
-            table(
-                COVERAGE_DTYPE, len(spans), site=name, kind=kinds,
-                start_s=3600 * np.array(starts), end_s=3600 * np.array(ends),
-            )
-        )  # fmt: skip
-        peaks = np.sort(rng.uniform(0, end_s, int(30 * hours)))
-        events.append(table(EVENT_DTYPE, len(peaks), site=name, peak_s=peaks, onset_s=peaks, counted=True))
-    tables = np.concatenate(events), np.concatenate(coverage), sites, ns(start)
-    bins, totals = (twitch_map(*tables, bin_s, end_s) for bin_s in (900.0, None))
-    end_ns = ns(start) + round(end_s * 1e9)
-    return MapData(title, ns(start), end_ns, "Europe/Berlin", origin, bins, totals, tables[1])
 
 
 def is_inside(point: Point, outline: Shape) -> bool:
@@ -311,135 +274,6 @@ def test_text_from_outside_is_escaped() -> None:
     assert "<script>" not in svg
     assert '<script>&" ' in (root.findtext(f"{SVG}title") or "")
     assert "\x1b" not in terminal_map(night("left_calf", title="\x1b[31m"))
-
-
-@pytest.mark.parametrize(
-    ("start", "hours", "labels", "change"),
-    [
-        (
-            datetime(2026, 10, 24, 22, tzinfo=BERLIN),
-            9,
-            "22 23 00 01 02 02 03 04 05 06",
-            "clocks back 1 h at 03:00",
-        ),
-        (
-            datetime(2026, 3, 28, 22, tzinfo=BERLIN),
-            7,
-            "22 23 00 01 03 04 05 06",
-            "clocks forward 1 h at 02:00",
-        ),
-        (datetime(2026, 11, 22, 22, tzinfo=BERLIN), 8, "22 23 00 01 02 03 04 05 06", ""),
-    ],
-)
-def test_the_axis_is_right_when_the_clocks_change(
-    start: datetime, hours: int, labels: str, change: str
-) -> None:
-    """A clock change shows the hour that comes twice, or leaves out the one that does not come."""
-    start_ns = ns(start)
-    end_ns = start_ns + hours * 3600 * 10**9
-    marks = ticks(start_ns, end_ns, BERLIN)
-    assert [mark.label for mark in marks] == [f"{hour}:00" for hour in labels.split()]
-    assert np.all(np.diff([mark.ns for mark in marks]) == 3600 * 10**9)
-    assert [each.label for each in clock_changes(start_ns, end_ns, BERLIN)] == [change] * bool(change)
-
-
-@pytest.mark.parametrize(
-    ("noon", "hours", "labels"),
-    [
-        (datetime(2026, 10, 24, 12, tzinfo=BERLIN), 25, "12 15 18 21 00 03 06 09 12"),
-        (datetime(2026, 3, 28, 12, tzinfo=BERLIN), 23, "12 14 16 18 20 22 00 04 06 08 10 12"),
-    ],
-)
-def test_days_of_25_and_23_hours(noon: datetime, hours: int, labels: str) -> None:
-    """From noon to noon over a clock change there are 25 or 23 hours; marks stay on full local hours."""
-    end = noon.replace(day=noon.day + 1)
-    assert ns(end) - ns(noon) == hours * 3600 * 10**9
-    assert [mark.label for mark in ticks(ns(noon), ns(end), BERLIN)] == [f"{h}:00" for h in labels.split()]
-
-
-@pytest.mark.parametrize("span_s", [0, 3, 100, 4000, 30_000, 10 * 86_400])
-@pytest.mark.parametrize("zone", ["Asia/Kathmandu", "Australia/Lord_Howe", "Africa/Monrovia", "UTC"])
-def test_ticks_are_few_and_round_in_any_zone(span_s: int, zone: str) -> None:
-    """From seconds to days, in zones with odd offsets, there are a few rising marks inside the night."""
-    start_ns = 5_400 * 10**9 + 123  # 1970, when Monrovia was 44 min 30 s behind
-    marks = ticks(start_ns, start_ns + span_s * 10**9, ZoneInfo(zone))
-    assert len(marks) <= 13
-    assert span_s < 100 or len(marks) >= 4
-    assert all(start_ns <= mark.ns <= start_ns + span_s * 10**9 for mark in marks)
-
-
-def test_a_clock_change_of_half_an_hour() -> None:
-    """Where clocks change by half an hour, the axis goes on with full local hours."""
-    start = datetime(2026, 4, 4, 12, tzinfo=UTC)
-    zone = ZoneInfo("Australia/Lord_Howe")
-    assert [each.label for each in clock_changes(ns(start), ns(start) + 8 * 3600 * 10**9, zone)] == [
-        "clocks back 30 min at 02:00"
-    ]
-    assert all(mark.label.endswith(":00") for mark in ticks(ns(start), ns(start) + 8 * 3600 * 10**9, zone))
-
-
-def test_an_unknown_zone_gets_a_sentence() -> None:
-    """A name that is no time zone is refused, also one that looks like a path."""
-    for name in ("Mars/Olympus", "../etc/passwd", ""):
-        with pytest.raises(BadValueError, match="Europe/Berlin"):
-            zone(name)
-
-
-def test_the_terminal_shows_gaps_apart_from_zero() -> None:
-    """Each site is a strip of the width asked for, with its number, gaps and time without the sensor."""
-    text = terminal_map(night("left_calf", "right_calf"), 80, "utf-8")
-    lines = text.splitlines()
-    strips = [line for line in lines if line.startswith("│")]
-    assert [len(line) for line in strips] == [80, 80]
-    assert 6 <= strips[0].count("░") <= 12
-    assert 25 <= strips[1].count("·") <= 32
-    assert any(
-        line.startswith("left calf") and line.endswith(")") and "per valid hour" in line for line in lines
-    )
-    assert "23:00" in text
-    assert "none seen" in text
-
-
-@pytest.mark.parametrize("width", [1, 40, 57, 80, 500])
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8", "no-such-encoding"])
-def test_the_terminal_fits_its_width_and_encoding(width: int, encoding: str) -> None:
-    """Lines never exceed the width, and only characters of the encoding are used."""
-    if encoding == "no-such-encoding":
-        encoding = "ascii"
-    text = terminal_map(night("left_tongue.2", "right_calf", title="Núit " * 20), width, encoding)
-    assert max(map(len, text.splitlines())) <= min(max(width, 40), 160)
-    assert text.encode(encoding).decode(encoding) == text
-    assert ("░" in text) == (encoding == "utf-8")
-
-
-@pytest.mark.parametrize("bin_s", [60.0, 900.0, 1800.0])
-def test_the_terminal_takes_bins_of_any_length(bin_s: float) -> None:
-    """Bins shorter or longer than a column give the same silent hour and the same strip length."""
-    data = night("left_calf")
-    empty = np.zeros(0, EVENT_DTYPE)
-    data = replace(
-        data, bins=twitch_map(empty, data.coverage, ["left_calf"], data.start_ns, bin_s, data.night_s)
-    )
-    strip = next(line for line in terminal_map(data, 80, "utf-8").splitlines() if line.startswith("│"))
-    assert set(strip) == {"│", "░", " "}
-    assert len(strip) == 80
-
-
-def test_the_terminal_tells_none_where_wearing_is_not_confirmed() -> None:
-    """Quiet hours of a sensor that may lie on the nightstand do not look like hours without twitches."""
-    data = night("left_calf")
-    data.coverage["wear_unconfirmed"] = data.coverage["start_s"] >= 3 * 3600
-    empty = np.zeros(0, EVENT_DTYPE)
-    data = replace(
-        data, bins=twitch_map(empty, data.coverage, ["left_calf"], data.start_ns, 900, data.night_s)
-    )
-    for encoding, mark, edge in (("utf-8", "╌", "│"), ("ascii", "~", "|")):
-        text = terminal_map(data, 80, encoding)
-        strip = next(line for line in text.splitlines() if line.startswith(edge))
-        assert strip.count(mark) == pytest.approx(78 * 5 / 8, abs=1)
-        assert strip.count(" ") == pytest.approx(78 * 2 / 8, abs=3)
-        assert f"{mark} none seen, wearing not confirmed" in text
-    assert "not confirmed" not in terminal_map(night("right_calf"), 80, "utf-8")
 
 
 def test_an_empty_night_can_be_drawn() -> None:
