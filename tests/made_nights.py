@@ -50,6 +50,22 @@ def append(writer: NightWriter, sensor: int, first: int, n: int = 100, **times: 
     writer.append_samples(sensor, numbers(sensor, first, n), first, **times)
 
 
+def clock() -> tuple[int, int]:
+    """Return the time at which made-up nights start."""
+    return MONO_NS, START_NS
+
+
+def begin_night(folder: Path, n_sensors: int = 1) -> NightWriter:
+    """Make a night whose clock is that of its made-up arrivals."""
+    return create_night(folder, meta(n_sensors), clock)
+
+
+def log_event(writer: NightWriter, kind: str, sensor: int | None, after_s: float, **details: Any) -> None:
+    """Log an event so many seconds after the start."""
+    after = round(after_s * 1e9)
+    writer.append_event(kind, sensor, START_NS + after, MONO_NS + after, **details)
+
+
 def small_night(folder: Path, blocks: int = 40, n_sensors: int = 2) -> Path:
     """Write a night of so many blocks a sensor, one second each, in turn, with events between."""
     with create_night(folder, meta(n_sensors)) as writer:
