@@ -9,15 +9,19 @@ from typing import Any
 import msgspec
 import numpy as np
 
+import firmware_host as tm
+from firmware_host import analysis
 from firmware_host.analysis import SiteSummary, Summary, row_columns
 from firmware_host.detection.signals import twitch_acceleration
 from firmware_host.recording import NightMeta, ResultsStore, RunInfo, SensorInfo, create_night
+from firmware_host.recording.labels import add_label
 from firmware_host.twitches import COVERAGE_COLUMNS, COVERAGE_DTYPE, Flag, Kind, Table, dtype_of, table
 
 START_NS = 1_795_386_600_000_000_000  # 2026-11-22 23:30 in Berlin
 FS_HZ = 100.0
 NIGHT_S = 600.0
 SITES = ("left_calf", "right_thigh.2")
+CALF, THIGH = SITES
 MOVING_S = (300.0, 330.0)
 """The calf moves: no detector finds a candidate there."""
 POINT = 0.8
@@ -123,3 +127,24 @@ def judged_night(folder: Path, n_each: int = 120) -> Path:
     write_samples(folder, rows)
     write_run(folder, rows)
     return folder
+
+
+def ns(peak_s: object) -> list[int]:
+    """Return UTC times of seconds of the night."""
+    times: list[int] = (START_NS + np.rint(np.atleast_1d(peak_s) * 1e9).astype(np.int64)).tolist()
+    return times
+
+
+def label(night: Path, what: str, peak_s: object, site: str = CALF, **more: object) -> None:
+    """Label events of a site."""
+    add_label(night, what=what, drawn="event", peaks_ns={site: ns(peak_s)}, **more)  # type: ignore[arg-type]
+
+
+def load(night: Path, **options: bool) -> analysis.Run:
+    """Load the newest run."""
+    return tm.load_run(tm.open(night), **options)
+
+
+def of(events: Table, site: str = CALF) -> Table:
+    """Return the rows of a site."""
+    return events[events["site"] == site]
