@@ -20,6 +20,7 @@ import numpy.typing as npt
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+REST_G = np.array([0.12, -0.34, 0.93])
 
 
 def wall_ns(text: str) -> int:
@@ -262,3 +263,17 @@ def zipped(members: dict[str, str | bytes], *, stored: bool = False) -> bytes:
         for name, content in members.items():
             archive.writestr(name, content)
     return stream.getvalue()
+
+
+def counts_of(n: int, per_g: float, *, seed: int = 0) -> Counts:
+    """Return (n, 3) counts of a sensor at rest, with a few extremes of both signs."""
+    noise = np.random.default_rng(seed).normal(0, 0.006, (n, 3))
+    counts = np.rint((REST_G + noise) * per_g).astype(np.int64)
+    counts[200] = [511, -512, 3]
+    return counts
+
+
+def write(path: Path, *parts: bytes) -> Path:
+    """Write a file."""
+    path.write_bytes(b"".join(parts))
+    return path

@@ -85,3 +85,8 @@ def samples(night: Night, site: str = SITE) -> npt.NDArray[np.float32]:
 def times_s(night: Night, site: str = SITE) -> npt.NDArray[np.float64]:
     """Return the times of all samples of a site, from the night's start."""
     return np.concatenate([(part.time_ns - night.start_ns) / 1e9 for part in night.read(site)])
+
+
+def times_ns(night: Night, site: str = SITE) -> npt.NDArray[np.int64]:
+    """Return the UTC times of all samples of a site."""
+    return np.concatenate([part.time_ns for part in night.read(site)])

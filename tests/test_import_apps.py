@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from made_loggers import Counts, movesense, movesense_json, polar, table, wall_ns, zipped
-from made_tables import acceleration, bring, refusal, samples
+from made_tables import acceleration, bring, refusal, samples, times_ns
 
 from firmware_host.errors import BadFileError, BadValueError
-from firmware_host.recording import Night
 
 N = 1200
 G = 9.80665
@@ -27,11 +26,6 @@ PHYPHOX_TIME = table(
         ('"START"', "6.000000000E0", "1759650021.500", '"2025-10-05 10:20:21.500 UTC+02:00"'),
     ],
 )
-
-
-def times_ns(night: Night) -> Counts:
-    """Return the UTC times of all samples."""
-    return np.concatenate([part.time_ns for part in night.read("left_calf")])
 
 
 def file(folder: Path, name: str, content: str | bytes) -> Path:
