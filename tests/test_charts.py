@@ -6,7 +6,9 @@ import io
 import re
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -32,25 +34,25 @@ FORBIDDEN = re.compile(
 )
 
 
-def is_inside(point: Point, outline: Shape) -> bool:
-    """Tell whether a point lies inside a closed shape (even-odd rule over its points)."""
-    x, y = point
-    corners = [outline.start]
-    for a, b, end in outline.curves:
-        (x0, y0) = corners[-1]
-        for t in (0.25, 0.5, 0.75, 1.0):
-            s = 1 - t
-            corners.append(
-                (
-                    s**3 * x0 + 3 * s * s * t * a[0] + 3 * s * t * t * b[0] + t**3 * end[0],
-                    s**3 * y0 + 3 * s * s * t * a[1] + 3 * s * t * t * b[1] + t**3 * end[1],
-                )
-            )
-    crossings = 0
-    for (x1, y1), (x2, y2) in zip(corners, [*corners[1:], corners[0]], strict=True):
-        if (y1 > y) != (y2 > y) and x < x1 + (y - y1) / (y2 - y1) * (x2 - x1):
-            crossings += 1
-    return crossings % 2 == 1
+@cache
+def corners_of(outline: Shape) -> np.ndarray:
+    """Return the points of a shape's edge, four a curve."""
+    corners = np.array([outline.start])
+    t = np.array([[0.25], [0.5], [0.75], [1.0]])
+    for a, b, end in np.array(outline.curves):
+        along = (1 - t) ** 3 * corners[-1] + 3 * (1 - t) ** 2 * t * a + 3 * (1 - t) * t**2 * b + t**3 * end
+        corners = np.concatenate([corners, along])
+    return corners
+
+
+def inside(points: Iterable[Point], outline: Shape) -> np.ndarray:
+    """Tell of points whether each lies inside a closed shape (even-odd rule)."""
+    x, y = np.array(list(points)).T[:, :, None]
+    corners = corners_of(outline)
+    (x1, y1), (x2, y2) = corners.T, np.roll(corners, -1, axis=0).T
+    with np.errstate(divide="ignore", invalid="ignore"):  # edges along x, which nothing crosses
+        crossed = ((y1 > y) != (y2 > y)) & (x < x1 + (y - y1) / (y2 - y1) * (x2 - x1))
+    return np.asarray(crossed.sum(axis=1) % 2 == 1)
 
 
 def test_every_site_has_a_region_inside_the_figure() -> None:
@@ -59,8 +61,8 @@ def test_every_site_has_a_region_inside_the_figure() -> None:
     front, back = body_figure.regions("front", 0, 0, 1), body_figure.regions("back", 0, 0, 1)
     assert sorted([*front, *back]) == sorted(SITES)
     for name, region in {**front, **back}.items():
-        assert all(is_inside(point, outline) for point in region.points()), name
-        assert is_inside(body_figure.centre(region), region), name
+        assert inside(region.points(), outline).all(), name
+        assert inside([body_figure.centre(region)], region).all(), name
 
 
 def test_regions_do_not_overlap() -> None:
@@ -69,7 +71,7 @@ def test_regions_do_not_overlap() -> None:
         drawn = body_figure.regions(view, 0, 0, 1)
         for name, region in drawn.items():
             for other, shape in drawn.items():
-                assert name == other or not any(is_inside(p, shape) for p in region.points()), (name, other)
+                assert name == other or not inside(region.points(), shape).any(), (name, other)
 
 
 def test_left_is_the_persons_left() -> None:
