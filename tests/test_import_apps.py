@@ -53,8 +53,8 @@ def polar_night(n: int, rate: float, start: str) -> tuple[Counts, Counts, Counts
 def test_polar_over_a_change_of_the_phones_clock(tmp_path: Path, month: int, turn_h: int) -> None:
     """Samples stand at the sensor's stamps, laid on the phone's clock; that the phone turns it moves none."""
     rate = 51.8
-    n = int(1.9 * 3600 * rate)
-    start = {3: "2026-03-29T00:45:00", 10: "2026-10-25T01:45:00"}[month]
+    n = int({3: 0.5, 10: 1.2}[month] * 3600 * rate)  # the hour that is there twice, and some minutes more
+    start = {3: "2026-03-29T01:45:00", 10: "2026-10-25T01:55:00"}[month]
     mg, sensor, phone = polar_night(n, rate, start)
     turned = phone >= wall_ns({3: "2026-03-29T02:00:00", 10: "2026-10-25T03:00:00"}[month])
     path = file(tmp_path, "acc.txt", polar(mg, sensor, phone + turned * turn_h * 3600 * 10**9))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import made_runs
@@ -308,7 +309,7 @@ def test_a_new_detection_keeps_what_was_said(tmp_path: Path) -> None:
     from firmware_host.simulation import demonstration, simulate_night
 
     path = tmp_path / "short.night"
-    simulate_night(path, spec=demonstration(5, 0.1))
+    simulate_night(path, spec=replace(demonstration(5, 0.1), sites=("left_calf",), chips=None))
     first = tm.detect(tm.open(path))
     event = first.counted[0]
     at_ns = first.summary.start_ns + round(float(event["peak_s"]) * 1e9)
