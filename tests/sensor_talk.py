@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from firmware_host.sensors import model_named
+from firmware_host.sensors import model_named, models
 from firmware_host.sensors.protocol import (
     Await,
     Batch,
@@ -22,6 +27,18 @@ from firmware_host.sensors.protocol import (
     Subscribe,
     Write,
 )
+
+NAMES = list(models())
+VECTORS: dict[str, dict[str, Any]] = {
+    vector["id"]: vector
+    for vector in json.loads((Path(__file__).parent / "sensor_vectors.json").read_text(encoding="utf-8"))
+}
+"""Captured and documented bytes, by their names."""
+
+
+def bytes_of(*names: str) -> bytes:
+    """Return the bytes of vectors, joined."""
+    return b"".join(bytes.fromhex(VECTORS[name]["hex"]) for name in names)
 
 
 @dataclass
@@ -126,3 +143,46 @@ def connect(name: str, fs_hz: float | None = None, peripheral: Peripheral | None
     """Return a connection to a sensor of a model, not yet started."""
     model = model_named(name)
     return Talk(model.driver(model, fs_hz), peripheral or model.peripheral(model))
+
+
+def started(name: str, peripheral: Peripheral | None = None, fs_hz: float | None = None) -> Talk:
+    """Return a sensor that streams."""
+    talk = connect(name, fs_hz, peripheral)
+    talk.run(talk.driver.start())
+    return talk
+
+
+@cache
+def streaming(name: str) -> Talk:
+    """Return a connection to a sensor that streams; to be copied."""
+    talk = started(name)
+    talk.stream(1.0)
+    return talk
+
+
+def going_on(name: str) -> Talk:
+    """Return a sensor that streams, of which nothing was received yet."""
+    talk = copy.deepcopy(streaming(name))
+    talk.received.clear()
+    talk.sent.clear()
+    return talk
+
+
+def distinct(name: str, n: int) -> Counts:
+    """Return samples (n, 3) of both signs, no two alike, that change slowly: the number in the first two."""
+    k = np.arange(n)
+    rows = np.column_stack([k % 2000 - 1000, k // 2000 - 50, 500 - k % 997]).astype(np.int16)
+    return rows * np.float32(0.1) if model_named(name).sample_type == "float32" else rows
+
+
+def whole(name: str, n: int) -> Talk:
+    """Play n distinct samples to a streaming sensor and keep its notifications instead of delivering them."""
+    talk = going_on(name)
+    talk.kept = []
+    talk.stream(0, distinct(name, n))
+    return talk
+
+
+def rows_of(counts: Counts) -> list[bytes]:
+    """Return samples as they can be looked up."""
+    return [row.tobytes() for row in counts]

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensor_talk import Talk, connect
+from sensor_talk import VECTORS, Talk, bytes_of, connect
 
 from firmware_host.errors import SensorError
 from firmware_host.sensors import model_named
@@ -30,18 +26,9 @@ from firmware_host.sensors.capture2go import (
 )
 from firmware_host.sensors.protocol import Batch, Battery, Garbled, Notify, Warned
 
-VECTORS: dict[str, dict[str, Any]] = {
-    vector["id"]: vector
-    for vector in json.loads((Path(__file__).parent / "sensor_vectors.json").read_text(encoding="utf-8"))
-}
 EXPECTED = VECTORS["c2g-data-200-6d"]["expected"]
 FIRST_NS = EXPECTED["timestamp_ns_first"]
 PERIOD_NS = 5_000_000
-
-
-def bytes_of(vector: str) -> bytes:
-    """Return the bytes of a vector."""
-    return bytes.fromhex(VECTORS[vector]["hex"])
 
 
 def sensor() -> Capture2GoPeripheral:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
-from sensor_talk import Talk, connect
+from sensor_talk import VECTORS, bytes_of, connect, started
 
 from firmware_host.errors import SensorError
 from firmware_host.sensors import model_named, thingy52
@@ -25,16 +21,6 @@ from firmware_host.sensors.metawear import (
 )
 from firmware_host.sensors.protocol import Batch, Battery, Garbled, Notify
 
-VECTORS: dict[str, dict[str, Any]] = {
-    vector["id"]: vector
-    for vector in json.loads((Path(__file__).parent / "sensor_vectors.json").read_text(encoding="utf-8"))
-}
-
-
-def bytes_of(vector: str) -> bytes:
-    """Return the bytes of a vector."""
-    return bytes.fromhex(VECTORS[vector]["hex"])
-
 
 def board(name: str = "metamotion_r") -> MetaWearPeripheral:
     """Return the sensor's side."""
@@ -42,13 +28,6 @@ def board(name: str = "metamotion_r") -> MetaWearPeripheral:
     peripheral = model.peripheral(model)
     assert isinstance(peripheral, MetaWearPeripheral)
     return peripheral
-
-
-def started(name: str, peripheral: MetaWearPeripheral | None = None, fs_hz: float | None = None) -> Talk:
-    """Return a sensor that streams."""
-    talk = connect(name, fs_hz, peripheral)
-    talk.run(talk.driver.start())
-    return talk
 
 
 @pytest.mark.parametrize(

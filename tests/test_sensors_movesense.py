@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sensor_talk import Talk, connect
+from sensor_talk import VECTORS, Talk, bytes_of, connect
 
 from firmware_host.capture.ble import Connection
 from firmware_host.capture.script import Inbox, run
@@ -34,16 +32,6 @@ from firmware_host.sensors.protocol import (
     Notify,
     Subscribe,
 )
-
-VECTORS: dict[str, dict[str, Any]] = {
-    vector["id"]: vector
-    for vector in json.loads((Path(__file__).parent / "sensor_vectors.json").read_text(encoding="utf-8"))
-}
-
-
-def bytes_of(vector: str) -> bytes:
-    """Return the bytes of a vector."""
-    return bytes.fromhex(VECTORS[vector]["hex"])
 
 
 def driver(fs_hz: float = 208.0) -> Driver:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sensor_talk import Talk, connect
+from sensor_talk import VECTORS, Talk, bytes_of, connect
 
 from firmware_host.errors import SensorError
 from firmware_host.sensors import model_named
@@ -27,16 +25,6 @@ from firmware_host.sensors.polar_pmd import (
 )
 from firmware_host.sensors.protocol import Batch, Garbled, Notify, Stopped
 from firmware_host.sensors.stamps import Numbering
-
-VECTORS: dict[str, dict[str, Any]] = {
-    vector["id"]: vector
-    for vector in json.loads((Path(__file__).parent / "sensor_vectors.json").read_text(encoding="utf-8"))
-}
-
-
-def bytes_of(vector: str) -> bytes:
-    """Return the bytes of a vector."""
-    return bytes.fromhex(VECTORS[vector]["hex"])
 
 
 def started(name: str, peripheral: PolarPeripheral | None = None) -> Talk:

@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensor_talk import Talk, connect
+from sensor_talk import VECTORS, Talk, bytes_of, connect
 
 from firmware_host.errors import SensorError
 from firmware_host.sensors.espruino import INPUT, OUTPUT, Puck, PuckPeripheral, parse_line, program, upload
 from firmware_host.sensors.protocol import Batch, Garbled, Notify
-
-VECTORS: dict[str, dict[str, Any]] = {
-    vector["id"]: vector
-    for vector in json.loads((Path(__file__).parent / "sensor_vectors.json").read_text(encoding="utf-8"))
-}
-
-
-def bytes_of(vector: str) -> bytes:
-    """Return the bytes of a vector."""
-    return bytes.fromhex(VECTORS[vector]["hex"])
 
 
 def started(fs_hz: float = 208.0) -> Talk:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensor_talk import Talk, connect
+from sensor_talk import VECTORS, Talk, bytes_of, connect
 
 from firmware_host.errors import SensorError
 from firmware_host.sensors.protocol import Batch, Battery, Counts, Garbled, Notify
@@ -33,16 +30,7 @@ from firmware_host.sensors.witmotion import (
     command,
 )
 
-VECTORS: dict[str, dict[str, Any]] = {
-    vector["id"]: vector
-    for vector in json.loads((Path(__file__).parent / "sensor_vectors.json").read_text(encoding="utf-8"))
-}
 STREAMS = (["wit-cap-0"], ["wit-cap-2"], ["wit-cap-0", "wit-cap-2"], ["wit-resync", "wit-resync-b"])
-
-
-def bytes_of(*names: str) -> bytes:
-    """Return the bytes of vectors, joined."""
-    return b"".join(bytes.fromhex(VECTORS[name]["hex"]) for name in names)
 
 
 def frames_of(*names: str) -> Counts:
