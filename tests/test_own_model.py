@@ -10,59 +10,30 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pytest
-from click.testing import CliRunner
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from own_labels import NIGHT, features, label, opinion, raw, simulated
 from starlette.testclient import TestClient
 
 import firmware_host as tm
 from firmware_host import analysis
-from firmware_host.analysis.own_model import read_made
-from firmware_host.analysis.piles import make_piles
-from firmware_host.analysis.spot_check import draw_spot_check
-from firmware_host.cli import commands
 from firmware_host.detection.classifier import CorrectedModel, matrix_of, model_from_dict
 from firmware_host.detection.trees import Forest
 from firmware_host.errors import BadFileError, BadValueError, NotFoundError
 from firmware_host.learning.corrections import corrections_of
-from firmware_host.learning.own_model import surely_more, train_from_labels
-from firmware_host.learning.small_trees import LEAVES, grow
+from firmware_host.learning.own_model import train_from_labels
+from firmware_host.learning.small_trees import grow
 from firmware_host.recording import ResultsStore
 from firmware_host.recording.labels import add_label, undo
 from firmware_host.review.server import application
-from firmware_host.simulation import demonstration, simulate_night
 from firmware_host.twitches import COVERAGE_COLUMNS, Flag, Table
 
-pytestmark = pytest.mark.lasts_s(30)
-
-NIGHT = "short.night"
-
-
-def simulated(folder: Path, hours: float) -> Path:
-    """Make a folder with a simulated night, and a run of the shipped model."""
-    simulate_night(folder / NIGHT, spec=demonstration(5, hours))
-    tm.detect(tm.open(folder / NIGHT))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder with a night of forty minutes: enough events to tell which model agrees more often."""
-    return simulated(tmp_path_factory.mktemp("long"), 2 / 3)
+pytestmark = pytest.mark.lasts_s(25)
 
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a folder with a night of twelve minutes."""
     return simulated(tmp_path_factory.mktemp("short"), 0.2)
-
-
-@pytest.fixture
-def long_folder(long: Path, tmp_path: Path) -> Path:
-    """Copy the longer night for a test that changes it."""
-    return Path(shutil.copytree(long, tmp_path / "nights"))
 
 
 @pytest.fixture
@@ -80,107 +51,6 @@ def bundle(short: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 SHIPPED = (analysis.DEFAULT_MODEL, analysis.load_model()[1])
-
-
-def raw(night: Path) -> analysis.Run:
-    """Load what the detector found."""
-    return tm.load_run(tm.open(night), with_labels=False)
-
-
-def features(night: Path) -> Table:
-    """Return all candidates of the newest run, with all that is known of them."""
-    return ResultsStore(night).read_events(raw(night).info.run_id, analysis.row_columns())
-
-
-def opinion(events: Table) -> npt.NDArray[np.bool_]:
-    """Return what a made-up user calls a twitch: what counts at half the point, but for slow ones."""
-    return np.asarray((events["probability"] >= 0.4) & (events["dominant_hz"] > 9.0))
-
-
-def label(night: Path, *, checks: int = 1, piles: bool = True) -> None:
-    """Label a night as that user would: spot checks, and piles that are clear."""
-    run = raw(night)
-    at_ns = run.summary.start_ns + np.rint(run.events["peak_s"] * 1e9).astype(np.int64)
-    says = opinion(run.events)
-    said = dict(
-        zip(zip(run.events["site"].tolist(), at_ns.tolist(), strict=True), says.tolist(), strict=True)
-    )
-    for number in range(checks):
-        check = draw_spot_check(night, run, seed=number)
-        for item in check.items:
-            add_label(
-                night, what="twitch" if said[item.site, item.peak_ns] else "not_twitch", drawn="spot_check",
-                blind=True, peaks_ns={item.site: [item.peak_ns]}, spot_check=check.id,
-            )  # fmt: skip
-    for pile in make_piles(ResultsStore(night), run) if piles else ():
-        share = says[pile.rows].mean()
-        if not 0.1 < share < 0.9:
-            add_label(
-                night, what="twitch" if share > 0.5 else "not_twitch", drawn="pile",
-                peaks_ns={pile.site: at_ns[pile.rows].tolist()},
-            )  # fmt: skip
-
-
-def test_a_model_learns_what_its_user_thinks(long_folder: Path) -> None:
-    """On the whole night, most of it never labelled, it agrees more often than the shipped model does."""
-    night = long_folder / NIGHT
-    label(night, checks=2)
-    _, made = train_from_labels([night], long_folder)
-    assert made.model == "mine"
-    assert made.agrees_more
-    assert made.before is not None
-    assert made.after is not None
-    assert made.after.f1 > made.before.f1 + 0.05
-    assert read_made(long_folder, "mine") == made
-    rows = features(night)
-    says = opinion(rows)
-    shipped, own = (analysis.load_model(name, long_folder)[0] for name in (analysis.DEFAULT_MODEL, "mine"))
-    right = [float(np.mean(model.counted(rows)[says | model.counted(rows)] ==
-                           says[says | model.counted(rows)])) for model in (shipped, own)]  # fmt: skip
-    assert right[1] > right[0] + 0.05
-
-
-def test_two_thousand_labels_take_seconds(long_folder: Path) -> None:
-    """With 2,000 labels, training and counting the night anew is a matter of seconds."""
-    night = long_folder / NIGHT
-    run = raw(night)
-    order = np.random.default_rng(1).permutation(len(run.events))[:2000]
-    at_ns = run.summary.start_ns + np.rint(run.events["peak_s"] * 1e9).astype(np.int64)
-    says = opinion(run.events)
-    for verdict in (True, False):
-        own = np.sort(order[says[order] == verdict])
-        sites = run.events["site"][own]
-        peaks = {str(site): at_ns[own[sites == site]].tolist() for site in np.unique(sites)}
-        add_label(night, what="twitch" if verdict else "not_twitch", drawn="event", peaks_ns=peaks)
-    began = time.process_time()
-    _, made = train_from_labels([night], long_folder)
-    analysis.recount_night(night, model=made.model)
-    assert made.labels == min(2000, len(run.events))
-    assert time.process_time() - began < 5.0
-
-
-def test_too_few_random_labels_tell_nothing(long_folder: Path) -> None:
-    """Piles alone make a model, but not a word on whether it agrees more often."""
-    label(long_folder / NIGHT, checks=0)
-    _, made = train_from_labels([long_folder / NIGHT], long_folder)
-    assert made.random == 0
-    assert made.before is made.after is made.agrees_more is None
-    done = CliRunner().invoke(
-        commands, ["train", "--from-labels", str(long_folder / NIGHT), "--dir", str(long_folder)]
-    )
-    assert done.exit_code == 0
-    assert "too few to tell" in " ".join(done.output.split())
-    assert "mine-2" in done.output
-    assert analysis.current_model(long_folder) == analysis.DEFAULT_MODEL
-
-
-@pytest.mark.parametrize(
-    ("gained", "lost", "more"),
-    [(0, 0, False), (1, 0, False), (4, 0, False), (5, 0, True), (3, 5, False), (14, 6, False), (15, 5, True)],
-)
-def test_chance_does_not_agree_more_often(gained: int, lost: int, more: bool) -> None:
-    """As many more that are judged rightly as tosses of a coin give one time in twenty are no difference."""
-    assert surely_more(gained, lost) is more
 
 
 def test_without_labels_there_is_nothing_to_learn(folder: Path) -> None:
@@ -255,23 +125,6 @@ def test_the_evaluator_adds_what_was_grown(folder: Path) -> None:
     np.testing.assert_allclose(logit[1] - logit[0], np.clip(added, -4, 4), atol=1e-6)
     assert np.abs(added).max() > 0.5
     assert json.loads((path / "model.json").read_text())["kind"] == "corrected"
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(0, 80), st.booleans())
-def test_grown_trees_are_trees(seed: int, n: int, with_missing: bool) -> None:
-    """Whatever rows come, the trees are whole, finite and small, and fit what they were grown on."""
-    rng = np.random.default_rng(seed)
-    rows = np.round(rng.normal(size=(n, 3)), 1)
-    if with_missing:
-        rows[rng.random(rows.shape) < 0.3] = np.nan
-    before, said = rng.normal(size=n), rng.random(n) < 0.5
-    trees = grow(rows, before, said, np.ones(n))
-    assert all(tree.fault(3) is None and len(tree.left) <= 2 * LEAVES - 1 for tree in trees)
-    if n:
-        after = before + Forest(trees, 3).sum(rows, 0.0)
-        loss = [np.logaddexp(0, np.where(said, -z, z)).sum() for z in (before, after)]
-        assert loss[1] <= loss[0] + 1e-9
 
 
 def test_a_model_without_corrections_is_the_shipped_one(folder: Path) -> None:
