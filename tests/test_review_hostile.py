@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import http.client
-import json
 import socket
 import urllib.parse
 from collections.abc import Iterator
@@ -18,6 +15,7 @@ import made_nights
 import msgspec
 import pytest
 from browser import Serve, wait_for
+from hostile_requests import HOME, JSON, ask, contents, raw, refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from selenium.webdriver import Chrome
@@ -33,8 +31,6 @@ from firmware_host.review.server import BODY_BYTES, application
 
 pytestmark = pytest.mark.lasts_s(30)
 
-HOME = "http://127.0.0.1:8765"
-JSON = {"origin": HOME, "content-type": "application/json"}
 NIGHT = "2026-11-22T23-30-00_a.night"
 ALL = [(one.method, f"/api{one.path}") for one in find_endpoints()]
 WRITES = sorted((method, path.replace("{night}", NIGHT)) for method, path in ALL if method != "GET")
@@ -70,23 +66,6 @@ def client(folder: Path, app: Guard) -> Iterator[TestClient]:
     before = contents(folder.parent)
     yield TestClient(app, HOME)
     assert contents(folder.parent) == before
-
-
-def contents(folder: Path) -> dict[str, str]:
-    """Return a hash of every file below a folder."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != "writer.lock"
-    }
-
-
-def refused(answer: Any, *statuses: int) -> None:
-    """Check that an answer refuses with one sentence."""
-    assert answer.status_code in statuses, (answer.status_code, answer.text)
-    sentence = answer.json()["error"] if "json" in answer.headers["content-type"] else answer.text
-    assert sentence
-    assert "Traceback" not in sentence
 
 
 @pytest.mark.parametrize(
@@ -343,22 +322,6 @@ def test_markup_in_names_and_notes_is_text(tmp_path: Path) -> None:
     page = client.get(f"/night/{urllib.parse.quote(evil, safe='')}").text
     assert "<img" not in page
     assert "<img" not in client.get("/nights").text
-
-
-def raw(origin: str) -> socket.socket:
-    """Return a connection to a server."""
-    host, port = origin.removeprefix("http://").split(":")
-    return socket.create_connection((host, int(port)), timeout=10)
-
-
-def ask(origin: str, path: str) -> tuple[int, Any]:
-    """Return status and JSON of an ordinary request."""
-    connection = http.client.HTTPConnection(origin.removeprefix("http://"), timeout=10)
-    connection.request("GET", path)
-    answer = connection.getresponse()
-    content = answer.read()
-    connection.close()
-    return answer.status, json.loads(content)
 
 
 def key(browser: Chrome, name: str, *, again: bool = False) -> None:

@@ -17,8 +17,8 @@ import psutil
 import pytest
 import uvicorn
 from browser import Serve
+from hostile_requests import HOME, JSON, ask, contents, raw, refused
 from starlette.testclient import TestClient
-from test_review_hostile import HOME, JSON, ask, contents, raw, refused
 
 from firmware_host.review import running
 from firmware_host.review.server import application
