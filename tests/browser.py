@@ -62,16 +62,43 @@ Serve = Callable[..., Served]
 Standing = Callable[[Path], Served]
 
 
-@pytest.fixture
-def served(request: pytest.FixtureRequest) -> Iterator[Serve]:
-    """Give `served(folder, *options)`, which starts `twitchmap review`; the processes end with the test.
+@pytest.fixture(scope="session")
+def _turning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
+    """Give `turning(folder)`: the one server of this process, turned to another folder.
 
-    A browser leaves their pages first: one that asks now and then would find nobody, and the test fail.
+    To begin takes a server longer than most tests last. It keeps nothing of a folder that is replaced.
+    """
+    way = tmp_path_factory.mktemp("turning") / "nights"
+    running: list[Served] = []
+
+    def serve(folder: Path) -> Served:
+        way.unlink(missing_ok=True)
+        way.symlink_to(folder, target_is_directory=True)
+        if not running or running[-1].process.poll() is not None:
+            process, url = start_review(way)
+            running.append(Served(url, process))
+        return running[-1]
+
+    yield serve
+    end_review(*(server.process for server in running))
+
+
+@pytest.fixture
+def served(request: pytest.FixtureRequest, _turning: Standing) -> Iterator[Serve]:
+    """Give `served(folder, *options)`, a server of `twitchmap review` over a folder.
+
+    With options, `before` or `alone` it is a process of its own that ends with the test: for work that
+    outlasts a page, and for servers that end. A browser leaves the pages first: one that asks now and then
+    would find nobody, and the test fail.
     """
     browser = request.getfixturevalue("browser") if "browser" in request.fixturenames else None
     running: list[subprocess.Popen[str]] = []
 
-    def serve(folder: Path, *options: str, before: Callable[[], None] | None = None) -> Served:
+    def serve(
+        folder: Path, *options: str, before: Callable[[], None] | None = None, alone: bool = False
+    ) -> Served:
+        if not (options or before or alone):
+            return _turning(folder)
         process, url = start_review(folder, *options, before=before)
         running.append(process)
         return Served(url, process)
@@ -99,6 +126,17 @@ def standing() -> Iterator[Standing]:
 
 @pytest.fixture(scope="session")
 def _chromium() -> Iterator[webdriver.Chrome]:
+    # One process draws all pages, and none is for a graphics card: a quarter less of the processor's time.
+    yield from _started("--renderer-process-limit=1", "--in-process-gpu")
+
+
+@pytest.fixture
+def printer() -> Iterator[webdriver.Chrome]:
+    """Give a Chromium to print with: one that draws in the process of other pages prints empty ones."""
+    yield from _started()
+
+
+def _started(*arguments: str) -> Iterator[webdriver.Chrome]:
     shell, driver = shutil.which("chromium-headless-shell"), shutil.which("chromedriver")
     program = shell or shutil.which("chromium") or shutil.which("google-chrome")
     if program is None or driver is None:
@@ -107,7 +145,14 @@ def _chromium() -> Iterator[webdriver.Chrome]:
     options.binary_location = program
     # The shell is Chromium without its windows, for a third of the processor's time.
     headless = [] if shell else ["--headless=new"]
-    for argument in (*headless, "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--lang=en"):
+    for argument in (
+        *headless,
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        "--lang=en",
+        *arguments,
+    ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     try:
@@ -159,18 +204,24 @@ def screen(browser: webdriver.Chrome, width: int, height: int = 900, *, dark: bo
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
 
 
-def axe_problems(browser: webdriver.Chrome) -> list[str]:
+def axe_problems(browser: webdriver.Chrome, *rules: str) -> list[str]:
     """Return what axe-core finds wrong with the page for people who see, hear or move differently.
 
-    Skips the test where no package that carries axe-core is installed.
+    By all of its rules, or those that are named. Skips the test where no package that carries axe-core is
+    installed.
     """
     packages = ("axe_playwright_python", "axe_core_python")
     found = next(filter(None, (importlib.util.find_spec(name) for name in packages)), None)
     if found is None or found.origin is None:
         pytest.skip("no axe-core: pip install axe-core-python")
-    browser.execute_script((Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8"))
-    run = "const done = arguments[0]; axe.run().then(done, (error) => done({error: String(error)}))"
-    result: dict[str, Any] = browser.execute_async_script(run)
+    if not browser.execute_script("return Boolean(window.axe)"):
+        browser.execute_script((Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8"))
+    run = """
+        const [rules, done] = arguments;
+        const options = rules.length ? { runOnly: rules } : {};
+        axe.run(document, options).then(done, (error) => done({ error: String(error) }));
+        """
+    result: dict[str, Any] = browser.execute_async_script(run, rules)
     assert "error" not in result, result
     assert result["passes"]
     return [

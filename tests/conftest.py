@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import hypothesis  # noqa: F401  before the collector is spared what there is: it asks the collector for it
 import pytest
-from browser import _chromium, browser, served, standing
+from browser import _chromium, _turning, browser, printer, served, standing
 from command_line import detected, nights
 from failing_disk import disk
 
 from firmware_host.cli import main
 from firmware_host.simulation import virtual_chip
 
-__all__ = ["_chromium", "browser", "detected", "disk", "nights", "served", "standing"]
+__all__ = ["_chromium", "_turning", "browser", "detected", "disk", "nights", "printer", "served", "standing"]
 
 Run = Callable[..., tuple[int, str, str]]
 

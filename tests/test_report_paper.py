@@ -62,17 +62,17 @@ def test_everybody_can_read_it(browser: Chrome, run: Run, folder: Path, tmp_path
     assert browser.execute_script("return document.scripts.length") == 0
 
 
-def test_a_browser_prints_one_page_a_night(browser: Chrome, run: Run, folder: Path, tmp_path: Path) -> None:
+def test_a_browser_prints_one_page_a_night(printer: Chrome, run: Run, folder: Path, tmp_path: Path) -> None:
     """On A4 and on Letter a browser prints the nights together on one page, and each night on one."""
     pypdf = pytest.importorskip("pypdf")
     out = tmp_path / "r.html"
     assert run("report", folder, "--out", out)[0] == 0
-    browser.get(out.as_uri())
+    printer.get(out.as_uri())
     for width, height in ((8.27, 11.69), (8.5, 11.0)):
         paper = {"paperWidth": width, "paperHeight": height, "preferCSSPageSize": False}
         margins = {"marginTop": 0.315, "marginBottom": 0.276, "marginLeft": 0.472, "marginRight": 0.472}
         for _ in range(5):  # a busy browser gives an empty page now and then, before it has laid out anything
-            printed = browser.execute_cdp_cmd("Page.printToPDF", paper | margins)["data"]
+            printed = printer.execute_cdp_cmd("Page.printToPDF", paper | margins)["data"]
             (tmp_path / "p.pdf").write_bytes(base64.b64decode(printed))
             pages = len(pypdf.PdfReader(tmp_path / "p.pdf").pages)
             if pages == 4:

@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
 def test_ending_it_is_no_error(served: Serve, folder: Path, asked: signal.Signals) -> None:
     """Ctrl-C and SIGTERM end the server with 0, also while a browser keeps its connection."""
-    server = served(folder)
+    server = served(folder, alone=True)
     connection = http.client.HTTPConnection(server.origin.removeprefix("http://"), timeout=10)
     connection.request("GET", "/api/nights")
     connection.getresponse().read()

@@ -343,7 +343,7 @@ def test_learning_is_started_used_and_taken_back(browser: Chrome, served: Serve,
         answer = "twitch" if item.counted == (number % 9 > 0) else "not_twitch"
         body = {"check": state["check"], "item": number, "answer": answer}
         client.post(f"{path}/answer", json=body, headers=OWN).raise_for_status()
-    browser.get(served(alone.parent).url + "learning")
+    browser.get(served(alone.parent, alone=True).url + "learning")
     wait_for(browser, "#train").click()
     made = wait_for(browser, ".made", "labels from spot checks", 60).text
     assert made.count("%") == 4

@@ -159,7 +159,7 @@ def test_the_page_does_not_offer_what_cannot_be_made(
     """A form without its library cannot be chosen, and says what to install."""
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['pyarrow'] = None\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    browser.get(f"{served(night.parent).url}export")
+    browser.get(f"{served(night.parent, alone=True).url}export")
     wait_for(browser, "body[data-ready]")
     form = browser.find_element(By.CSS_SELECTOR, "input[value=parquet]")
     assert not form.is_enabled()
@@ -241,7 +241,7 @@ def test_the_page_saves_a_file(
     browser.execute_cdp_cmd(
         "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)}
     )
-    server = served(night.parent)
+    server = served(night.parent, alone=True)
     browser.get(f"{server.url}diary/{night.name}")
     wait_for(browser, "nav.tabs a[href*=export]").send_keys(Keys.ENTER)
     wait_for(browser, "body[data-ready]")

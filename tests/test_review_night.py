@@ -364,24 +364,20 @@ def test_long_names_of_sites_fit_a_phone(browser: Chrome, looked_at: str) -> Non
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("dark", [False, True])
-def test_it_fits_the_screen(browser: Chrome, looked_at: str, width: int, dark: bool) -> None:
-    """Nothing runs out of the page sideways, and controls are large enough, on a phone too."""
-    screen(browser, width, dark=dark)
+def test_it_is_for_everybody(browser: Chrome, looked_at: str, width: int) -> None:
+    """Nothing runs out of the page sideways, controls are large enough, and axe-core has nothing to say.
+
+    Also with a site, a time and an event chosen and the tables open, and in dark colours.
+    """
+    screen(browser, width)
     opened(browser, looked_at)
     assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
     assert not small_targets(browser)
-
-
-@pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("dark", [False, True])
-def test_axe_finds_nothing(browser: Chrome, looked_at: str, width: int, dark: bool) -> None:
-    """With a site, a time and an event chosen and the tables open, axe-core has nothing to say."""
-    screen(browser, width, dark=dark)
-    opened(browser, looked_at)
     press(browser, "3", Keys.ARROW_RIGHT, "v", "n")
     wait_for(browser, "#event-facts", "20.0 mg")
     assert not axe_problems(browser)
+    screen(browser, width, dark=True)
+    assert not axe_problems(browser, "color-contrast")
 
 
 def test_the_page_has_the_colours_of_the_pictures() -> None:

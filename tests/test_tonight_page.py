@@ -60,7 +60,7 @@ def press(browser: Chrome, selector: str, key: str = Keys.ENTER) -> None:
 
 def test_from_an_empty_folder_to_a_finished_night(browser: Chrome, served: Serve, folder: Path) -> None:
     """Set up, check, start, mark, a server that is killed and comes back, end: by Tab, Enter and Space."""
-    server = served(folder)
+    server = served(folder, alone=True)
     browser.get(f"{server.origin}/tonight")
     wait_for(browser, "#state", "Set up")
     press(browser, "#sites details:last-child summary")
@@ -88,7 +88,7 @@ def test_from_an_empty_folder_to_a_finished_night(browser: Chrome, served: Serve
     wait_for(browser, "#trouble", "goes on without it")
     browser.get("about:blank")  # the page asks again and again while the next server starts
     console_errors(browser)  # that nobody answered is one
-    browser.get(f"{served(folder).origin}/tonight")
+    browser.get(f"{served(folder, alone=True).origin}/tonight")
     wait_for(browser, "#live-line", "The sensor sends")
     wait_for(browser, "#stop")
     press(browser, "#live-more summary")
@@ -159,7 +159,7 @@ def test_what_the_radio_refuses_is_said(
 ) -> None:
     """Where Bluetooth cannot be used the page says why, and what was chosen stays."""
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere")
-    browser.get(f"{served(folder).origin}/tonight")
+    browser.get(f"{served(folder, alone=True).origin}/tonight")
     wait_for(browser, "#state", "Set up")
     browser.find_element(By.CSS_SELECTOR, "#sites details:last-child summary").click()
     browser.find_element(By.CSS_SELECTOR, "[value=left_calf]").click()
