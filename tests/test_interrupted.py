@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import made_nights
@@ -32,32 +33,56 @@ def workers(process: subprocess.Popen[str]) -> list[Process]:
     ]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_workers_that_are_only_starting_say_nothing(tmp_path: Path, command: str) -> None:
-    """Processes that are still importing when Ctrl-C comes end without words of their own."""
+def at_work(folder: Path, command: str) -> subprocess.Popen[str]:
+    """Start a command with two processes that work for it, over two nights, with folders of its own."""
     for name in ("scratch", "out", "nights"):
-        (tmp_path / name).mkdir()
+        (folder / name).mkdir()
     for name in "ab":
-        made_nights.small_night(tmp_path / "nights" / f"{name}.night")
-    arguments = [word.format(folder=tmp_path) for word in COMMANDS[command]]
-    process = subprocess.Popen(
+        made_nights.small_night(folder / "nights" / f"{name}.night")
+    arguments = [word.format(folder=folder) for word in COMMANDS[command]]
+    return subprocess.Popen(
         [sys.executable, "-m", "firmware_host", command, "--jobs", "2", *arguments],
-        env={**os.environ, "TMPDIR": str(tmp_path / "scratch")},
+        env={**os.environ, "TMPDIR": str(folder / "scratch")},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    """Return once something is so."""
     deadline = time.monotonic() + 60
-    while not workers(process) and time.monotonic() < deadline:
+    while not true():
+        assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def end(process: subprocess.Popen[str], folder: Path) -> None:
+    """Press Ctrl-C as a terminal passes it on; nothing is left of what was begun."""
     started = workers(process)
     assert started
-    time.sleep(0.2)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)  # ends when the last process has let go of it
     assert (process.returncode, out, err.strip()) == (130, "", "Interrupted.")
     assert not any(one.is_running() for one in started)
-    assert not list((tmp_path / "scratch").iterdir())
-    assert not list((tmp_path / "out").iterdir())
+    assert not list((folder / "scratch").iterdir())
+    assert not list((folder / "out").iterdir())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_workers_that_are_only_starting_say_nothing(tmp_path: Path, command: str) -> None:
+    """Processes that are still importing when Ctrl-C comes end without words of their own."""
+    process = at_work(tmp_path, command)
+    wait_until(lambda: workers(process))
+    time.sleep(0.2)
+    end(process, tmp_path)
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_work_that_is_interrupted_leaves_nothing(tmp_path: Path, command: str) -> None:
+    """Ctrl-C while nights are made leaves none of them, no model and no card."""
+    process = at_work(tmp_path, command)
+    wait_until(lambda: list((tmp_path / "scratch").glob("twitchmap-*/*")))
+    end(process, tmp_path)
 
 
 def test_an_import_that_was_interrupted_is_an_interrupt(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

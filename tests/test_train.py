@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -326,26 +321,6 @@ def test_the_help_says_how_many_subjects(capsys: pytest.CaptureFixture[str]) -> 
     """The help of training knows how many subjects it takes, and how many without being told."""
     assert run("train", "--help") == 0
     assert f"{train.FEWEST} at least; else {train.SUBJECTS}." in " ".join(capsys.readouterr().out.split())
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals as Unix has them")
-def test_interrupted_training_leaves_nothing(tmp_path: Path) -> None:
-    """Ctrl-C in the middle of a pool's work leaves no files."""
-    scratch, out = tmp_path / "scratch", tmp_path / "models" / "own"
-    scratch.mkdir()
-    command = [sys.executable, "-m", "firmware_host", "train", "--jobs", "2", "--dir", str(tmp_path)]
-    process = subprocess.Popen(
-        command, env={**os.environ, "TMPDIR": str(scratch)}, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 60
-    while not list(scratch.glob("twitchmap-*/*/*")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert err.strip().count("\n") == 0, err
-    assert not list(scratch.glob("twitchmap-*"))
-    assert not out.parent.exists()
 
 
 def test_nights_are_also_looked_at_with_few_twitches() -> None:
