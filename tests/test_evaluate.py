@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -129,27 +124,6 @@ def test_any_number_of_processes_gives_the_same() -> None:
     effort = replace(QUICK, subjects=1, hours=0.05, extra_hours=0.05)
     one, two = (evaluate("plain", effort=effort, parts=["nights"], jobs=jobs) for jobs in (1, 2))
     assert json.dumps(one) == json.dumps(two)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals as Unix has them")
-def test_interrupted_evaluation_leaves_nothing(tmp_path: Path) -> None:
-    """Ctrl-C in the middle of a pool's work leaves no files, and a card that was there as it was."""
-    scratch, card_file = tmp_path / "scratch", tmp_path / "card.md"
-    scratch.mkdir()
-    options = ["--model", "plain", "--jobs", "2", "--only", "nights", "--card", str(card_file)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "firmware_host", "evaluate", *options],
-        env={**os.environ, "TMPDIR": str(scratch)}, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not list(scratch.glob("twitchmap-*/*/*")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert err.strip().count("\n") == 0, err
-    assert not list(scratch.glob("twitchmap-*"))
-    assert not card_file.exists()
 
 
 def test_a_card_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:

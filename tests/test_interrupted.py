@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -61,7 +62,11 @@ def end(process: subprocess.Popen[str], folder: Path) -> None:
     started = workers(process)
     assert started
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)  # ends when the last process has let go of it
+    try:
+        out, err = process.communicate(timeout=60)  # ends when the last process has let go of it
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert (process.returncode, out, err.strip()) == (130, "", "Interrupted.")
     assert not any(one.is_running() for one in started)
     assert not list((folder / "scratch").iterdir())
