@@ -97,7 +97,13 @@ EVENT_COLUMNS: tuple[Column, ...] = (
     Column("snr", "f4", "", "d = sqrt(2 E) / nd: energy over three axes in 3-45 Hz against the local floor"),
     Column("dominant_hz", "f4", "Hz", "frequency at which the burst has most power"),
     Column("probability", "f4", "", "calibrated probability of a twitch; empty where the model gives none"),
-    Column("counted", "?", "", "1 where at or above the operating point and not rejected"),
+    Column(
+        "counted",
+        "?",
+        "",
+        "1 where it counts: in valid time, and at or above the operating point or accepted by a reviewer; "
+        "never where a reviewer rejected it",
+    ),
     Column("label", "u1", "", "the reviewer's verdict: empty, twitch or not_twitch"),
     Column("flags", "u4", "", "what else is known: complex, rejected, below_floor"),
     Column("reason", "u1", "", "what speaks most against it where it does not count, see twitches.Reason"),

@@ -56,6 +56,7 @@ def made_night(
     origin: str = "recorded",
     limit: SiteLimit | None = LIMIT,
     unconfirmed_s: float = 0.0,
+    passes: int = 1,
     **run: str,
 ) -> Path:
     """Make a night of `HOURS` without samples, so many days on, with so many twitches at each site.
@@ -95,6 +96,7 @@ def made_night(
         detector=run.get("detector", "twitchmap 0.1.0"),
         limit=limit,
         unconfirmed_s=unconfirmed_s,
+        passes=passes,
     )
     return path
 
@@ -107,6 +109,7 @@ def add_run(
     detector: str,
     limit: SiteLimit | None,
     unconfirmed_s: float,
+    passes: int = 1,
 ) -> None:
     """Store a run of so many counted twitches at random times of each site, and a third more candidates."""
     rng = np.random.default_rng(start_ns % 2**32)
@@ -146,7 +149,7 @@ def add_run(
         model="made 1",
         model_sha256="",
         operating_point="balanced",
-        passes=1,
+        passes=passes,
         settings=json.dumps({"operating_points": {"balanced": POINT}}),
         summary=msgspec.json.encode(summary).decode(),
     )

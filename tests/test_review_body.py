@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 
 from firmware_host.body import SITES
 from firmware_host.recording import amend_night
+from firmware_host.recording.labels import add_label
 from firmware_host.recording.settings import Settings, write_settings
 from firmware_host.review.charts.placing import PLACES, Measured, suggested
 from firmware_host.review.server import application
@@ -68,6 +69,18 @@ def test_each_site_has_its_last_measured_value(nights: Path) -> None:
         "site": "left_calf", "label": "left calf", "base": "left_calf", "why": "anchor", "last": "2026-10-31",
     }  # fmt: skip
     assert len(answer["suggested"]) == 3
+
+
+def test_a_site_that_a_reviewer_excluded_was_not_measured(nights: Path) -> None:
+    """The last measured value is of a night that has half an hour of valid time left, as it is reviewed."""
+    later = nights / "2026-10-31T22-30-00_b.night"
+    start_ns = AUTUMN_NS + 7 * DAY_NS
+    add_label(
+        later, what="exclude", drawn="range", sites=["left_calf"], start_ns=start_ns, end_ns=start_ns + DAY_NS
+    )
+    last = {one["site"]: one for one in one_body(nights)["sites"]}
+    assert last["left_calf"]["evening"] == "2026-10-24"
+    assert last["left_calf"]["nights"] == 1
 
 
 def test_one_body_is_one_persons(nights: Path) -> None:

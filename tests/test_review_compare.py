@@ -82,6 +82,20 @@ def test_detectors_are_never_compared(tmp_path: Path) -> None:
     assert any("another detector" in one for one in trend["left_out"])
 
 
+def test_passes_are_never_compared(tmp_path: Path) -> None:
+    """One pass and two are two detectors: no table without a sentence, and no trend or dots of both."""
+    once, twice = nights(tmp_path, [80] * 2), nights(tmp_path, [80] * 2, 2, passes=2)
+    (warning,) = asked(tmp_path, "/compare", nights=[once[0], twice[0]])["warnings"]
+    assert "different detectors" in warning
+    assert "pass 1" in warning
+    trend = asked(tmp_path, "/compare/trend", site=SITE)
+    assert [point["night"] for point in trend["points"]] == twice
+    assert asked(tmp_path, "/triggers", site=SITE)["nights"] == 2
+    assert asked(tmp_path, "/body")["detectors"] == 1
+    found_nights.made_night(tmp_path, 4, {"right_thigh": 5})
+    assert asked(tmp_path, "/body")["detectors"] == 2
+
+
 def test_one_persons_nights_are_never_anothers(tmp_path: Path) -> None:
     """Side by side it is said that people differ; a trend and dots are of the newest night's person alone."""
     ours, theirs = nights(tmp_path, [80] * 3), nights(tmp_path, [80] * 2, 3)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from firmware_host import body
 from firmware_host.analysis import Summary, runs_of, summary_of
+from firmware_host.analysis.comparing import judge_of
 from firmware_host.analysis.run_summary import SiteSummary, with_limits
 from firmware_host.analysis.runs import with_rates
 from firmware_host.errors import TwitchmapError
@@ -54,8 +55,8 @@ class SeenNight:
     sites: tuple[SeenSite, ...]
     valid_share: float | None
     runs: int
-    made_by: tuple[str, str, str] | None
-    """Detector, model and operating point of the run that is shown."""
+    judge: str
+    """Who counted, in words that are the same for runs that compare; empty without a run."""
     warnings: tuple[str, ...]
     being_written: bool = False
     samples: bool = True
@@ -120,10 +121,11 @@ def _seen(path: Path) -> SeenNight:
         newest, problem = None, (str(error),)
     if newest is None:
         start_ns, evening = start_and_date(path)
+        evening = evening if meta.start_known else None
         bare = tuple(
             SeenSite(info.site, body.site(info.site).label, None, None, None, None) for info in meta.sensors
         )
-        return SeenNight(path, meta, start_ns, evening, None, bare, None, 0, None, problem)
+        return SeenNight(path, meta, start_ns, evening, None, bare, None, 0, "", problem)
     summary, coverage = newest
     total_s = sum(sum(site.seconds.values()) for site in summary.sites)
     valid_s = sum(site.seconds.get("valid", 0.0) for site in summary.sites)
@@ -131,12 +133,12 @@ def _seen(path: Path) -> SeenNight:
         path=path,
         meta=meta,
         start_ns=summary.start_ns,
-        evening=evening_of(summary.start_ns, meta.time_zone),
+        evening=evening_of(summary.start_ns, meta.time_zone) if meta.start_known else None,
         duration_s=summary.duration_s,
         sites=tuple(_site(site, coverage) for site in summary.sites),
         valid_share=valid_s / total_s if total_s else None,
         runs=len(runs),
-        made_by=(runs[-1].detector, runs[-1].model, runs[-1].operating_point),
+        judge=judge_of(runs[-1]),
         warnings=summary.warnings,
     )
 

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from firmware_host.analysis import run_counts
+from firmware_host.analysis.comparing import judge_of
 from firmware_host.errors import TwitchmapError
 from firmware_host.recording import NightMeta, evening_of, known_meta, night_folders, start_and_date
 from firmware_host.recording.diary import read_diary
@@ -31,8 +32,8 @@ class NightTotals:
     evening: date | None
     totals: Table | None = None
     """`COUNT_DTYPE`, one row a site, with labels; None where nothing was counted."""
-    made_by: tuple[str, str, str] | None = None
-    """Detector, model and operating point."""
+    judge: str = ""
+    """Who counted, in words that are the same for nights that compare; empty where nothing was."""
     labels: int = 0
     """Labels that hold."""
     diary: dict[str, str] = field(default_factory=dict)
@@ -81,7 +82,7 @@ def _totals(path: Path) -> NightTotals:
         start_ns, evening = start_and_date(path)
         title = night_title(meta, start_ns)
         return NightTotals(path, meta, title, start_ns, evening, diary=diary, problem=str(error))
-    start_ns, info = run.summary.start_ns, run.info
+    start_ns = run.summary.start_ns
     return NightTotals(
         path,
         meta,
@@ -89,7 +90,7 @@ def _totals(path: Path) -> NightTotals:
         start_ns,
         evening_of(start_ns, meta.time_zone) if meta.start_known else None,
         run_counts(run),
-        (info.detector, info.model, info.operating_point),
+        judge_of(run.info),
         len(run.labels.active),
         diary,
         problem,

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
 from firmware_host import body
-from firmware_host.analysis import Summary, summary_of
-from firmware_host.analysis.models import renamed_since
-from firmware_host.errors import TwitchmapError
-from firmware_host.recording import NightMeta, RunInfo, evening_of, list_nights
-from firmware_host.recording.results import ResultsStore
 from firmware_host.review.api.compare import newest_noted
 from firmware_host.review.api.map import Counts, Scale, counts_of, scale_of
 from firmware_host.review.charts.colours import scale_for
 from firmware_host.review.charts.placing import Measured, suggested
 from firmware_host.review.endpoints import Asking, Context, endpoint
-from firmware_host.review.judged import without_log
+from firmware_host.review.night_list import NightsSeen, SeenNight
 from firmware_host.review.opened import Opened, opened_of
 from firmware_host.review.texts import t
 
@@ -68,35 +61,10 @@ class OneBody(msgspec.Struct, frozen=True):
     sites: tuple[LastSeen, ...]
     scale: Scale
     detectors: int
-    """How many different detectors and models the values are from: more than one do not compare."""
+    """By how many detectors, models, operating points and passes: values of more than one do not compare."""
     suggested: tuple[Suggestion, ...]
     left_out: tuple[str, ...]
     """One sentence for each night that could not be read, and on those of other people."""
-
-
-@dataclass(frozen=True)
-class _Night:
-    path: Path
-    meta: NightMeta
-    info: RunInfo
-    summary: Summary
-
-    @property
-    def evening(self) -> str:
-        if not self.meta.start_known:
-            return ""
-        return evening_of(self.summary.start_ns, self.meta.time_zone).isoformat()
-
-    def measured(self) -> list[str]:
-        """Return the sites with enough valid time, by their names now."""
-        found = []
-        for one in self.summary.sites:
-            site = one.site
-            for renamed in renamed_since(self.meta, self.info):
-                site = renamed.get(site, site)
-            if one.seconds.get("valid", 0.0) >= LEAST_VALID_S:
-                found.append(site)
-        return found
 
 
 class SensorsQuery(Asking, frozen=True):
@@ -115,10 +83,11 @@ def one_body(context: Context, query: SensorsQuery) -> OneBody:
     chosen = [one for one in slept if one.meta.participant in {newest, ""}]  # nobody noted whose
     if len(chosen) < len(slept):
         left_out.append(t("compare.left_participant", n=len(slept) - len(chosen), participant=newest))
-    seen: dict[str, list[_Night]] = {}
+    seen: dict[str, list[SeenNight]] = {}
     for night in chosen:
-        for site in night.measured():
-            seen.setdefault(site, []).append(night)
+        for one in night.sites:
+            if (one.valid_s or 0.0) >= LEAST_VALID_S:
+                seen.setdefault(one.site, []).append(night)
     opened = opened_of(context)
     sites = tuple(
         _last(opened, site, seen[site][-1], len(seen[site])) for site in sorted(seen, key=body.order)
@@ -129,53 +98,52 @@ def one_body(context: Context, query: SensorsQuery) -> OneBody:
         nights=len(chosen),
         sites=sites,
         scale=scale_of(scale_for(one.counts.rate_per_h[0] for one in sites)),
-        detectors=len({(one.detector, one.model) for one in sites}),
+        detectors=len({nights[-1].judge for nights in seen.values()}),
         suggested=_suggestions(seen, min(max(sensors, 0), 16)),
         left_out=tuple(left_out),
     )
 
 
-def _nights(context: Context, *, asked: bool) -> tuple[list[_Night], list[str]]:
-    """Return the nights that have a complete run, oldest first, of which only the summary is read.
+def _nights(context: Context, *, asked: bool) -> tuple[list[SeenNight], list[str]]:
+    """Return the nights that have a complete run, oldest first, in brief: as they are with their labels.
 
     Those whose counts are not to be shown stay out.
     """
-    found, unreadable = [], []
-    for path in list_nights(context.folder):
-        try:
-            infos = [info for info in ResultsStore(path).runs() if info.complete]
-            state = context.showing(path) if infos else "later"
-            if state == "now" or (state == "on_request" and asked):
-                meta = without_log(path).meta
-                found.append(_Night(path, meta, infos[-1], summary_of(infos[-1])))
-        except (TwitchmapError, OSError) as error:
-            unreadable.append(f"{path.name}: {error}")
+    nights, unreadable = context.shared(NightsSeen).nights()
+    found = []
+    for night in reversed(nights):
+        if not night.runs:
+            unreadable += [f"{night.path.name}: {problem}" for problem in night.warnings]
+            continue
+        state = context.showing(night.path)
+        if state == "now" or (state == "on_request" and asked):
+            found.append(night)
     return found, unreadable
 
 
-def _last(opened: Opened, site: str, night: _Night, nights: int) -> LastSeen:
-    totals = opened.counts(night.path, None)
+def _last(opened: Opened, site: str, night: SeenNight, nights: int) -> LastSeen:
+    totals, info = opened.counts(night.path, None), opened.brief(night.path).info
     place = body.site(site)
     return LastSeen(
         site=site,
         label=place.label,
         base=place.base,
         night=night.path.name,
-        evening=night.evening,
+        evening=_evening(night),
         counts=counts_of(totals[totals["site"] == site]),
-        duration_s=night.summary.duration_s,
-        detector=night.info.detector,
-        model=night.info.model,
+        duration_s=night.duration_s or 0.0,
+        detector=info.detector,
+        model=info.model,
         nights=nights,
     )
 
 
-def _suggestions(seen: dict[str, list[_Night]], sensors: int) -> tuple[Suggestion, ...]:
-    of_base: dict[str, list[_Night]] = {}
+def _suggestions(seen: dict[str, list[SeenNight]], sensors: int) -> tuple[Suggestion, ...]:
+    of_base: dict[str, list[SeenNight]] = {}
     for site, nights in seen.items():
         of_base.setdefault(body.site(site).base, []).extend(nights)
     measured = {
-        base: Measured(len(nights), max(one.summary.start_ns for one in nights))
+        base: Measured(len({one.path for one in nights}), max(one.start_ns for one in nights))
         for base, nights in of_base.items()
     }
     return tuple(
@@ -183,8 +151,12 @@ def _suggestions(seen: dict[str, list[_Night]], sensors: int) -> tuple[Suggestio
     )
 
 
-def _suggestion(site: str, k: int, nights: Sequence[_Night]) -> Suggestion:
+def _suggestion(site: str, k: int, nights: Sequence[SeenNight]) -> Suggestion:
     place = body.SITES[site]
-    last = max(nights, key=lambda one: one.summary.start_ns).evening if nights else ""
+    last = _evening(max(nights, key=lambda one: one.start_ns)) if nights else ""
     why = "anchor" if k == 0 else "again" if nights else "new"
     return Suggestion(site, place.label, place.base, why, last)
+
+
+def _evening(night: SeenNight) -> str:
+    return night.evening.isoformat() if night.evening else ""

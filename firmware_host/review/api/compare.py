@@ -55,7 +55,7 @@ class ComparedNight(msgspec.Struct, frozen=True):
     made_up: bool
     """Simulated or virtual: nobody slept it, and it enters no trend."""
     detector: str
-    """Detector, model and operating point."""
+    """Detector, model, operating point and passes: what must be the same for counts to be compared."""
     labels: int
     """Corrections that hold."""
     diary: dict[str, str]
@@ -197,7 +197,7 @@ def compared(context: Context, night: NightTotals, *, asked: bool) -> ComparedNi
         participant=night.meta.participant,
         origin=night.meta.origin,
         made_up=night.made_up,
-        detector=", ".join(night.made_by or ()),
+        detector=night.judge,
         labels=night.labels,
         diary=night.diary,
         hidden=hidden,

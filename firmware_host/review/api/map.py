@@ -34,7 +34,8 @@ class Counts(msgspec.Struct, frozen=True):
     twitches: tuple[int, ...]
     valid_s: tuple[float, ...]
     rate_per_h: tuple[float, ...]
-    """Twitches per hour of valid time, corrected for dead time."""
+    """True twitches of at least the detection limit an hour of valid time; all counted ones where no limit is
+    known."""
     rate_low: tuple[float, ...]
     """Lower limit of its 95 % interval."""
     rate_high: tuple[float, ...]

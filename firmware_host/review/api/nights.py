@@ -177,12 +177,11 @@ def _status(night: str, found: Detection | None) -> DetectionStatus:
 def _listed(night: SeenNight, show: Show | None, detecting: Detecting, *, asked: bool) -> ListedNight:
     meta = night.meta
     today = evening_of(time.time_ns(), meta.time_zone)
-    evening = night.evening if meta.start_known else None
-    state = showing(show, meta.origin, evening, today)
+    state = showing(show, meta.origin, night.evening, today)
     shown = state == "now" or (state == "on_request" and asked)
     return ListedNight(
         night=night.path.name,
-        evening=evening.isoformat() if evening else None,
+        evening=night.evening.isoformat() if night.evening else None,
         start=local_time(night.start_ns, meta.time_zone).isoformat(timespec="seconds"),
         hours=None if night.duration_s is None else night.duration_s / 3600,
         participant=meta.participant,
@@ -219,7 +218,7 @@ def _weeks(nights: Iterable[SeenNight]) -> tuple[Week, ...]:
         if night.evening is None or night.meta.origin in MADE_UP or not night.runs:
             continue
         sunday = last_evening(night.evening)
-        if night.meta.start_known and evening_of(time.time_ns(), night.meta.time_zone) > sunday:
+        if evening_of(time.time_ns(), night.meta.time_zone) > sunday:
             weeks[sunday - timedelta(days=6)].append(night)
     return tuple(_week(monday, weeks[monday]) for monday in sorted(weeks, reverse=True))
 
@@ -234,7 +233,7 @@ def _week(monday: date, nights: list[SeenNight]) -> Week:
         monday=monday.isoformat(),
         nights=len(nights),
         sites=tuple(_week_site(name, sites[name]) for name in sorted(sites)),
-        mixed=len({night.made_by for night in nights}) > 1,
+        mixed=len({night.judge for night in nights}) > 1,
     )
 
 
