@@ -19,7 +19,7 @@ from firmware_host.errors import MissingExtraError
 from firmware_host.review.charts import body_figure
 from firmware_host.review.charts.colours import PALETTE, mixed, scale_for
 from firmware_host.review.charts.layouts import PAPER, SCREEN, Layout
-from firmware_host.review.charts.map_data import duration_words, rate_words, valid_words
+from firmware_host.review.charts.map_data import duration_words, rate_words, short_rate, valid_words
 from firmware_host.review.charts.night_map import night_map
 from firmware_host.review.charts.scene import Point, Scene, Shape, Words, rect, to_png, to_svg
 from firmware_host.review.charts.terminal import terminal_map
@@ -165,8 +165,11 @@ def test_words_tell_none_from_not_observed_and_doubtful_wear() -> None:
     assert rate_words(row) == "none seen (0 to 0.43 per valid hour)"
     data.coverage["wear_unconfirmed"] = True
     assert valid_words(row, data) == "7 h valid of 8 h, wearing not confirmed in 7 h of it"
-    assert [duration_words(s) for s in (0, 59.4, 60, 3600, 22_320)] == [
+    row["twitches"], row["rate_per_h"], row["rate_high"] = 1, 0.04, 0.9
+    assert (rate_words(row), short_rate(row)) == ("0.04 per valid hour (0 to 0.90)", "0.04/h")
+    assert [duration_words(s) for s in (0, 0.2, 59.4, 60, 3600, 22_320)] == [
         "0 s",
+        "0.2 s",
         "59 s",
         "1 min",
         "1 h",

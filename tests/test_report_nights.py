@@ -26,6 +26,7 @@ from firmware_host.recording.settings import Settings, write_settings
 from firmware_host.review.report.night_report import night_report
 from firmware_host.review.report.site_report import SiteReport
 from firmware_host.review.report.spread import spread_of
+from firmware_host.review.report.words import number as written_number
 
 COUNTS = {"left_calf": 300, "right_upper_arm": 40}
 
@@ -219,6 +220,24 @@ def site(path: Path, **changes: Any) -> SiteReport:
     """Return one site of a night as it might be."""
     night = open_night(path)
     return msgspec.structs.replace(night_report(night, load_run(night), "test").sites[0], **changes)
+
+
+def test_no_twitch_and_no_date_read_as_on_a_nights_own_page(run: Run, tmp_path: Path) -> None:
+    """A night without a twitch has none seen beside others, too; the span of nights has known dates."""
+    quiet = found_nights.made_night(tmp_path, 0, {"left_calf": 0})
+    later = found_nights.made_night(tmp_path, 1, {"left_calf": 80})
+    undated = found_nights.made_night(tmp_path, 2, {"left_calf": 80})
+    write_meta(undated, msgspec.structs.replace(known_meta(undated), start_known=False))
+    section, _ = told(run, tmp_path, out=tmp_path / "r.html")
+    assert cells(section, quiet.name)[1].startswith("none seen (0–")
+    assert cells(section, later.name)[1].startswith("10 (")
+    assert "3 nights; Night of 22 November 2026 to Night of 23 November 2026." in section.text
+
+
+@pytest.mark.parametrize(("value", "written"), [(0.0, "0"), (0.002, "fewer than 0.01"), (0.43, "0.43")])
+def test_next_to_nothing_is_not_zero(value: float, written: str) -> None:
+    """What is smaller than its digits show is said to be so; zero has none."""
+    assert written_number(value) == written
 
 
 def test_spread_by_hand(tmp_path: Path) -> None:

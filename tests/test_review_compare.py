@@ -182,6 +182,24 @@ def test_dots_are_nights_and_looking_is_counted(tmp_path: Path) -> None:
     assert refused.status_code == 400
 
 
+def test_what_is_not_zero_or_one_does_not_read_so(browser: Chrome, served: Serve, tmp_path: Path) -> None:
+    """A rate above zero never reads as 0.0 in a list, and an end of a ratio's interval never as 1."""
+    browser.get(served(tmp_path).url + "compare")
+    script = """
+        const [file, name, values, done] = arguments;
+        import(`/static/${file}`).then((module) => done(values.map((value) => module[name](value))));
+    """
+
+    def written(file: str, name: str, values: list[float]) -> list[str]:
+        found: list[str] = browser.execute_async_script(script, file, name, values)
+        return found
+
+    rates = written("nights_rows.js", "number", [0, 0.04, 0.4, 9.4, 12, 1234.4])
+    assert rates == ["0", "0.04", "0.4", "9.4", "12", "1,234"]
+    ratios = written("compare_words.js", "ratioWords", [0.81, 0.998, 1.02, 1.96, 14])
+    assert ratios == ["0.81", "0.998", "1.02", "1.96", "14"]
+
+
 def test_the_page_compares_sides(browser: Chrome, served: Serve, tmp_path: Path) -> None:
     """Two nights stand beside each other; six against six before them give a ratio and its interval."""
     nights(tmp_path, [80, 84, 76, 80, 83, 78, 160, 161, 155, 170, 150, 158])

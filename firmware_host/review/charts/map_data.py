@@ -106,18 +106,23 @@ def rate_digits(rate: float, high: float) -> int:
     return 0 if rate >= 10 or high >= 100 else 1 if rate >= 0.1 or high >= 1 else 2
 
 
+def rate_parts(rate: float, low: float, high: float) -> tuple[str, str, str]:
+    """Return a rate and the ends of its interval as they are written; zero is zero, without digits."""
+    digits = rate_digits(rate, high)
+    rate_text, low_text, high_text = (f"{one:,.{digits}f}" if one else "0" for one in (rate, low, high))
+    return rate_text, low_text, high_text
+
+
 def rate_words(row: np.void) -> str:
     """Return a site's number with its interval: "38 per valid hour (31 to 46)"."""
     if row["state"] == State.NOT_WORN:
         return "not worn"
     if row["valid_s"] <= 0:
         return "not observed"
-    rate, low, high = float(row["rate_per_h"]), float(row["rate_low"]), float(row["rate_high"])
-    digits = rate_digits(rate, high)
-    span = f"{low:,.{digits}f} to {high:,.{digits}f}"
+    rate, low, high = rate_parts(float(row["rate_per_h"]), float(row["rate_low"]), float(row["rate_high"]))
     if row["twitches"] == 0:
-        return f"none seen (0 to {high:,.{digits}f} per valid hour)"
-    return f"{rate:,.{digits}f} per valid hour ({span})"
+        return f"none seen (0 to {high} per valid hour)"
+    return f"{rate} per valid hour ({low} to {high})"
 
 
 def short_rate(row: np.void) -> str:
@@ -125,7 +130,7 @@ def short_rate(row: np.void) -> str:
     if row["valid_s"] <= 0:
         return "?"
     rate = float(row["rate_per_h"])
-    return "none" if row["twitches"] == 0 else f"{rate:,.{0 if rate >= 10 else 1}f}/h"
+    return "none" if row["twitches"] == 0 else f"{rate_parts(rate, rate, rate)[0]}/h"
 
 
 def valid_words(row: np.void, data: MapData) -> str:
@@ -166,6 +171,6 @@ def site_words(row: np.void, data: MapData) -> str:
 def duration_words(seconds: float) -> str:
     """Return a duration in hours and minutes: "6 h 12 min"; below a minute in seconds."""
     if seconds < 59.5:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.{1 if seconds < 9.95 and seconds % 1 else 0}f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return " ".join([f"{hours} h"] * (hours > 0) + [f"{minutes} min"] * (minutes > 0 or not hours))

@@ -6,7 +6,7 @@ import math
 from datetime import datetime
 
 from firmware_host.recording.diary import FIELDS
-from firmware_host.review.charts.map_data import duration_words, rate_digits
+from firmware_host.review.charts.map_data import duration_words, rate_parts
 from firmware_host.review.report.night_report import NightReport
 from firmware_host.review.report.nights_report import NightsReport
 from firmware_host.review.report.site_report import SiteReport
@@ -19,15 +19,16 @@ UNSEEN = ("not_worn", "not_observed")
 
 
 def number(value: float) -> str:
-    """Return a number to two or three digits: "1,230", "38", "8.4", "0.43"."""
-    return f"{value:,.{0 if value >= 20 else 1 if value >= 0.95 or value == 0 else 2}f}"
+    """Return a number to two or three digits: "1,230", "38", "8.4", "0.43"; only zero reads as zero."""
+    if 0 < value < 0.005:
+        return t("report.fewer_than", n=0.01)
+    return f"{value:,.{0 if value >= 20 or value == 0 else 1 if value >= 0.95 else 2}f}"
 
 
 def rates(rate: float, low: float, high: float) -> tuple[str, str]:
     """Return a rate and its interval, as they stand beside the strips."""
-    digits = rate_digits(rate, high)
-    told = [f"{one:,.{digits}f}" if one else "0" for one in (rate, low, high)]
-    return told[0], t("report.interval", low=told[1], high=told[2])
+    told, lowest, highest = rate_parts(rate, low, high)
+    return told, t("report.interval", low=lowest, high=highest)
 
 
 def clock(seconds: float) -> str:
@@ -288,6 +289,7 @@ def beside(night: NightReport, site: str, nights: NightsReport) -> tuple[str, st
     above = next((one for one in nights_of if (one.night, one.evening) == named), None)
     shown = own if above is None else above
     told, span = rates(shown.rate_per_h, shown.rate_low, shown.rate_high)
+    told = told if above else rate(own)
     words = t("report.beside", rate=told, interval=span)
     if above is None:
         return words, t(f"report.own_limit_{own.limit}", mg=limit(own))

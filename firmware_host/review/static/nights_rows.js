@@ -1,4 +1,5 @@
 // One night as a row, one week as a card, and what their numbers are called.
+import { number as written, rateDigits } from "./night_words.js";
 import { make } from "./page.js";
 import { t } from "./texts.js";
 
@@ -24,8 +25,8 @@ export function nightNames(nights, called) {
 
 export const nightPath = (night) => `/night/${encodeURIComponent(night.night)}`;
 
-/** Return a number with as many digits as it can bear. */
-export const number = (value) => (value >= 10 || value === 0 ? String(Math.round(value)) : value.toFixed(1));
+/** Return a number with as many digits as it can bear; zero is zero, and nothing else is. */
+export const number = (value) => (value === 0 ? "0" : written(value, rateDigits(value, value)));
 
 /** Return what a night says of a site, or of all ("") together: {rate, twitches, valid_h, state, hidden}. */
 export function told(night, site) {

@@ -95,7 +95,7 @@ function dots({ levels, label }, wide) {
       const lane = free < 0 ? lanes.length : free;
       lanes[lane] = cy;
       const cx = middle + (lane % 2 ? 1 : -1) * Math.ceil(lane / 2) * 13;
-      return make("circle", { cx, cy, r: 5.5 }, make("title", {}, `${dot.evening ? dateWords(dot.evening) : dot.night}: ${number(dot.rate_per_h, 1)}`));
+      return make("circle", { cx, cy, r: 5.5 }, make("title", {}, `${dot.evening ? dateWords(dot.evening) : dot.night}: ${number(dot.rate_per_h, rateDigits(dot.rate_per_h, dot.rate_high))}`));
     });
     return [marks, make("text", { class: "level", x: middle, y: HEIGHT - 10, "text-anchor": "middle" }, t("triggers.level", { level: level(one.level), n: one.dots.length }))];
   });
