@@ -77,6 +77,17 @@ def test_the_score_is_the_detectors(folder: Path) -> None:
     assert plain["found"] > with_labels["found"] > 0
 
 
+def test_a_score_says_of_which_run_and_that_a_night_is_simulated(folder: Path) -> None:
+    """A score names run, model and point, in words and in JSON, and marks a simulated night."""
+    (folder / "truth.csv").write_text(f"site,peak_s\n{SITES[0]},10\n", encoding="utf-8")
+    call = ("score", str(folder / NIGHT), "--truth", str(folder / "truth.csv"))
+    (document,) = json.loads(run(folder, *call, "--json"))
+    info = tm.load_run(tm.open(folder / NIGHT)).info
+    assert (document["origin"], document["run"]) == ("simulated", info.run_id)
+    head = run(folder, *call).splitlines()[0]
+    assert head == f"{NIGHT} (simulated): run {info.run_id}, {info.model}, {info.operating_point}"
+
+
 def test_a_diary_is_written_shown_and_exported(folder: Path) -> None:
     """What is typed is kept, shown, and a row of diary.csv; a spreadsheet is not steered by it."""
     run(folder, "diary", NIGHT, "caffeine=much", "exercise_what==2+2", "note=a, b")

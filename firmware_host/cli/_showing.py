@@ -106,3 +106,12 @@ def run_document(info: RunInfo, *, shown: bool) -> dict[str, Any]:
             site.update(dict.fromkeys(_COUNTS))
         document["summary"] = msgspec.json.encode(summary).decode()
     return document
+
+
+def run_head(night: Night, info: RunInfo) -> str:
+    """Return which run of which night something is of: "a.night (simulated): run 42645b77, standard 1"."""
+    from firmware_host.analysis import unusual_way
+
+    made = "" if night.meta.origin in {"recorded", "imported"} else f" ({night.meta.origin})"
+    judged = (f"run {info.run_id}", info.model, info.operating_point, unusual_way(info))
+    return f"{night.path.name}{made}: {', '.join(filter(None, judged))}"

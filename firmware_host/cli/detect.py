@@ -10,7 +10,7 @@ import click
 
 from firmware_host.cli._judging import model_option, point_option
 from firmware_host.cli._nights import about, dir_option, find_all, nights_argument, note_changed, open_noted
-from firmware_host.cli._showing import kept_back, run_document, show_option, summary_document
+from firmware_host.cli._showing import kept_back, run_document, run_head, show_option, summary_document
 from firmware_host.cli._terminal import Progress, aligned, json_option, note, show
 from firmware_host.errors import TwitchmapError
 from firmware_host.twitch_map import State
@@ -98,7 +98,7 @@ def described(night: Night, run: Run, hidden: str | None = None) -> str:
 
     `hidden` is why the counts are not shown.
     """
-    from firmware_host.analysis import night_counts, unusual_way
+    from firmware_host.analysis import night_counts
 
     rates_hz = {site.site: site.fs_hz for site in run.summary.sites}
     lines = [
@@ -112,11 +112,7 @@ def described(night: Night, run: Run, hidden: str | None = None) -> str:
         for row in night_counts(night, run)
     ]
     table = aligned(("site", "Hz", "valid h", "limit mg", "twitches"), lines)
-    made = "" if night.meta.origin in {"recorded", "imported"} else f" ({night.meta.origin})"
-    info = run.info
-    judged = (f"run {info.run_id}", info.model, info.operating_point, unusual_way(info))
-    head = f"{night.path.name}{made}: {', '.join(filter(None, judged))}"
-    return "\n".join(filter(None, (head, table, hidden)))
+    return "\n".join(filter(None, (run_head(night, run.info), table, hidden)))
 
 
 def _limit(limit_mg: float) -> str:

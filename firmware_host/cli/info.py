@@ -32,6 +32,7 @@ def command(night: str, directory: Path, as_json: bool) -> None:
     document = {
         "night": opened.path.name,
         "start": local_time(opened.start_ns, opened.meta.time_zone).isoformat(),
+        "end": local_time(opened.end_ns, opened.meta.time_zone).isoformat(),
         "hours": (opened.end_ns - opened.start_ns) / 3.6e12,
         "meta": opened.meta,
         "being_written": opened.being_written,
@@ -131,8 +132,13 @@ def _text(document: dict[str, Any]) -> str:
 
 
 def _clock(iso: str, document: dict[str, Any]) -> str:
-    """Return a local time; of a night that began nobody knows when, the time since then."""
-    at = datetime.fromisoformat(iso)
-    if document["meta"].start_known:
-        return at.strftime("%Y-%m-%d %H:%M:%S")
-    return str(timedelta(seconds=round((at - datetime.fromisoformat(document["start"])).total_seconds())))
+    """Return a local time to the nearest second, with its offset from UTC where clocks change in the night.
+
+    Of a night that began nobody knows when it is the time since then.
+    """
+    at, start, end = (datetime.fromisoformat(one) for one in (iso, document["start"], document["end"]))
+    if not document["meta"].start_known:
+        return str(timedelta(seconds=round((at - start).total_seconds())))
+    at = datetime.fromtimestamp(round(at.timestamp()), at.tzinfo)
+    told = at if start.utcoffset() != end.utcoffset() else at.replace(tzinfo=None)
+    return told.isoformat(" ")

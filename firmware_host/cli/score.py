@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from firmware_host.cli._nights import dir_option, find_all, nights_argument, run_option
-from firmware_host.cli._showing import each_shown, show_option
+from firmware_host.cli._showing import each_shown, run_head, show_option
 from firmware_host.cli._terminal import json_option, note, show
 from firmware_host.errors import BadValueError, numbered
 
@@ -67,7 +67,8 @@ def command(
         name = night.path.name
         outcome = outcome_of(run.events, run.coverage, _at_sites(known, run, night.path, truth), floors)
         scored = score_of(outcome)
-        document, lines = {"night": name, **scored.as_dict()}, [name, *scored.lines()]
+        document = {"night": name, "origin": night.meta.origin, "run": run.info.run_id, **scored.as_dict()}
+        lines = [run_head(night, run.info), *scored.lines()]
         if others is not None:
             document["false_alarms_by_cause"] = why = counted_causes(outcome, others)
             lines.append(
