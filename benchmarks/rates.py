@@ -28,7 +28,7 @@ def counted(seed: int, fs_hz: float) -> int:
         )
         simulate_night(path, spec=spec)
         model, _ = load_model("standard")
-        return int(judge(find_candidates(path, model.lowest_score), model, "balanced")["counted"].sum())
+        return int(judge(find_candidates(path, model.search_score), model, "balanced")["counted"].sum())
 
 
 if __name__ == "__main__":
