@@ -119,6 +119,22 @@ def test_promises_are_compared_with_what_was_measured(small: tuple[dict[str, Any
     assert met["mixed nights (simulated): expected calibration error"] is None  # plain gives no probability
 
 
+def test_a_score_of_little_valid_time_does_not_count(small: tuple[dict[str, Any], str]) -> None:
+    """Beside a score stands how much was valid; below 60 % of the time without movement and gaps it is not
+    met, however good it is."""
+    result = json.loads(json.dumps(small[0]))
+    mixed, text = result["nights"]["mixed"], "held-out nights (simulated): F1 for d >= 10"
+    mixed["judges"]["plain balanced"]["figures"]["F1 d>=10"] = [0.95, 0.9, 0.97]
+    for shares, met in (
+        ({"valid": 0.43, "movement": 0.2, "gap": 0.1, "not_worn": 0.27}, True),
+        ({"valid": 0.41, "movement": 0.2, "gap": 0.1, "not_worn": 0.29}, False),
+    ):
+        mixed["time_share"] = shares
+        (told,) = (one for one in promises(result) if one.text == text)
+        assert told.met is met
+        assert told.value == f"0.95 (95 %: 0.9 to 0.97; {100 * shares['valid']:.1f} % of the time valid)"
+
+
 def test_any_number_of_processes_gives_the_same() -> None:
     """One process and two give the same figures, digit for digit."""
     effort = replace(QUICK, subjects=1, hours=0.05, extra_hours=0.05)

@@ -20,7 +20,7 @@ from firmware_host.learning.noise_score import NoiseCase, NoiseResult, density_m
 from firmware_host.learning.noise_summary import noise_summary
 from firmware_host.learning.reliability import expected_error, reliability
 from firmware_host.learning.score import TRUTH_DTYPE, Score, outcome_of, score, score_of
-from firmware_host.learning.summaries import wear_summary
+from firmware_host.learning.summaries import in_order, wear_summary
 from firmware_host.simulation.truth import HAPPENING_DTYPE
 from firmware_host.twitches import COVERAGE_DTYPE, EVENT_DTYPE, Kind, Table, table
 
@@ -299,3 +299,10 @@ def test_large_twitches_that_are_missed_too_are_seen_in_the_fit() -> None:
     assert fitted.error_mg is not None
     assert fitted.mg == pytest.approx(6.0 + 1.62, abs=4 * fitted.error_mg)
     assert found_9_in_10(size, seen & (rng.random(len(size)) > 0.125)).mg is None
+
+
+def test_rates_stand_in_order() -> None:
+    """Tables by rate begin with the slowest, whatever the length of its name; others keep their order."""
+    rates = ["208 Hz", "102.27 Hz", "50 Hz", "416 Hz"]
+    assert sorted(rates, key=in_order) == ["50 Hz", "102.27 Hz", "208 Hz", "416 Hz"]
+    assert sorted(["cervical", "bulbar"], key=in_order) == ["bulbar", "cervical"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from firmware_host.analysis import (
     Findings,
@@ -19,6 +20,7 @@ from firmware_host.analysis import (
     unit_templates,
     units_of,
 )
+from firmware_host.analysis.findings import Waves
 from firmware_host.analysis.second_pass import features_at, told_again, units_found
 from firmware_host.detection.classifier import BoostedModel, matrix_of, model_from_dict
 from firmware_host.detection.unit_features import UNIT_FEATURES
@@ -134,6 +136,26 @@ def test_pass_1_has_its_share(findings: Findings, model: BoostedModel) -> None:
     ours = model.honest(model.log_odds(matrix_of(mixed[0], model.features)))
     np.testing.assert_allclose(first, ours, atol=1e-3)
     np.testing.assert_allclose(half, (alone + first) / 2, atol=1e-3)
+
+
+def test_units_of_chance_keep_to_the_false_alarms_that_are_asked_for(tmp_path: Path) -> None:
+    """Without twitches, and with each burst turned at random so that whatever is alike is so by chance, both
+    passes of the standard model count at most 3 an hour of valid time, as they may."""
+    sites = ("left_calf", "left_chest", "right_forearm")
+    simulate_night(
+        tmp_path / "a", spec=NightSpec(seed=3, hours=0.7, sites=sites, rate_scale=0.0, troubles=False)
+    )
+    standard, _ = load_model("standard")
+    found = find_candidates(tmp_path / "a", standard.search_score)
+    assert found.waves is not None
+    budget = 3 * sum(found.valid_h(site) for site in sites)
+    assert len(found.rows) > 100 * budget
+    assert judge(found, standard)["counted"].sum() <= budget
+    for seed in range(3):
+        turns = Rotation.random(len(found.rows), random_state=seed).as_matrix().astype(np.float32)
+        waves = Waves(np.einsum("nij,njk->nik", turns, found.waves.wave_mg), found.waves.floor_mg)
+        chance = Findings(found.rows, found.coverage, found.sites, waves)
+        assert judge(chance, standard)["counted"].sum() <= budget
 
 
 def test_training_sees_what_the_product_sees(findings: Findings, model: BoostedModel) -> None:

@@ -24,7 +24,7 @@ from firmware_host.learning.card_texts import (
     REST,
     one_line,
 )
-from firmware_host.learning.promises import promises
+from firmware_host.learning.promises import LEAST_VALID, promises
 from firmware_host.learning.recordings import ADDED_HERE, DEVELOPED, KEPT_ASIDE, STATIC
 
 Data = dict[str, Any]
@@ -92,7 +92,7 @@ def _promised(result: Data) -> list[str]:
         for one in promises(result)
     ]
     known = [one.met for one in promises(result) if one.met is not None]
-    text = one_line(PROMISES, met=sum(known), of=len(known))
+    text = one_line(PROMISES, met=sum(known), of=len(known), valid=f"{100 * LEAST_VALID:g} %")
     lines = ["## What it must show", "", text, ""]
     return [*lines, *_table(("figure", "measured", "asked for", "met"), rows), ""]
 

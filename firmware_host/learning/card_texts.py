@@ -18,7 +18,8 @@ BY_TREES = """calibrated probability, from trees over {features} features of a c
 BY_UNITS = """; then, in pass 2, from trees over {features} features, its unit's among them"""
 
 PROMISES = """At the balanced point {met} of {of} measured figures are as asked for. What is simulated says
-so; the last rows are of real sensors."""
+so; the last rows are of real sensors. A score of nights does not count where less than {valid} of their time
+without movement and gaps is valid."""
 
 OTHER_SORTS = """Other people than above. Twitch rates are ten times fewer or more than the person's own;
 people of the profile many are passed over for ten times more, as nobody twitches so often. Laid aside: two

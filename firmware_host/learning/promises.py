@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from firmware_host.learning.noise_score import BUDGET_PER_H
@@ -12,6 +12,9 @@ from firmware_host.learning.recordings import ADDED_HERE, KEPT_ASIDE
 
 Data = dict[str, Any]
 Rule = Callable[[float, float], bool]
+
+LEAST_VALID = 0.6
+"""Of the time without movement and gaps so much must be valid: whoever looks away is seldom wrong."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,10 @@ def _chest(real: Data, balanced: str) -> list[Promise]:
     rest = real.get("rest", {}).get(f"chest_rest_mscardio: {KEPT_ASIDE}", {})
     bins = real.get("added", {}).get(KEPT_ASIDE + ADDED_HERE, {}).get(balanced, {})
     found = [
-        _promise(
+        _seen(
             "chest at rest, people kept aside: events per valid h",
             rest.get("per_valid_h", {}).get(balanced), 10.0, at_most,
-            f"{rest.get('events', {}).get(balanced)} events",
+            f"{rest.get('events', {}).get(balanced)} events", {"valid": rest.get("valid_share", 0.0)},
         )
     ]  # fmt: skip
     for low, high, least in ((25.0, 40.0, 0.6), (40.0, 150.0, 0.9)):
@@ -164,7 +167,19 @@ def _figure(
     own = nights.get(situation)
     value, low, high = own["judges"][judge]["figures"][name] if own else (None, None, None)
     interval = "" if low is None else f"95 %: {low:.3g} to {high:.3g}"
-    return _promise(text, value, limit, rule, interval)
+    return _seen(text, value, limit, rule, interval, own["time_share"] if own else {})
+
+
+def _seen(
+    text: str, value: float | None, limit: float, rule: Rule, basis: str, time_share: dict[str, float]
+) -> Promise:
+    """Judge a score beside the share of time that it is of; of too little quiet time it does not count."""
+    valid = time_share.get("valid", 0.0)
+    quiet = 1.0 - time_share.get("movement", 0.0) - time_share.get("gap", 0.0)
+    told = _promise(
+        text, value, limit, rule, f"{basis}{'; ' * bool(basis)}{100 * valid:.1f} % of the time valid"
+    )
+    return replace(told, met=False) if told.met and valid < LEAST_VALID * quiet else told
 
 
 def _promise(text: str, value: float | None, limit: float, rule: Rule, basis: str = "") -> Promise:

@@ -142,7 +142,7 @@ def _bins(groups: list[list[Score]], total: Score, name: str) -> list[dict[str, 
 
 
 def _split(sites: Sites, of: Callable[[SiteNight], str], judges: Sequence[JudgeName]) -> dict[str, Any]:
-    names = sorted({of(site) for site in sites}, key=lambda name: (len(name), name))
+    names = sorted({of(site) for site in sites}, key=in_order)
     split = {}
     for name in names:
         own = [site for site in sites if of(site) == name]
@@ -156,6 +156,12 @@ def _split(sites: Sites, of: Callable[[SiteNight], str], judges: Sequence[JudgeN
             },
         }
     return split
+
+
+def in_order(name: str) -> tuple[float, int, str]:
+    """Return what names of a table are sorted by: rates by their number, all else by length and letters."""
+    number = name.removesuffix(" Hz")
+    return 0.0 if number == name else float(number), len(name), name
 
 
 def _time_shares(sites: Sites) -> dict[str, float]:
