@@ -8,10 +8,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_tables import bring
 
 import firmware_host as tm
+from firmware_host.analysis import load_model
+from firmware_host.learning.cohort_score import Judge
+from firmware_host.learning.real_score import search
+from firmware_host.learning.recordings import ADDED_HERE, DEVELOPED, EVOKED, read_source
 from firmware_host.twitches import Kind, valid_s
 
 FOLDER = os.environ.get("TWITCHMAP_REAL_DATA", "")
@@ -54,3 +59,27 @@ def test_movement_is_not_valid_time(
     night, run = run_of(tmp_path, source, **({"rate_hz": rate_hz} if rate_hz else {}))
     assert valid_s(run.coverage) <= most_valid_share * night.duration_s
     assert len(run.counted) <= most_events
+
+
+def test_hearts_of_real_chests_hardly_count_and_added_twitches_do() -> None:
+    """Chests at rest of people developed on, as they are and with real twitch shapes added: the standard
+    model gives few false alarms, and finds most of the twitches of 25 mg and up."""
+    judges = [Judge(load_model(name)[0], "balanced") for name in ("plain", "standard")]
+    plain, ours = (one.name for one in judges)
+    for file, group, most_per_h in (
+        ("chest_rest_mscardio", DEVELOPED, 30),
+        (EVOKED, DEVELOPED + ADDED_HERE, 120),
+    ):
+        if not Path(FOLDER, f"{file}.npz").exists():
+            pytest.skip(f"{file} is not in TWITCHMAP_REAL_DATA")
+        some = [one for one in read_source(Path(FOLDER), file) if one.group == group][::5]
+        told = [search(one, file, judges).outcomes for one in some]
+        hours = sum(each[ours].valid_h for each in told)
+        false, by_plain = (sum(int(each[who].false.sum()) for each in told) for who in (ours, plain))
+        assert hours > 0.2
+        assert false < most_per_h * hours < by_plain / 20
+        large = [each[ours].truth_in & (each[ours].truth["peak_to_peak_mg"] >= 25) for each in told]
+        if file == EVOKED:
+            hits = np.concatenate([each[ours].found[own] for each, own in zip(told, large, strict=True)])
+            assert len(hits) > 80
+            assert hits.mean() > 0.8
