@@ -199,7 +199,7 @@ def main() -> None:
         print(f"  {stages(folder, 2)}")
     simulated_jobs(hours)
     print(f"detector, CPU an hour of 8 h over that of 2 h: {growth():.2f}")
-    for some in (1.0, 8.0, 24.0):
+    for some in (1.0, 8.0, 24.0, 168.0):
         print(f"peak memory of detecting {some:g} h: {peak_mb(some):.0f} MB")
     for command in (["--help"], ["nights"], ["map", "--help"], ["detect", "--help"]):
         print(f"start-up of `twitchmap {' '.join(command)}`: {start_up_s(command):.2f} s")

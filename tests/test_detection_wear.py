@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from scipy.spatial.transform import Rotation
 from firmware_host.detection import Found, detect_stretch
 from firmware_host.detection.cover import judge_stretches
 from firmware_host.detection.detector import search_stretch
+from firmware_host.detection.signals import CELL_S
 from firmware_host.detection.wear import judge_wear
 from firmware_host.twitches import Kind
 
@@ -308,3 +311,18 @@ def test_time_without_samples_is_no_proof_of_stillness() -> None:
     acc_g = Signal(5400, seed=20).sway(2.0, 0.25, 0.0, 1795.0).turn(1800.0).sway(2.0, 0.25, 3700.0).acc_g
     found = detect_stretch([(0, acc_g[:181_000]), (340_000, acc_g[340_000:])], 540_000, 100.0, LOWEST_SCORE)
     assert kind_s(found, Kind.NOT_WORN) == 0
+
+
+def test_a_day_without_a_handling_takes_little_memory() -> None:
+    """Wear of 24 h in one piece is judged within 60 MB, whatever signs of life show."""
+    rng, n = np.random.default_rng(1), round(24 * 3600 / CELL_S)
+    mean_mg = rng.standard_normal((3, n)).astype(np.float32) + np.float32([[100], [20], [970]])
+    energy, density = rng.gamma(10, 0.1, n).astype(np.float32), np.full(n, 0.1, np.float32)
+    tracemalloc.start()
+    try:
+        worn = judge_wear(mean_mg, energy, density, np.zeros(n, np.uint8), 40.0, 1e-3)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (worn.unconfirmed | worn.not_worn).all()
+    assert peak < 60e6

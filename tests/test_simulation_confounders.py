@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -278,3 +281,16 @@ def test_the_page_says_what_the_simulator_does(table: object) -> None:
     """The tables of docs/simulator.md are those that the simulator makes of itself."""
     assert callable(table)
     assert table() in PAGE
+
+
+def test_families_can_be_chosen_as_the_page_shows(tmp_path: Path) -> None:
+    """The code of docs/simulator.md makes a night of one shape, one chip and two kinds of events alone."""
+    (code,) = re.findall(
+        r"^    from firmware_host\.simulation import NightSpec.*?(?=\n\S)", PAGE, re.MULTILINE | re.DOTALL
+    )
+    made: dict[str, Any] = {"folder": tmp_path / "a.night"}
+    exec(textwrap.dedent(code), made)
+    assert set(made["truth"].twitches["shape"]) == {"two_lobes"}
+    assert "heart" in set(made["truth"].happenings["kind"]) <= {"heart", "snore"}
+    (sensor,) = open_night(made["folder"]).meta.sensors
+    assert (sensor.model, sensor.fs_hz) == ("simulated LIS2DW12", 50)

@@ -19,9 +19,12 @@ from firmware_host.detection.signals import CELL_S, Bool, Float32, Float64
 from firmware_host.twitches import Kind
 
 Cells = npt.NDArray[np.uint8]
+Spectra = npt.NDArray[np.complex128]
 
 SEGMENT = 256
 """Cells (64 s) of a spectrum: ten breaths, yet short enough to fit between movements."""
+AT_ONCE = 128
+"""So many of them are looked at together: a good hour."""
 OUTLYING = 4.0
 """Segments with so many times the usual power hold something else than rest."""
 BREATH_FIT_HZ, PULSE_FIT_HZ = (0.03, 1.8), (0.10, 1.95)
@@ -178,22 +181,36 @@ def _life(mean_mg: Float32, energy: Float32, kind: Cells, least_density: float) 
     first = _segments(kind)
     if not len(first):
         return _Life(shown=False, excluded=False)
-    there = np.flatnonzero(np.isfinite(mean_mg[0]) & (energy > 0))
-    rows = first[:, None] + np.arange(SEGMENT)
-    level = np.log(np.maximum(energy, 1e-12))
-    usual, spread = np.median(level[there]), QUARTILE_SPREAD * np.ptp(np.quantile(level[there], (0.25, 0.75)))
-    # Twitches, steps beside the bed and lost samples are no pulse.
-    series = np.stack([*mean_mg, np.clip(level, usual - spread, usual + spread)])
-    bridged = np.stack([np.interp(np.arange(len(kind)), there, one[there]) for one in series])
-    spectra = _spectra(bridged[:, rows])
+    spectra = _spectra_from(first, mean_mg, energy)
     root, unit = _whitener(spectra[:3], least_density)
-    breath = _hump(np.abs(np.einsum("ab,bkf->akf", root, spectra[:3])) ** 2, BREATH_FIT_HZ, BREATH_HZ, 1.0)
+    breath = _hump(spectra[:3], root, BREATH_FIT_HZ, BREATH_HZ, 1.0)
     if breath.z > ALIVE_Z and breath.power * unit > ALIVE_MG2:
         return _Life(shown=True, excluded=False)
-    pulse = _hump(np.abs(spectra[3:]) ** 2, PULSE_FIT_HZ, PULSE_HZ, 0.0)
+    pulse = _hump(spectra[3:], None, PULSE_FIT_HZ, PULSE_HZ, 0.0)
     shown = pulse.z > ALIVE_Z
     excluded = breath.z < LIFELESS_Z and pulse.z < LIFELESS_Z and breath.most * unit < BREATH_MG2
     return _Life(shown=shown, excluded=excluded)
+
+
+def _spectra_from(first: npt.NDArray[np.int64], mean_mg: Float32, energy: Float32) -> Spectra:
+    """Return (4, segments, bins): spectra of three axes and of the level, of segments from these cells on."""
+    there = np.flatnonzero(np.isfinite(mean_mg[0]) & (energy > 0))
+    level = np.log(np.maximum(energy, 1e-12))
+    usual, spread = np.median(level[there]), QUARTILE_SPREAD * np.ptp(np.quantile(level[there], (0.25, 0.75)))
+    # Twitches, steps beside the bed and lost samples are no pulse.
+    cells, level = np.arange(len(level)), np.clip(level, usual - spread, usual + spread)
+    bridged = np.empty((4, len(cells)))
+    for row, one in zip(bridged, (*mean_mg, level), strict=True):
+        row[:] = np.interp(cells, there, one[there].astype(float))
+    spectra = np.empty((4, len(first), len(FREQ_HZ)), np.complex128)
+    for part in _parts(len(first)):
+        spectra[:, part] = _spectra(bridged[:, first[part, None] + np.arange(SEGMENT)])
+    return spectra
+
+
+def _parts(segments: int) -> list[slice]:
+    """Return the segments in parts: between two handlings may lie days, and many copies of their spectra."""
+    return [slice(first, first + AT_ONCE) for first in range(0, segments, AT_ONCE)]
 
 
 def _segments(kind: Cells) -> npt.NDArray[np.int64]:
@@ -208,7 +225,7 @@ def _segments(kind: Cells) -> npt.NDArray[np.int64]:
     return np.concatenate([np.zeros(0, np.int64), *parts])
 
 
-def _spectra(series: Float64) -> npt.NDArray[np.complex128]:
+def _spectra(series: Float64) -> Spectra:
     """Return the spectra of (..., SEGMENT) without their straight lines, as densities per sqrt(Hz)."""
     time = np.arange(SEGMENT) - (SEGMENT - 1) / 2
     flat = series - series.mean(axis=-1, keepdims=True)
@@ -224,7 +241,7 @@ def _within(low_hz: float, high_hz: float) -> Bool:
     return np.asarray((low_hz < FREQ_HZ) & (high_hz > FREQ_HZ))
 
 
-def _whitener(spectra: npt.NDArray[np.complex128], least_density: float) -> tuple[Float64, float]:
+def _whitener(spectra: Spectra, least_density: float) -> tuple[Float64, float]:
     """Return what makes the noise above breath alike in all directions, and the mg^2 of its unit of power."""
     white = spectra[:, :, _within(*WHITE_HZ)].reshape(3, -1)
     values, vectors = np.linalg.eigh((white @ white.conj().T).real / white.shape[1])
@@ -241,21 +258,32 @@ class _Hump:
     most: float
 
 
-def _hump(power: Float64, fit_hz: tuple[float, float], look_hz: tuple[float, float], least: float) -> _Hump:
+def _hump(
+    spectra: Spectra,
+    root: Float64 | None,
+    fit_hz: tuple[float, float],
+    look_hz: tuple[float, float],
+    least: float,
+) -> _Hump:
     """Look for a hump over the smooth spectrum of noise, a + b / f + c / f^2.
 
     Parameters
     ----------
-    power : (axes, segments, bins) float64
-        Spectra of each segment.
+    spectra : (axes, segments, bins) complex128
+        Of each segment.
+    root : (axes, axes) float64 or None
+        What makes the axes' noise alike.
     fit_hz, look_hz : (low, high)
         Where the noise is fitted, and where humps may have their middle.
     least : float
         What the noise is at least, where errors are told.
     """
-    axes = len(power)
+    axes = len(spectra)
     use, terms, inside, without = _windows(fit_hz, look_hz)
-    own = power[:, :, use].mean(axis=0)
+    own = np.empty((spectra.shape[1], np.count_nonzero(use)))
+    for part in _parts(len(own)):
+        some = spectra[:, part] if root is None else np.einsum("ab,bkf->akf", root, spectra[:, part])
+        own[part] = (np.abs(some) ** 2)[:, :, use].mean(axis=0)
     size = own.mean(axis=1)
     usual = size <= OUTLYING * np.median(size)
     mean = np.maximum(own[usual].mean(axis=0), 1e-12)
