@@ -20,7 +20,10 @@ from firmware_host.learning.recordings import ADDED_HERE, DEVELOPED, EVOKED, rea
 from firmware_host.twitches import Kind, valid_s
 
 FOLDER = os.environ.get("TWITCHMAP_REAL_DATA", "")
-pytestmark = pytest.mark.skipif(not FOLDER, reason="TWITCHMAP_REAL_DATA names no folder of real recordings")
+pytestmark = [
+    pytest.mark.skipif(not FOLDER, reason="TWITCHMAP_REAL_DATA names no folder of real recordings"),
+    pytest.mark.lasts_s(25),
+]
 
 
 def run_of(tmp_path: Path, source: str, **options: float) -> tuple[tm.Night, tm.Run]:
