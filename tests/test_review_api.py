@@ -219,6 +219,22 @@ def test_weeks_that_are_over_are_summed(
         assert counted == shown
 
 
+def test_a_week_is_of_one_participant(
+    folder: Path, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nights of two people are never summed; a night that nobody noted is the only one's, if there is one."""
+    copies(folder, range(1, 4), participant="A")
+    copies(folder, range(8, 10), participant="A")
+    copies(folder, range(4, 6), participant="B")
+    copies(folder, range(10, 11), participant="")
+    monkeypatch.setattr("time.time_ns", lambda: made_nights.START_NS + 16 * DAY_NS)
+    write_settings(folder, Settings("weekly"))
+    weeks = client.get("/api/nights").json()["weeks"]
+    told = [(week["monday"], week["participant"], week["nights"]) for week in weeks[:3]]
+    assert told == [("2026-11-30", "A", 3), ("2026-11-23", "A", 3), ("2026-11-23", "B", 2)]
+    assert [week["sites"][0]["twitches"] for week in weeks[:3]] == [270, 60, 90]
+
+
 def test_counts_are_kept_back_until_asked_for(folder: Path, client: TestClient) -> None:
     """On request: no number anywhere in the answer without `show`; of a simulated night always."""
     copies(folder, range(2, 3), origin="simulated")

@@ -95,9 +95,11 @@ class WeekSite(msgspec.Struct, frozen=True):
 
 
 class Week(msgspec.Struct, frozen=True):
-    """A week that is over: its nights together, without those that are made up."""
+    """A week that is over: its nights together, of one participant, without those that are made up."""
 
     monday: str
+    participant: str
+    """Whose nights they are; empty: nobody noted it."""
     nights: int
     sites: tuple[WeekSite, ...]
     mixed: bool
@@ -220,10 +222,25 @@ def _weeks(nights: Iterable[SeenNight]) -> tuple[Week, ...]:
         sunday = last_evening(night.evening)
         if evening_of(time.time_ns(), night.meta.time_zone) > sunday:
             weeks[sunday - timedelta(days=6)].append(night)
-    return tuple(_week(monday, weeks[monday]) for monday in sorted(weeks, reverse=True))
+    return tuple(
+        _week(monday, whose, own)
+        for monday in sorted(weeks, reverse=True)
+        for whose, own in _by_participant(weeks[monday])
+    )
 
 
-def _week(monday: date, nights: list[SeenNight]) -> Week:
+def _by_participant(nights: list[SeenNight]) -> list[tuple[str, list[SeenNight]]]:
+    """Return the nights of each participant; those of nobody are the only one's, where there is only one."""
+    named = sorted({night.meta.participant for night in nights} - {""})
+    if len(named) < 2:
+        return [("".join(named), nights)]
+    found = (
+        (whose, [night for night in nights if night.meta.participant == whose]) for whose in (*named, "")
+    )
+    return [(whose, own) for whose, own in found if own]
+
+
+def _week(monday: date, participant: str, nights: list[SeenNight]) -> Week:
     sites: dict[str, list[SeenSite]] = defaultdict(list)
     for night in nights:
         for site in night.sites:
@@ -231,6 +248,7 @@ def _week(monday: date, nights: list[SeenNight]) -> Week:
                 sites[site.site].append(site)
     return Week(
         monday=monday.isoformat(),
+        participant=participant,
         nights=len(nights),
         sites=tuple(_week_site(name, sites[name]) for name in sorted(sites)),
         mixed=len({night.judge for night in nights}) > 1,

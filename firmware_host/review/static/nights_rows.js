@@ -126,7 +126,7 @@ export function week(one) {
     "div",
     { class: "card" },
     make("h3", {}, t("nights.week_of", { date: dateText(one.monday) })),
-    make("p", { class: "quiet" }, t("nights.week_nights", { n: one.nights })),
+    make("p", { class: "quiet" }, [t("nights.week_nights", { n: one.nights }), one.participant].filter(Boolean).join(", ")),
     one.mixed ? make("p", { class: "small" }, t("nights.mixed")) : null,
     make("table", { class: "plain" }, make("thead", {}, make("tr", {}, heads)), make("tbody", {}, rows)),
   );
