@@ -22,7 +22,7 @@ from firmware_host.recording import (
     night_folder_name,
     open_night,
 )
-from firmware_host.recording.nights import CLOCK_SET_FROM_NS
+from firmware_host.recording.computer_clock import SET_FROM_NS
 from firmware_host.recording.reader import is_being_written, is_finished
 from firmware_host.recording.writer import Clock, system_clock
 
@@ -72,7 +72,7 @@ def unfinished_night(
             raise
         except (OSError, TwitchmapError):  # a night that cannot be read is not the one
             continue
-        recent = utc_ns < CLOCK_SET_FROM_NS or abs(utc_ns - night.start_ns) < CONTINUED_NS
+        recent = utc_ns < SET_FROM_NS or abs(utc_ns - night.start_ns) < CONTINUED_NS
         return night if recent and not is_finished(night) else None
     return None
 

@@ -24,8 +24,8 @@ from firmware_host.capture.surroundings import as_played
 from firmware_host.capture.told import Told
 from firmware_host.capture.watch import Moment, read_clocks
 from firmware_host.errors import RadioError
+from firmware_host.recording.computer_clock import SET_FROM_NS
 from firmware_host.recording.night import zone
-from firmware_host.recording.nights import CLOCK_SET_FROM_NS
 from firmware_host.recording.writer import Clock
 
 
@@ -124,7 +124,7 @@ async def _choose(
         told.say(
             "This computer does not tell its time zone: the night is kept in UTC; name it with --timezone."
         )
-    if utc_ns < CLOCK_SET_FROM_NS:
+    if utc_ns < SET_FROM_NS:
         told.say("This computer does not know the time yet; the night gets it as soon as it does.")
     infos = [
         expected_info(index, one, order.placements.get(one.site, "")) for index, one in enumerate(wanted)

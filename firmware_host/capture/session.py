@@ -15,8 +15,8 @@ from firmware_host.capture.stop import Stop
 from firmware_host.capture.told import Sayings, Told, View, of_site
 from firmware_host.capture.watch import HeldUp, Moment, Slept, Stepped, Watch, read_clocks
 from firmware_host.recording import NightWriter
+from firmware_host.recording.computer_clock import SET_FROM_NS
 from firmware_host.recording.marks import Mark, close_spool, remove_mark, waiting_marks
-from firmware_host.recording.nights import CLOCK_SET_FROM_NS
 
 if TYPE_CHECKING:
     from firmware_host.capture.link import Link, Outlet, Wanted
@@ -167,7 +167,7 @@ class Session:
 
     def _end_ns(self, now: Moment) -> int | None:
         """Return the planned end; none as long as a computer that was started anew does not know the time."""
-        if now.utc_ns < CLOCK_SET_FROM_NS and not (self._new and self._plan.until is None):
+        if now.utc_ns < SET_FROM_NS and not (self._new and self._plan.until is None):
             return None
         return self._plan.utc_ns(self._start_ns, self._writer.meta.time_zone)
 
@@ -188,7 +188,7 @@ class Session:
                     self._data_mono_ns = now.mono_ns
                 case Stepped(seconds):
                     kind, sentence = "clock_stepped", f"This computer's time was set by {seconds:+.1f} s."
-                    if self._new:
+                    if self._new or self._start_ns < SET_FROM_NS:  # that is not known better
                         self._start_ns += round(seconds * 1e9)
             self._writer.append_event(kind, None, now.utc_ns, now.mono_ns, seconds=seconds)
             self._told.say(sentence)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from firmware_host.errors import BadFileError, BadValueError, NotFoundError, TwitchmapError
 from firmware_host.recording.blocks import Damage
+from firmware_host.recording.computer_clock import SET_FROM_NS
 from firmware_host.recording.night import (
     META_FILE,
     NightMeta,
@@ -22,8 +23,6 @@ from firmware_host.recording.reader import LOCK_FILE, LOG_FILE, is_being_written
 
 SUFFIX = ".night"
 LABEL_CHARACTERS = 40
-CLOCK_SET_FROM_NS = 946_684_800 * 10**9
-"""2000: a computer that says an earlier time has not learnt it yet."""
 
 
 def night_folder_name(start_ns: int, time_zone: str, label: str = "") -> str:
@@ -172,9 +171,7 @@ def start_and_date(path: Path) -> tuple[int, date | None]:
     try:
         meta = known_meta(path)
         start_ns = meta.start_ns
-        if (
-            meta.start_known and start_ns < CLOCK_SET_FROM_NS
-        ):  # the log tells when the computer learnt the time
+        if meta.start_known and start_ns < SET_FROM_NS:  # the log tells when the computer learnt the time
             start_ns = open_night(path).start_ns
     except (OSError, TwitchmapError):
         return 0, None

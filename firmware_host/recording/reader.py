@@ -26,6 +26,7 @@ from firmware_host.recording.blocks import (
     read_notes,
     scan,
 )
+from firmware_host.recording.computer_clock import offsets_ns
 from firmware_host.recording.night import (
     META_FILE,
     NightMeta,
@@ -42,7 +43,6 @@ LOCK_FILE = "writer.lock"
 LOOK_S = 0.05
 """So long a lock is tried where readers cannot share it: one who only looks holds it shorter."""
 
-CLOCK_SETTLED_NS = 600 * 10**9
 CLOCK_STEP_NS = 500 * 10**6
 START_SLACK_NS = 2 * 10**9
 """The clock fit may put the first samples of a night that much before its start."""
@@ -228,8 +228,7 @@ class Night:
     def _clock_parts(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """The place from which the monotonic clock ran through a part of the log, and its offset to UTC.
 
-        All sensors of a part share one offset, so that a step of the computer's clock never parts them. It is
-        that of the part's last ten minutes: a computer without a clock chip learns the time later.
+        All sensors of a part share one offset, so that a step of the computer's clock never parts them.
         """
         index = self.scan.index
         pairs = np.zeros((len(index), 2), np.int64)
@@ -240,15 +239,8 @@ class Night:
         suspended[[row for row, _, content in self.notes if content.get("kind") == "suspended"]] = 1
         part = np.cumsum(suspended) + np.cumsum(np.diff(index["session"].astype(np.int64), prepend=0) != 0)
         starts = np.flatnonzero(np.diff(part, prepend=-1))
-        offsets = []
-        for begin, end in zip(starts, [*starts[1:], len(index)], strict=True):
-            mono, utc = pairs[begin:end].T
-            samples = index["kind"][begin:end] == BlockKind.SAMPLES
-            keep = samples if samples.any() else np.ones(len(mono), bool)
-            mono, utc = mono[keep], utc[keep]
-            settled = np.sort((utc - mono)[mono >= mono.max() - CLOCK_SETTLED_NS])
-            offsets.append(int(settled[len(settled) // 2]))  # a median that stays whole
-        return place(index[starts]), np.array(offsets or [0], np.int64)
+        offsets = offsets_ns(pairs[:, 0], pairs[:, 1], index["kind"] == BlockKind.SAMPLES, starts)
+        return place(index[starts]), offsets
 
 
 def open_night(path: Path | str) -> Night:
