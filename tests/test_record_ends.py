@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import select
+import signal
+import sys
+import time as seconds
+from collections.abc import Iterator
 from datetime import time
 from pathlib import Path
 
+import numpy as np
 import pytest
-from scripted_sensors import START_NS, Clocks, S, Stage
+from conftest import Run
+from failing_disk import Disk
+from scripted_sensors import START_NS, Clocks, S, Stage, numbers
 
+from firmware_host.capture.asked import Order, wanted_sensors
+from firmware_host.capture.ble import Radio
 from firmware_host.capture.choice import go_on, unfinished_night
 from firmware_host.capture.ends import PlannedEnd
+from firmware_host.capture.recorder import _choose
+from firmware_host.capture.status_file import StatusFile
 from firmware_host.capture.watch import Moment
-from firmware_host.recording import gaps, open_night
+from firmware_host.errors import BadValueError, NightBusyError, StorageError
+from firmware_host.recording import amend_night, gaps, list_nights, open_night
+from firmware_host.recording import log as recording_log
+from firmware_host.recording.live_status import ask_stop
+
+pytestmark = pytest.mark.lasts_s(25)
 
 
 class KilledError(Exception):
@@ -51,3 +70,134 @@ def test_a_computer_that_never_knew_the_time_before_it_was_started_anew(
     assert (gap.end_ns - gap.start_ns) / S == pytest.approx(10, abs=0.2)
     assert night.start_ns == pytest.approx(START_NS - 130 * S, abs=0.2 * S)
     assert night.duration_s == pytest.approx(3600 + (0 if plan.hours else 130), abs=10)
+
+
+@pytest.fixture
+def disk() -> Iterator[Disk]:
+    """Write logs to a disk that may be full."""
+    with pytest.MonkeyPatch.context() as patch:
+        disk = Disk(room=None)
+        patch.setattr(recording_log, "os", disk)
+        yield disk
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_a_disk_that_is_full_at_the_end_is_waited_for(tmp_path: Path, disk: Disk, planned: bool) -> None:
+    """What is in memory when the night ends is written as soon as somebody frees some space."""
+    stage = Stage(tmp_path, plan=PlannedEnd(hours=62 / 3600 if planned else None))
+    status = StatusFile(stage.chosen.writer, stage.told, stage.stop)
+    stage.session._told = status
+
+    async def script(stage: Stage) -> None:
+        stage.links["left_calf"].connect()
+        await stage.stream(2)
+        if not planned:
+            await asyncio.to_thread(written, stage)
+            ask_stop(stage.path)
+        disk.room = 0
+        await stage.stream(60)
+        await stage.ticks(20)
+        assert stage.links["left_calf"].closed
+        assert not stage.running.done()
+        assert "The disk of" in stage.told.said[-1]
+        assert "gives up what is in memory" in stage.told.said[-1]
+        disk.room = None
+
+    with status:
+        assert stage.play(script) == ("planned end" if planned else "ended by hand")
+    assert stage.told.said[-1] == "All is written again; nothing that it was owed is missing."
+    (stretch,) = open_night(stage.path).stretches("left_calf")
+    np.testing.assert_array_equal(stretch.counts(0, stretch.n), numbers(0, stretch.n))
+    assert stretch.n == 6200 or not planned
+
+
+def written(stage: Stage) -> None:
+    """Wait until the status is there."""
+    deadline = seconds.monotonic() + 20
+    while not (stage.path / "status.json").exists():
+        assert seconds.monotonic() < deadline
+        seconds.sleep(0.02)
+
+
+@pytest.mark.parametrize("first", ["interrupted", "terminated"])
+def test_who_asks_again_waits_for_no_disk(tmp_path: Path, disk: Disk, first: str) -> None:
+    """A second Ctrl-C, and a computer that is shut down, give up what a full disk does not take."""
+    stage = Stage(tmp_path)
+
+    async def script(stage: Stage) -> None:
+        stage.links["left_calf"].connect()
+        await stage.stream(2)
+        disk.room = 0
+        await stage.stream(3)
+        stage.stop.ask(first)
+        await stage.ticks(5)
+        if first == "interrupted":
+            assert not stage.running.done()
+            stage.stop.ask("interrupted")
+
+    with pytest.raises(StorageError, match="all before them is safe"):
+        stage.play(script)
+
+
+def test_nights_that_begin_in_the_same_second(tmp_path: Path) -> None:
+    """A second person's night, and one more of a computer without a clock, get a name of their own."""
+    clocks = Clocks(utc_ns=30 * S)
+    first = Stage(tmp_path, "left_calf", clocks=clocks)
+    other = Stage(tmp_path, "right_calf", clocks=clocks)
+    Stage(tmp_path, "right_calf", "left_calf", clocks=clocks).chosen.writer.close()
+    with pytest.raises(NightBusyError):
+        Stage(tmp_path, "left_calf", clocks=clocks)
+    for stage in (first, other):
+        stage.chosen.writer.close()
+    again = Stage(tmp_path, "left_calf", clocks=clocks)
+    again.chosen.writer.close()
+    names = [path.name for path in list_nights(tmp_path)]
+    assert names == [f"1970-01-01T01-00-30{n}.night" for n in ("", "_2", "_3", "_4")]
+    assert open_night(tmp_path / names[1]).sites == ("right_calf",)
+
+
+def test_a_participant_for_a_night_without_one(tmp_path: Path) -> None:
+    """Who goes on with a night of nobody in particular is told that it names nobody."""
+    stage = Stage(tmp_path)
+    stage.chosen.writer.close()
+    amend_night(stage.path, participant="")
+    order = Order(tmp_path, tuple(stage.wanted), participant="P2")
+    clock = (stage.clocks.now.mono_ns, stage.clocks.now.utc_ns)
+    chosen, _ = asyncio.run(_choose(order, order.wanted, Radio(), stage.told, lambda: clock))
+    chosen.writer.close()
+    assert chosen.writer.path == stage.path
+    assert stage.told.said[1:] == ["It names no participant; `twitchmap amend` adds who it is."]
+
+
+def test_one_sensor_has_one_site(tmp_path: Path, run: Run) -> None:
+    """An address for two sites, or one site for two made-up sensors, is refused in the same words."""
+    with pytest.raises(BadValueError, match="AA:BB:CC:00:11:22 is given for two sites"):
+        wanted_sensors([("left_calf", "aa:bb:cc:00:11:22"), ("right_calf", "AA:BB:CC:00:11:22")])
+    twice = ("--virtual", "left_calf=oba") * 2
+    code, _, err = run("record", "--dir", tmp_path, *twice)
+    assert (code, err) == (1, "left_calf is given twice; a second sensor there is left_calf.2.\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
+def test_a_terminal_that_was_closed_costs_no_result(tmp_path: Path) -> None:
+    """Twitches are looked for at the end of the night though nobody reads any more, and that is no error."""
+    import pty
+
+    arguments = ("record", "--virtual", "left_calf=oba", "--hours", "0.004", "--dir", str(tmp_path))
+    pid, terminal = pty.fork()
+    if not pid:
+        os.execv(sys.executable, (sys.executable, "-m", "firmware_host", *arguments))
+    shown = b""
+    try:
+        while b"streaming" not in shown:
+            assert select.select([terminal], [], [], 60)[0]
+            shown += os.read(terminal, 4096)
+        os.close(terminal)
+        status = os.waitpid(pid, 0)[1]
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        raise
+    assert os.waitstatus_to_exitcode(status) == 0
+    (night,) = list_nights(tmp_path)
+    assert open_night(night).events()[-1].details["reason"] == "planned end"
+    assert (night / "results.sqlite").exists()

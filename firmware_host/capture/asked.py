@@ -154,7 +154,7 @@ def wanted_sensors(sensors: Sequence[tuple[str, str]]) -> tuple[Wanted, ...]:
     Raises
     ------
     BadValueError
-        For an unknown site, one that is given twice, or a model that cannot be worn there.
+        For an unknown site, a site or address that is given twice, or a model that cannot be worn there.
     """
     found: list[Wanted] = []
     for site, who in sensors:
@@ -162,6 +162,8 @@ def wanted_sensors(sensors: Sequence[tuple[str, str]]) -> tuple[Wanted, ...]:
         if site in {one.site for one in found}:
             raise BadValueError(f"{site} is given twice; a second sensor there is {site}.2.")
         if ADDRESS.fullmatch(who):
+            if who.casefold() in {one.address.casefold() for one in found if one.address}:
+                raise BadValueError(f"{who} is given for two sites; each needs a sensor of its own.")
             found.append(Wanted(site, who, None, None, None))
         elif who in models():
             check_place(site, model_named(who))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Literal
 
 from firmware_host import __version__
 from firmware_host.capture.identity import Wanted, may_be
-from firmware_host.errors import BadValueError, NightBusyError, TwitchmapError
+from firmware_host.errors import BadValueError, NightBusyError, NotEmptyError, TwitchmapError
 from firmware_host.recording import (
     Night,
     NightMeta,
@@ -130,7 +131,15 @@ def begin(
     label: str,
     clock: Clock = system_clock,
 ) -> Chosen:
-    """Make a new night in a folder of nights."""
+    """Make a new night in a folder of nights.
+
+    A computer without a clock may begin each night in the same second, and so may recorders of two people.
+
+    Raises
+    ------
+    NightBusyError
+        If another process begins a night with the same sites.
+    """
     meta = NightMeta(
         participant=participant,
         label=label,
@@ -140,4 +149,22 @@ def begin(
         sensors=sensors,
         twitchmap=__version__,
     )
-    return Chosen(create_night(directory / night_folder_name(utc_ns, time_zone, label), meta, clock))
+    first = directory / night_folder_name(utc_ns, time_zone, label)
+    for number in itertools.count(1):
+        path = first if number == 1 else first.with_name(f"{first.stem}_{number}{first.suffix}")
+        try:
+            return Chosen(create_night(path, meta, clock))
+        except NotEmptyError:
+            continue
+        except NightBusyError:
+            if _sites(path) in (None, {info.site for info in sensors}):
+                raise
+    raise AssertionError  # some name is free
+
+
+def _sites(path: Path) -> set[str] | None:
+    """Return the sites of a night, None where they are not known yet."""
+    try:
+        return {info.site for info in known_meta(path).sensors}
+    except (OSError, TwitchmapError):
+        return None

@@ -115,6 +115,8 @@ async def _choose(
         told.say(f"{night.path.name} goes on.")
         if order.label and order.label != night.meta.label:
             told.say(f"It keeps its label {night.meta.label!r}." if night.meta.label else "It has no label.")
+        if order.participant and not night.meta.participant:
+            told.say("It names no participant; `twitchmap amend` adds who it is.")
         return go_on(night, clock), wanted
     if (trouble := await radio_trouble(radio)) is not None:
         raise RadioError(trouble)

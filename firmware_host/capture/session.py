@@ -27,6 +27,8 @@ SETTLED_NS = 600 * 10**9
 AGAIN_S = 5.0
 CLOSE_S = 15.0
 """The longest that the sensors are given to be stopped at the end."""
+LATEST_NS = 12 * 3600 * 10**9
+"""The longest that a disk which refuses is waited for behind the end."""
 
 _log = logging.getLogger(__name__)
 
@@ -110,9 +112,31 @@ class Session:
                 outlet.flush()
         self._take_marks(self._clocks())
         self._writer.append_event("ended", None, end.utc_ns, end.mono_ns, reason=why)
+        await self._write_all(why, end)
         await self._confirm_marks()
         close_spool(self._writer.path)
         return why
+
+    async def _write_all(self, why: str, end: Moment) -> None:
+        """Wait for a disk that refuses: what it has not taken is lost with this process.
+
+        Whoever asks for the end once more gives that up; a computer that is shut down waits for nobody.
+        """
+        asked = self._stop.times
+        if self._writer.poll() or why == "terminated":
+            return
+        self._told.say(
+            f"The night has ended, but not all of it is on the disk yet. {self._writer.trouble or ''} "
+            "It is waited for; Ctrl-C once more gives up what is in memory."
+        )
+        while not self._writer.poll() and self._stop.times == asked:
+            now = self._clocks()
+            if now.mono_ns - end.mono_ns > LATEST_NS:
+                break
+            self._take_marks(now)
+            self._show(now, self._end_ns(now))
+            await asyncio.sleep(self._tick_s)
+        self._look_at_disk()
 
     def _outlet(self, wanted: Wanted) -> SiteOutlet:
         info = self._writer.meta.sensor(wanted.site)

@@ -87,7 +87,7 @@ class StatusFile:
         """Take a look at everything; look whether another process wants the end."""
         self._utc_ns = view.utc_ns
         self._told.show(view)
-        if stop_asked(self._writer.path, self._id):
+        if self._stop.reason is None and stop_asked(self._writer.path, self._id):
             self._stop.ask("ended by hand")
         if self._due_ns is None or view.mono_ns >= self._due_ns:
             self._due_ns = view.mono_ns + EVERY_NS

@@ -15,6 +15,8 @@ class Stop:
 
     def __init__(self) -> None:
         self.reason: str | None = None
+        self.times = 0
+        """How often it was asked for."""
         self.over = False
         """The night is on disk: a signal need no longer wait for anything."""
         self._waiter: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
@@ -22,6 +24,7 @@ class Stop:
     def ask(self, reason: str) -> None:
         """Ask for the end; may be called from a signal handler and from any thread."""
         self.reason = self.reason or reason
+        self.times += 1
         if self._waiter is not None:
             loop, asked = self._waiter
             with contextlib.suppress(RuntimeError):  # the loop has ended by itself

@@ -66,6 +66,8 @@ hours_option = click.option(
 
 def world_of(pairs: Sequence[tuple[str, str]]) -> VirtualWorld:
     """Return the world in which made-up sensors are played."""
+    from firmware_host.capture.asked import wanted_sensors
     from firmware_host.simulation.virtual_radio import VirtualSensor, VirtualWorld
 
+    wanted_sensors(pairs)  # what cannot be worn so is told as of real ones
     return VirtualWorld([VirtualSensor(site, model) for site, model in pairs])

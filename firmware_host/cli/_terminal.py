@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -23,13 +26,19 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 def show(document: Any, text: str | Callable[[], str], *, as_json: bool) -> None:  # noqa: ANN401
     """Print the result of a command: `document` as JSON (numbers that are not known as null), or `text`."""
-    if not as_json:
-        click.echo(printable(text if isinstance(text, str) else text()))
-        return
-    import msgspec
+    if as_json:
+        import msgspec
 
-    plain = json.loads(msgspec.json.encode(document, enc_hook=_plain))
-    click.echo(json.dumps(plain, indent=2))  # ASCII only: any terminal and any pipe takes it
+        plain = json.loads(msgspec.json.encode(document, enc_hook=_plain))
+        said = json.dumps(plain, indent=2)  # ASCII only: any terminal and any pipe takes it
+    else:
+        said = printable(text if isinstance(text, str) else text())
+    try:
+        click.echo(said)
+    except OSError as error:
+        if error.errno == errno.EIO and stat.S_ISCHR(os.fstat(sys.stdout.fileno()).st_mode):
+            raise BrokenPipeError from error  # the terminal was closed
+        raise
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
@@ -50,8 +59,9 @@ def printable(text: str) -> str:
 
 
 def note(text: str) -> None:
-    """Tell the user something beside the result, on stderr."""
-    click.echo(printable(text), err=True)
+    """Tell the user something beside the result, on stderr; a terminal that was closed ends no work."""
+    with contextlib.suppress(OSError):
+        click.echo(printable(text), err=True)
 
 
 def sentence(error: Exception) -> str:

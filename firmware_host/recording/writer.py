@@ -205,13 +205,17 @@ class NightWriter:
         if self._listener is not None:
             self._listener.event(sensor, kind)
 
-    def poll(self) -> None:
-        """Offer what waits to the disk again; to be called about once a second, every append does it too."""
+    def poll(self) -> bool:
+        """Offer what waits to the disk again, and return whether it took all; else it is in memory alone.
+
+        To be called about once a second; every append does it too.
+        """
         self._look_at_place()
         if self._meta_trouble is not None:
             self._write_meta()
-        if self._log.flush():
+        if written := self._log.flush():
             self._report_losses()
+        return written
 
     def _look_at_place(self, *, at_once: bool = False) -> None:
         """Make the rest of the night again, too, where its log had to be."""
