@@ -169,6 +169,15 @@ def test_a_participant_for_a_night_without_one(tmp_path: Path) -> None:
     assert stage.told.said[1:] == ["It names no participant; `twitchmap amend` adds who it is."]
 
 
+def test_a_mark_that_is_no_text_leaves_nothing_behind(tmp_path: Path, run: Run) -> None:
+    """Bytes of another encoding are refused in a sentence, and no half mark stays in the night."""
+    stage = Stage(tmp_path)
+    code, _, err = run("mark", "caf\udce9", "--dir", tmp_path)
+    stage.chosen.writer.close()
+    assert (code, "no UTF-8 text" in err) == (1, True)
+    assert not (stage.path / "marks").exists()
+
+
 def test_one_sensor_has_one_site(tmp_path: Path, run: Run) -> None:
     """An address for two sites, or one site for two made-up sensors, is refused in the same words."""
     with pytest.raises(BadValueError, match="AA:BB:CC:00:11:22 is given for two sites"):

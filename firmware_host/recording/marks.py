@@ -51,12 +51,12 @@ def leave_mark(directory: Path, text: str = "") -> Path:
             "folder with --dir."
         )
     mark = Mark(id=secrets.token_hex(8), mono_ns=mono_ns, utc_ns=utc_ns, text=text[:LONGEST_TEXT])
-    folder = night / FOLDER
+    folder, content = night / FOLDER, msgspec.json.encode(mark)
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         unfinished = folder / mark.id
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(mark))
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         unfinished.rename(folder / f"{mark.id}{SUFFIX}")
