@@ -75,6 +75,20 @@ def test_made_up_sensors_do_not_replace_real_ones(run: Run, tmp_path: Path) -> N
     assert load_setup(tmp_path) == real
 
 
+def test_what_cannot_be_kept_is_said_before_the_taps(run: Run, tmp_path: Path) -> None:
+    """Nobody taps sensors for a set-up that is refused afterwards."""
+    (tmp_path / "file").touch()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "setup.toml").write_text("untill = '07:00'\n")
+    for folder, more, words in (
+        ("file", (), "choose another folder with --dir"),
+        ("broken", (), "there is no key 'untill'"),
+        ("new", ("--timezone", "Mars"), "no time zone"),
+    ):
+        code, _, err = run("setup", *virtual({"left_calf": "oba"}), *more, "--dir", tmp_path / folder)
+        assert (code, words in err, "Tap the sensor" in err) == (1, True, False), err
+
+
 def test_setup_says_what_is_wrong(run: Run, tmp_path: Path) -> None:
     """Unknown sites and models, a chest strap on a leg, a placement of nobody, nothing asked for."""
     for arguments, code, said in (

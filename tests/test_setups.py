@@ -109,6 +109,7 @@ SENSOR = '[[sensors]]\nsite = "left_calf"\nname = "x"\n'
         ("[[sensors]]\nname = 'x'\n", "missing required field `site`"),
         ("[[sensors]]\nsite = 'left_knee'\nname = 'x'\n", "no body site 'left_knee'"),
         ("[[sensors]]\nsite = 'left_calf'\n", "needs an address, a name or a model"),
+        ("virtual = true\n" + SENSOR, "the made-up sensor at left_calf needs a model"),
         (SENSOR + "model = 'nonesuch'\n", "no sensor model 'nonesuch'"),
         (SENSOR + "model = 'polar_h10'\n", "at the chest only, not at left_calf"),
         (SENSOR + SENSOR, "two sensors have the site left_calf"),

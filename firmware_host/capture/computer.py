@@ -25,9 +25,9 @@ async def computer_said(directory: Path, sensors: int, hours: float | None) -> t
 
 def disk_said(directory: Path, sensors: int, hours: float) -> tuple[bool, str]:
     """Return whether a night fits on the disk, and a sentence with the numbers."""
-    there = next(path for path in (directory.absolute(), *directory.absolute().parents) if path.exists())
-    if not (there.is_dir() and os.access(there, os.W_OK)):
-        return False, f"Nothing can be written to {there}: choose another folder with --dir."
+    there = nearest(directory)
+    if (trouble := folder_trouble(directory)) is not None:
+        return False, trouble
     free_mb = shutil.disk_usage(there).free / 1e6
     needed_mb = sensors * MB_A_NIGHT * hours / NIGHT_H + SPARE_MB
     numbers = (
@@ -35,3 +35,16 @@ def disk_said(directory: Path, sensors: int, hours: float) -> tuple[bool, str]:
         f"{'s' if sensors != 1 else ''} needs up to {needed_mb:.0f} MB"
     )
     return (True, f"{numbers}.") if free_mb >= needed_mb else (False, f"{numbers}: free some space.")
+
+
+def nearest(folder: Path) -> Path:
+    """Return a folder, or of those that it would lie in the next one that is there."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+
+
+def folder_trouble(folder: Path) -> str | None:
+    """Return why nothing can be kept in a folder, which need not be there yet; None if it can."""
+    there = nearest(folder)
+    if there.is_dir() and os.access(there, os.W_OK):
+        return None
+    return f"Nothing can be written to {there}: choose another folder with --dir."

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from firmware_host import body
+from firmware_host.capture.computer import folder_trouble
 from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.identity import Wanted
 from firmware_host.capture.local_zone import local_zone
@@ -210,6 +211,29 @@ def placed(sensors: Sequence[SetupSensor], placements: Mapping[str, str]) -> tup
     )
 
 
+def setup_to_renew(directory: Path, *, virtual: bool = False) -> Setup:
+    """Return the set-up that a new one will take the place of; an empty one where there is none.
+
+    To be asked before somebody taps sensors, as all that is refused here is refused at the end.
+
+    Raises
+    ------
+    NotEmptyError
+        If made-up sensors would take the place of real ones.
+    BadFileError, StorageError
+        If the one that is there cannot be read, or nothing can be written there.
+    """
+    if (trouble := folder_trouble(directory)) is not None:
+        raise StorageError(trouble)
+    old = read_setup(path) if (path := setup_path(directory)).exists() else Setup()
+    if virtual and old.sensors and not old.virtual:
+        raise NotEmptyError(
+            f"{path} holds a set-up of real sensors, which made-up ones do not replace: choose another "
+            "folder with --dir."
+        )
+    return old
+
+
 def renew_setup(
     directory: Path,
     sensors: Sequence[SetupSensor],
@@ -224,17 +248,12 @@ def renew_setup(
 
     Raises
     ------
-    NotEmptyError
-        If made-up sensors would take the place of real ones.
-    BadValueError, BadFileError, StorageError
-        If it could not be used or written, or the one that is there cannot be read.
+    NotEmptyError, BadFileError, StorageError
+        As `setup_to_renew`.
+    BadValueError
+        If it could not be used.
     """
-    old = read_setup(path) if (path := setup_path(directory)).exists() else Setup()
-    if virtual and old.sensors and not old.virtual:
-        raise NotEmptyError(
-            f"{path} holds a set-up of real sensors, which made-up ones do not replace: choose another "
-            "folder with --dir."
-        )
+    old = setup_to_renew(directory, virtual=virtual)
     end = (old.until, old.hours) if until is None and hours is None else (until or "", hours)
     setup = Setup(
         sensors=tuple(sensors),
@@ -267,6 +286,8 @@ def check_setup(setup: Setup) -> None:
         body.site(sensor.site)
         if not (sensor.address or sensor.name or sensor.model):
             raise BadValueError(f"the sensor at {sensor.site} needs an address, a name or a model.")
+        if setup.virtual and not sensor.model:
+            raise BadValueError(f"the made-up sensor at {sensor.site} needs a model.")
         if sensor.model:
             check_place(sensor.site, model_named(sensor.model))
             check_possible(sensor.site, model_named(sensor.model), sensor.rate)

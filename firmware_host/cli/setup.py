@@ -65,7 +65,8 @@ def command(
     """
     from firmware_host.capture.asked import wanted_sensors
     from firmware_host.capture.placing import PlacingOrder, place_sensors
-    from firmware_host.capture.setups import placed, renew_setup
+    from firmware_host.capture.setups import placed, renew_setup, setup_to_renew
+    from firmware_host.recording.night import zone
 
     if virtual and (sites or sensors or adapters):
         raise click.UsageError("--virtual plays made-up sensors: leave out SITE, --sensor and --adapter.")
@@ -80,6 +81,9 @@ def command(
         fs_hz=rate,
         virtual=world_of(virtual) if virtual else None,
     )
+    setup_to_renew(directory, virtual=bool(virtual))  # refused before the taps, not behind them
+    if timezone:
+        zone(timezone)
     found = place_sensors(order, *(_in_lines() if steps else (note,)))
     texts = once(placement)
     if not texts and sys.stdin.isatty():
