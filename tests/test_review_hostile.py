@@ -90,18 +90,15 @@ def test_own_names_are_known(client: TestClient) -> None:
         assert client.get("/api/nights", headers={"host": host}).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "origin",
-    [
+@pytest.mark.parametrize(("method", "path"), WRITES)
+def test_a_write_of_another_page_is_refused(client: TestClient, method: str, path: str) -> None:
+    """Each write needs the origin of our own pages, character by character; another port is another page."""
+    for origin in (
         "http://evil.example", "null", "http://127.0.0.1", "http://127.0.0.1:3000", "http://localhost:8765",
         "file://", "http://127.0.0.1:8765.evil.example", "", "http://127.0.0.1:8765/",
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize(("method", "path"), WRITES)
-def test_a_write_of_another_page_is_refused(client: TestClient, method: str, path: str, origin: str) -> None:
-    """Each write needs the origin of our own pages, character by character; another port is another page."""
-    headers = {"origin": origin, "content-type": "application/json"}
-    refused(client.request(method, path, content=b"{}", headers=headers), 403)
+    ):  # fmt: skip
+        headers = {"origin": origin, "content-type": "application/json"}
+        refused(client.request(method, path, content=b"{}", headers=headers), 403)
 
 
 @pytest.mark.parametrize(("method", "path"), WRITES)
@@ -209,14 +206,12 @@ NONSENSE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("body", NONSENSE, ids=range(len(NONSENSE)))
 @pytest.mark.parametrize(("method", "path"), WRITES)
-def test_nonsense_is_refused(client: TestClient, method: str, path: str, body: bytes) -> None:
+def test_nonsense_is_refused(client: TestClient, method: str, path: str) -> None:
     """What is no JSON, is not finite, has unknown fields or is nested without end changes nothing."""
-    if not body and (method, path) in BARE:
-        return  # that is how it is to be asked
-    answer = client.request(method, path, content=body, headers=JSON)
-    refused(answer, 400, 404, 409)
+    for body in NONSENSE:
+        if body or (method, path) not in BARE:  # that is how it is to be asked
+            refused(client.request(method, path, content=body, headers=JSON), 400, 404, 409)
 
 
 @settings(max_examples=60, deadline=None)
