@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from made_nights import MONO_NS, START_NS, append, begin_night, log_event, meta
 
-from firmware_host.recording import create_night, gaps, open_night
+from firmware_host.recording import create_night, gaps, open_night, verify
 
 SITE = "left_calf"
 S = 1_000_000_000
@@ -131,3 +131,13 @@ def test_a_start_behind_the_first_samples(tmp_path: Path) -> None:
     night = open_night(tmp_path / "a.night")
     assert night.start_ns == night.stretches("left_calf")[0].start_ns
     assert night.duration_s == pytest.approx(10, abs=0.05)
+
+
+@pytest.mark.parametrize(("mono_ns", "utc_ns"), [(2**63 - 1, START_NS), (MONO_NS, -(2**63)), (-(2**61), 0)])
+def test_times_that_no_clock_says_are_left_out_and_told(tmp_path: Path, mono_ns: int, utc_ns: int) -> None:
+    """A block whose clocks are impossible is not read; the rest of the night is, and verify tells why."""
+    with begin_night(tmp_path / "a.night") as writer:
+        append(writer, 0, 0, 500, arrival_mono_ns=MONO_NS, arrival_utc_ns=START_NS)
+        append(writer, 0, 500, 100, arrival_mono_ns=mono_ns, arrival_utc_ns=utc_ns)
+    assert sum(stretch.n for stretch in open_night(tmp_path / "a.night").stretches("left_calf")) == 500
+    assert any("times that no clock says (1," in one.what for one in verify(tmp_path / "a.night").damage)

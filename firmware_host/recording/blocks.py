@@ -128,11 +128,15 @@ def read_payload(stream: BinaryIO, offset: int, length: int) -> memoryview | Non
     return view[FRAME.size :]
 
 
+CLOCK_NS = -(2**60), 2**62
+"""What clocks can say, UTC or since they began, which in imports is one time: 1933 to 2116."""
+
+
 class _Times(msgspec.Struct, frozen=True):
     """What every header and event says."""
 
-    utc_ns: Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
-    mono_ns: Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
+    utc_ns: Annotated[int, msgspec.Meta(ge=CLOCK_NS[0], le=CLOCK_NS[1])]
+    mono_ns: Annotated[int, msgspec.Meta(ge=CLOCK_NS[0], le=CLOCK_NS[1])]
     kind: str = ""
 
 
@@ -158,9 +162,19 @@ def place(rows: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
 def in_order(index: npt.NDArray[np.void]) -> tuple[npt.NDArray[np.void], tuple[Damage, ...]]:
     """Put the blocks of a log in the order in which they were written, each once; tell what stood otherwise.
 
+    Those with times that no clock says are left out.
+
     A log that was pieced together from the parts of a broken disk may hold parts twice or in another order.
     Read as they stand, copies behind a reconnect would be samples of another time.
     """
+    possible = np.ones(len(index), bool)
+    for name in ("utc_ns", "mono_ns"):
+        possible &= (index[name] >= CLOCK_NS[0]) & (index[name] <= CLOCK_NS[1])
+    possible |= index["length"] < SAMPLE_HEAD.size  # it says no times, and is told of when it is read
+    if not possible.all():
+        others, damage = in_order(index[possible])
+        what = "holds blocks with times that no clock says", "they are not read"
+        return others, (*_told(index[~possible], *what), *damage)
     at = place(index)
     if np.all(at[1:] > at[:-1]):
         return index, ()
@@ -175,12 +189,15 @@ def in_order(index: npt.NDArray[np.void]) -> tuple[npt.NDArray[np.void], tuple[D
         (left_out[~copied], "holds blocks under the numbers of others", "they are not read"),
         (backwards, "steps back in the order of its blocks", "they are read in order"),
     )
-    return index[kept], tuple(
-        Damage(offset, 0, f"samples.log {what} ({len(rows)}, the first at byte {offset}): {so}")
-        for rows, what, so in found
-        if len(rows)
-        for offset in [int(index["offset"][rows[0]])]
-    )
+    return index[kept], tuple(one for rows, *what in found for one in _told(index[rows], *what))
+
+
+def _told(rows: npt.NDArray[np.void], what: str, so: str) -> list[Damage]:
+    """Tell of some blocks in one sentence, if there are any."""
+    if not len(rows):
+        return []
+    offset = int(rows["offset"][0])
+    return [Damage(offset, 0, f"samples.log {what} ({len(rows)}, the first at byte {offset}): {so}")]
 
 
 def _contents(rows: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
