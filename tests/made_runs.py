@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 
 import firmware_host as tm
 from firmware_host import analysis
@@ -148,3 +150,15 @@ def load(night: Path, **options: bool) -> analysis.Run:
 def of(events: Table, site: str = CALF) -> Table:
     """Return the rows of a site."""
     return events[events["site"] == site]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a night with samples and a run."""
+    return judged_night(tmp_path_factory.mktemp("nights") / "a.night")
+
+
+@pytest.fixture
+def night(made: Path, tmp_path: Path) -> Path:
+    """Copy it for a test that changes it."""
+    return Path(shutil.copytree(made, tmp_path / made.name))

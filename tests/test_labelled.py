@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,17 +24,7 @@ from firmware_host.recording.labels import Label as Decision
 from firmware_host.recording.labels import Labels, add_label, undo
 from firmware_host.twitches import Flag, Kind, Label, valid_s
 
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a night with samples and a run."""
-    return made_runs.judged_night(tmp_path_factory.mktemp("nights") / "a.night")
-
-
-@pytest.fixture
-def night(made: Path, tmp_path: Path) -> Path:
-    """Copy it for a test that changes it."""
-    return Path(shutil.copytree(made, tmp_path / made.name))
+made, night = made_runs.made, made_runs.night
 
 
 def counted(night: Path) -> dict[str, int]:

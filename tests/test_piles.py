@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import made_runs
@@ -15,17 +14,7 @@ from firmware_host.analysis.piles import doubts, make_piles, next_doubtful, oper
 from firmware_host.analysis.waveforms import waveforms
 from firmware_host.recording import ResultsStore
 
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a night with samples and a run."""
-    return made_runs.judged_night(tmp_path_factory.mktemp("nights") / "a.night")
-
-
-@pytest.fixture
-def night(made: Path, tmp_path: Path) -> Path:
-    """Copy it for a test that changes it."""
-    return Path(shutil.copytree(made, tmp_path / made.name))
+made, night = made_runs.made, made_runs.night
 
 
 def test_piles_hold_every_event_worth_a_look_once(night: Path) -> None:

@@ -81,8 +81,8 @@ def test_hearts_of_real_chests_hardly_count_and_added_twitches_do() -> None:
         false, by_plain = (sum(int(each[who].false.sum()) for each in told) for who in (ours, plain))
         assert hours > 0.2
         assert false < most_per_h * hours < by_plain / 20
-        large = [each[ours].truth_in & (each[ours].truth["peak_to_peak_mg"] >= 25) for each in told]
         if file == EVOKED:
+            large = [each[ours].truth_in & (each[ours].truth["peak_to_peak_mg"] >= 25) for each in told]
             hits = np.concatenate([each[ours].found[own] for each, own in zip(told, large, strict=True)])
             assert len(hits) > 80
             assert hits.mean() > 0.8

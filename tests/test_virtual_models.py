@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from bleak import BleakClient
-from virtual_worlds import MADE_UP, TINY, _Charged, connected, counts_of, lapse, world
+from virtual_worlds import MADE_UP, TINY, Charged, connected, counts_of, lapse, world
 
 from firmware_host.errors import BadValueError, MissingExtraError
 from firmware_host.sensors import models
@@ -126,7 +126,7 @@ def test_pieces_fit_together() -> None:
     body = VirtualBody(("left_calf", "left_chest"), hours=0.5, seed=4, profile="many")
     for site in ("left_calf", "left_chest"):
         chip = VirtualChip(site, TINY, body, seed=4, beside=False)
-        chip.set_to(_Charged(TINY), 1.0)
+        chip.set_to(Charged(TINY), 1.0)
         grid = chip._tracks[0].grid
         silent = replace(
             chip._tracks[0].specimen,

@@ -12,7 +12,7 @@ import pytest
 from bleak import BleakScanner
 from bleak.exc import BleakGATTProtocolError
 from tiny_sensor import CONTROL, DATA, SERVICE
-from virtual_worlds import MADE_UP, SITES, _Charged, connected, counts_in, counts_of, lapse, streaming, world
+from virtual_worlds import MADE_UP, SITES, Charged, connected, counts_in, counts_of, lapse, streaming, world
 
 from firmware_host.sensors import models
 from firmware_host.sensors.protocol import BATTERY_LEVEL
@@ -72,7 +72,7 @@ def test_read_write_and_errors() -> None:
                     await client.write_gatt_char(DATA, b"no", response=True)
                 assert write.value.code == 0x03
                 assert client.is_connected
-            assert isinstance(sensor.peripheral, _Charged)
+            assert isinstance(sensor.peripheral, Charged)
             assert sensor.peripheral.written_ == b"hello there"
 
     lapse(work)

@@ -22,25 +22,27 @@ Result = TypeVar("Result")
 SITES = ("left_calf", "right_calf", "left_thigh", "right_thigh")
 
 
-class _Charged(TinyPeripheral):
+class Charged(TinyPeripheral):
     """The tiny sensor with a battery service and a rate, which it forgets."""
 
     def services(self) -> tuple[Service, ...]:
+        """Return its own and the battery's."""
         battery = Characteristic(BATTERY_LEVEL, ("read", "notify"))
         return (*super().services(), Service(BATTERY_SERVICE, (battery,)))
 
     def reboot(self) -> None:
+        """Forget the rate, too."""
         super().reboot()
         self.fs_hz = self.model.fs_hz
 
 
-class _Small(_Charged):
+class _Small(Charged):
     """One that agrees to the smallest MTU only."""
 
     mtu = 23
 
 
-TINY = replace(COUNTED, name="tiny", peripheral=_Charged, fs_hz=200.0, rates_hz=(100.0, 200.0))
+TINY = replace(COUNTED, name="tiny", peripheral=Charged, fs_hz=200.0, rates_hz=(100.0, 200.0))
 SMALL = replace(TINY, name="small", peripheral=_Small)
 MADE_UP = {model.name: model for model in (TINY, SMALL, replace(BARE, fs_hz=200.0))}
 

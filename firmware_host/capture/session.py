@@ -27,8 +27,8 @@ SETTLED_NS = 600 * 10**9
 AGAIN_S = 5.0
 CLOSE_S = 15.0
 """The longest that the sensors are given to be stopped at the end."""
-LATEST_NS = 12 * 3600 * 10**9
-"""The longest that a disk which refuses is waited for behind the end."""
+DISK_WAIT_NS = 12 * 3600 * 10**9
+"""The longest that a disk which refuses is waited for after the end of a night."""
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class Session:
         )
         while not self._writer.poll() and self._stop.times == asked:
             now = self._clocks()
-            if now.mono_ns - end.mono_ns > LATEST_NS:
+            if now.mono_ns - end.mono_ns > DISK_WAIT_NS:
                 break
             self._take_marks(now)
             self._show(now, self._end_ns(now))
