@@ -196,8 +196,9 @@ def test_what_is_not_zero_or_one_does_not_read_so(browser: Chrome, served: Serve
 
     rates = written("nights_rows.js", "number", [0, 0.04, 0.4, 9.4, 12, 1234.4])
     assert rates == ["0", "0.04", "0.4", "9.4", "12", "1,234"]
-    ratios = written("compare_words.js", "ratioWords", [0.81, 0.998, 1.02, 1.96, 14])
-    assert ratios == ["0.81", "0.998", "1.02", "1.96", "14"]
+    ends = written("compare_words.js", "endWords", [0.81, 0.998, 1.02, 1.96, 14])
+    assert ends == ["0.81", "0.998", "1.02", "1.96", "14"]
+    assert written("compare_words.js", "ratioWords", [1.004, 14]) == ["1.00", "14"]
 
 
 def test_the_page_compares_sides(browser: Chrome, served: Serve, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 import { heldBack, heldWords, withoutHeld } from "./compare_held.js";
 import { drawTrend } from "./compare_trend.js";
-import { aboutWords, dateWords, fieldWords, intervalWords, levelWords, rateWords, ratioWords } from "./compare_words.js";
+import { aboutWords, dateWords, endWords, fieldWords, intervalWords, levelWords, rateWords, ratioWords } from "./compare_words.js";
 import { number } from "./night_words.js";
 import { nightNames, siteLabels } from "./nights_rows.js";
 import { make, say } from "./page.js";
@@ -124,7 +124,7 @@ async function ratio(mine) {
   if (mine !== turn) return;
   const digits = (value) => (value < 1 ? 2 : value < 10 ? 1 : 0);
   const text = (value) => number(value ?? 0, digits(value ?? 0));
-  const values = { a: answer.a.label, b: answer.b.label, ratio: ratioWords(answer.ratio), low: ratioWords(answer.low), high: ratioWords(answer.high) };
+  const values = { a: answer.a.label, b: answer.b.label, ratio: ratioWords(answer.ratio), low: endWords(answer.low), high: endWords(answer.high) };
   element("ratio-title").textContent = other ? t("compare.ratio_sites", values) : t("compare.ratio");
   const held = heldBack(nights, asked).filter(({ night }) => all.includes(night));
   element("ratio-said").textContent = (answer.refused && heldWords(held)) || answer.refused || t(other ? "compare.ratio_of_sites" : "compare.ratio_is", values);

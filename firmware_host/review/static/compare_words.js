@@ -9,10 +9,11 @@ export function rateWords(site) {
   return number(site.rate_per_h, rateDigits(site.rate_per_h, site.rate_high));
 }
 
-/** Return a ratio. What is not 1 does not read as 1: whether an interval holds 1 is what is looked for. */
-export function ratioWords(value) {
-  return number(value ?? 0, value >= 10 ? 0 : Math.abs(value - 1) < 0.005 ? 3 : 2);
-}
+/** Return a ratio with two digits. */
+export const ratioWords = (value) => number(value ?? 0, value >= 10 ? 0 : 2);
+
+/** Return an end of a ratio's interval. What is not 1 does not read as 1: whether it holds 1 is what is looked for. */
+export const endWords = (value) => (Math.abs(value - 1) < 0.005 ? number(value, 3) : ratioWords(value));
 
 export function intervalWords(site) {
   return t("compare.interval", intervalParts(site.rate_per_h, site.rate_low, site.rate_high));
