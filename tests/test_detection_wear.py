@@ -12,10 +12,10 @@ from made_signals import LOWEST_SCORE, Signal, counted_s, detect, kind_at, kind_
 from scipy import fft
 from scipy.spatial.transform import Rotation
 
-from firmware_host.detection import Found, detect_stretch
-from firmware_host.detection.cover import judge_stretches
+from firmware_host.detection import CANDIDATE_DTYPE, Found, detect_stretch
+from firmware_host.detection.cover import CellRows, Searched, judge_stretches
 from firmware_host.detection.detector import search_stretch
-from firmware_host.detection.signals import CELL_S
+from firmware_host.detection.signals import CELL_S, make_plan
 from firmware_host.detection.wear import judge_wear
 from firmware_host.twitches import Kind
 
@@ -313,16 +313,37 @@ def test_time_without_samples_is_no_proof_of_stillness() -> None:
     assert kind_s(found, Kind.NOT_WORN) == 0
 
 
-def test_a_day_without_a_handling_takes_little_memory() -> None:
-    """Wear of 24 h in one piece is judged within 60 MB, whatever signs of life show."""
-    rng, n = np.random.default_rng(1), round(24 * 3600 / CELL_S)
-    mean_mg = rng.standard_normal((3, n)).astype(np.float32) + np.float32([[100], [20], [970]])
-    energy, density = rng.gamma(10, 0.1, n).astype(np.float32), np.full(n, 0.1, np.float32)
+def memory_of_judging(hours: float, stretches: int = 1) -> int:
+    """Return the bytes that are taken, beyond its cells, to judge a sensor that nobody touches."""
+    rng, n = np.random.default_rng(1), round(hours * 3600 / CELL_S)
+    mean_mg = rng.standard_normal((3, n), np.float32) + np.float32([[100], [20], [970]])
+    energy = rng.standard_gamma(10, n, np.float32) * np.float32(0.1)
+    density, kind = np.full(n, 0.1, np.float32), np.full(n, Kind.VALID, np.uint8)
+    cells, plan = CellRows(mean_mg, energy, density, kind), make_plan(100.0)
+    searched = [
+        Searched(
+            plan, np.zeros(0, CANDIDATE_DTYPE), cells.part(slice(first, first + n // stretches)),
+            [], n // stretches * 25, np.zeros(3), 1e-3,
+        )
+        for first in range(0, n, n // stretches)
+    ]  # fmt: skip
     tracemalloc.start()
     try:
-        worn = judge_wear(mean_mg, energy, density, np.zeros(n, np.uint8), 40.0, 1e-3)
+        found = judge_stretches(searched, [1.0] * (stretches - 1))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert (worn.unconfirmed | worn.not_worn).all()
-    assert peak < 60e6
+    assert sum(kind_s(one, Kind.NOT_WORN) for one in found) == pytest.approx(hours * 3600, rel=1e-3)
+    return peak
+
+
+def test_a_day_without_a_handling_takes_little_memory() -> None:
+    """Wear of 24 h in one piece is judged within 20 MB, whatever signs of life show."""
+    assert memory_of_judging(24) < 20e6
+
+
+@pytest.mark.parametrize(("stretches", "bytes_a_cell"), [(1, 10), (24, 32)])
+def test_memory_hardly_grows_with_hours_of_stillness(stretches: int, bytes_a_cell: int) -> None:
+    """Each hour more takes less than half the memory of its cells, and that of them where they are joined."""
+    more = memory_of_judging(48, stretches) - memory_of_judging(6, stretches)
+    assert more < bytes_a_cell * (48 - 6) * 3600 / CELL_S

@@ -253,7 +253,9 @@ def _find_at(night: Night, site: str, lowest_score: float, tell: Progress) -> _S
         done += stretch.n
     pauses_s = [float(b.time_ns(0) - a.time_ns(a.n)) / 1e9 for a, b in pairwise(stretches)]
     parts, noise = [], None
-    for stretch, found in zip(stretches, judge_stretches(searched, pauses_s), strict=True):
+    judged = judge_stretches(searched, pauses_s)
+    del searched  # and with them all cells
+    for stretch, found in zip(stretches, judged, strict=True):
         rows = candidate_rows(found, stretch, night.start_ns)
         coverage = _coverage(found, stretch, night.start_ns)
         parts.append((rows, coverage, found.candidates["wave_mg"], found.candidates["floor_mg"]))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from firmware_host.detection import quality, wear
+from firmware_host.detection.ring import Rows
 from firmware_host.detection.signals import CELL_S, Bool, Float32, Float64, Plan
 from firmware_host.twitches import Kind, Table
 
@@ -48,10 +49,37 @@ class CellRows(NamedTuple):
     energy: Float32
     density: Float32
     kind: quality.Cells
-    empty: Bool
+
+    def part(self, some: slice) -> CellRows:
+        """Return some cells, not copied."""
+        return CellRows(self.mean_mg[:, some], self.energy[some], self.density[some], self.kind[some])
 
 
-@dataclass(frozen=True)
+class KeptCells:
+    """The cells of a stretch as they become known, each kept once.
+
+    `room` is for how many there is memory from the beginning: where it is enough, nothing is ever moved.
+    """
+
+    def __init__(self, room: int = 0) -> None:
+        self._values = Rows(5, np.float32, room)
+        self._kinds = Rows(1, np.uint8, room)
+
+    @property
+    def cells(self) -> CellRows:
+        """What is kept, not copied."""
+        values = self._values.rows
+        return CellRows(values[:3], values[3], values[4], self._kinds.rows[0])
+
+    def append(self, cells: CellRows) -> None:
+        """Keep a copy of more cells."""
+        count = len(cells.kind)
+        values = self._values.grow(count)
+        values[:3], values[3], values[4] = cells.mean_mg, cells.energy, cells.density
+        self._kinds.grow(count)[0] = cells.kind
+
+
+@dataclass
 class Searched:
     """A stretch that was searched but for whether the sensor was worn; made by `SiteDetector.close`."""
 
@@ -76,10 +104,7 @@ def judge_stretches(searched: Sequence[Searched], pauses_s: Sequence[float] = ()
     """
     if not searched:
         return []
-    parts = [searched[0].cells]
-    for one, pause_s in zip(searched[1:], pauses_s, strict=True):
-        parts += [_pause(pause_s), one.cells]
-    cells = join_cells(parts)
+    cells = _cells_of(searched, pauses_s)
     worn = wear.judge_wear(
         cells.mean_mg,
         cells.energy,
@@ -88,28 +113,37 @@ def judge_stretches(searched: Sequence[Searched], pauses_s: Sequence[float] = ()
         searched[0].plan.bandwidth_hz,
         max(one.least_density_mg for one in searched),
     )
-    stops = np.cumsum([len(part.kind) for part in parts])
-    found = []
-    for one, stop in zip(searched, stops[::2].tolist(), strict=True):
-        own = slice(stop - len(one.cells.kind), stop)
+    found, start = [], 0
+    for one, pause in zip(searched, [*_pauses(pauses_s), 0], strict=True):
+        own = slice(start, start + len(one.cells.kind))
         found.append(_found(one, wear.Worn(worn.not_worn[own], worn.unconfirmed[own])))
+        start = own.stop + pause
     return found
 
 
-def join_cells(parts: Sequence[CellRows], count: int | None = None) -> CellRows:
-    """Return the first `count` cells of parts that follow each other; such without samples are gaps."""
-    mean_mg, energy, density, kind, empty = (
-        np.concatenate(columns, axis=-1)[..., :count] for columns in zip(*parts, strict=True)
-    )
-    return CellRows(mean_mg, energy, density, np.where(empty, np.uint8(Kind.GAP), kind), empty)
+def _cells_of(searched: Sequence[Searched], pauses_s: Sequence[float]) -> CellRows:
+    """Return the cells of stretches and the pauses between them; they no longer hold any of their own."""
+    if len(searched) == 1:
+        return searched[0].cells
+    pauses = _pauses(pauses_s)
+    kept = KeptCells(sum(pauses) + sum(len(one.cells.kind) for one in searched))
+    for one, pause in zip(searched, [*pauses, 0], strict=True):
+        start = len(kept.cells.kind)
+        kept.append(one.cells)
+        one.cells = kept.cells.part(slice(start, None))
+        kept.append(_empty(pause))
+    return kept.cells
 
 
-def _pause(seconds: float) -> CellRows:
-    """Return cells without samples, enough of them that what is before and after is not taken for one."""
-    count = max(wear.PAUSE_CELLS + 1, round(min(seconds, LONGEST_PAUSE_S) / CELL_S))
+def _pauses(pauses_s: Sequence[float]) -> list[int]:
+    """Return how many cells stand for pauses: enough that what is before and after is not taken for one."""
+    return [max(wear.PAUSE_CELLS + 1, round(min(s, LONGEST_PAUSE_S) / CELL_S)) for s in pauses_s]
+
+
+def _empty(count: int) -> CellRows:
+    """Return cells without samples."""
     none = np.zeros(count, np.float32)
-    kind = np.full(count, Kind.GAP, np.uint8)
-    return CellRows(np.full((3, count), np.nan, np.float32), none, none, kind, np.ones(count, bool))
+    return CellRows(np.full((3, count), np.nan, np.float32), none, none, np.full(count, Kind.GAP, np.uint8))
 
 
 def _found(one: Searched, worn: wear.Worn) -> Found:

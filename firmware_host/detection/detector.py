@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from firmware_host.detection import candidates as pick_stage
 from firmware_host.detection import features, heart, quality, waves
-from firmware_host.detection.cover import CellRows, Found, Searched, join_cells, judge_stretches
+from firmware_host.detection.cover import CellRows, Found, KeptCells, Searched, judge_stretches
 from firmware_host.detection.cuts import Cut, measure_cuts
 from firmware_host.detection.floor import REACH, FloorTracker, quiet_gain
 from firmware_host.detection.ring import Ring
@@ -82,6 +82,8 @@ class SiteDetector:
     wanted : callable, optional
         Tells of grid indices (k,) which candidates there are asked for, (k,) bool: the others are left out
         before they are measured. By default all are.
+    n : int, optional
+        Length that the stretch will have, gaps included, if it is known: room for its cells.
 
     Raises
     ------
@@ -98,6 +100,7 @@ class SiteDetector:
         step_g: float | None = None,
         at_once: int = 1,
         wanted: Callable[[pick_stage.Int64], Bool] | None = None,
+        n: int | None = None,
     ) -> None:
         self._wanted = wanted
         self._plan = make_plan(fs_hz)
@@ -111,7 +114,7 @@ class SiteDetector:
         self._ring = Ring(self._plan.cell, REACH + 2 * MARGIN)
         self._picked = 0  # cells whose candidates are final
         self._taken = 0  # cells that were taken away since
-        self._kept: list[CellRows] = []
+        self._kept = KeptCells(-(-n // self.cell_samples) + 2 * self._plan.cells if n else 0)
         self._gaps: list[tuple[int, int]] = []
         self._variances: list[Float64] = []
         self._waiting: list[Cut] = []
@@ -159,8 +162,7 @@ class SiteDetector:
         So that a detector can run for days; what `close` returns afterwards begins with the cell after them,
         which is too little to judge wear.
         """
-        kept, self._kept = self._kept, []
-        kinds = join_cells(kept).kind if kept else np.zeros(0, np.uint8)
+        kinds, self._kept = self._kept.cells.kind, KeptCells()
         self._taken += len(kinds)
         return kinds
 
@@ -178,8 +180,8 @@ class SiteDetector:
         self._ring.pad(REACH + MARGIN + GROUP)
         self._at_once = 1
         self._advance()
-        count = -(-length // self.cell_samples)
-        cells = join_cells(self._kept, count - self._taken)
+        count = -(-length // self.cell_samples) - self._taken
+        cells = self._kept.cells.part(slice(count))
         density = np.full(3, np.nan)
         if self._variances:
             gain = quiet_gain(self._plan.cell_dof[0])
@@ -250,16 +252,8 @@ class SiteDetector:
         moving = slow | quality.sustained_movement(ring.energy[0], 3 * ring.steady)
         kind = quality.kinds(moving, ring.clipped, ring.stuck, density)
         here = ring.cells(start, stop)
-        # Copies: views would keep all that the ring ever held.
-        self._kept.append(
-            CellRows(
-                ring.mean_mg[:, here].copy(),
-                ring.energy[0, here].copy(),
-                density[here].copy(),
-                kind[here].copy(),
-                ring.empty[here].copy(),
-            )
-        )
+        known = np.where(ring.empty[here], np.uint8(Kind.GAP), kind[here])
+        self._kept.append(CellRows(ring.mean_mg[:, here], ring.energy[0, here], density[here], known))
         wide = ring.cells(start - MARGIN, stop + MARGIN)
         asked = np.zeros(wide.stop - wide.start, bool)
         asked[MARGIN:-MARGIN] = kind[here] == Kind.VALID
@@ -370,7 +364,7 @@ def search_stretch(
     range_g, step_g, at_once : optional
         See `SiteDetector`.
     """
-    detector = SiteDetector(fs_hz, lowest_score, range_g=range_g, step_g=step_g, at_once=at_once)
+    detector = SiteDetector(fs_hz, lowest_score, range_g=range_g, step_g=step_g, at_once=at_once, n=n)
     for first, acc_g in chunks:
         detector.push(first, acc_g)
     return detector.close(n)

@@ -33,9 +33,9 @@ class Ring:
         self._cell = cell
         self.first_cell = -lead
         self.floor_stop = 0
-        self._samples = _Rows(3 + _TEMPLATES + 1, np.float32)
-        self._cells = _Rows(2 * SERIES + 4, np.float32)
-        self._flags = _Rows(4, bool)
+        self._samples = Rows(3 + _TEMPLATES + 1, np.float32)
+        self._cells = Rows(2 * SERIES + 4, np.float32)
+        self._flags = Rows(4, bool)
         self.pad(lead)
 
     @property
@@ -96,11 +96,11 @@ class Ring:
         self.missing, self.empty, self.clipped, self.stuck = self._flags.rows
 
 
-class _Rows:
+class Rows:
     """Rows that grow at the end and are cut at the start, moved only when their memory is full."""
 
-    def __init__(self, count: int, kind: npt.DTypeLike) -> None:
-        self._memory = np.zeros((count, 0), kind)
+    def __init__(self, count: int, kind: npt.DTypeLike, room: int = 0) -> None:
+        self._memory = np.zeros((count, room), kind)
         self._start = self._stop = 0
 
     @property

@@ -8,8 +8,10 @@ spectrum. A motionless sensor has a spectrum without humps: white noise, 1/f noi
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +25,12 @@ Spectra = npt.NDArray[np.complex128]
 
 SEGMENT = 256
 """Cells (64 s) of a spectrum: ten breaths, yet short enough to fit between movements."""
-AT_ONCE = 128
-"""So many of them are looked at together: a good hour."""
+MINUTE_CELLS = round(60.0 / CELL_S)
+PART_CELLS = 64 * MINUTE_CELLS
+"""Cells whose segments are looked at together: between two handlings may lie days, and their spectra take
+many times the memory of the cells."""
+LEVELS_AT_MOST = 1 << 19
+"""Cells that tell the usual level: all of a day, every second or so of longer."""
 OUTLYING = 4.0
 """Segments with so many times the usual power hold something else than rest."""
 BREATH_FIT_HZ, PULSE_FIT_HZ = (0.03, 1.8), (0.10, 1.95)
@@ -56,7 +62,6 @@ BURST_RATIO = 3.0
 """Power of a cell over the floor, in the band, that white noise never has: a twitch of d = 11 or more."""
 LIVELY_SHARE = 0.1
 """Bursts in so many of the minutes: things on a table do not twitch, and steps beside it come together."""
-MINUTE_CELLS = round(60.0 / CELL_S)
 
 WEAR_WINDOW_S = 900.0
 """A movement that turns the sensor shows wearing for so long before and after it."""
@@ -113,43 +118,39 @@ def judge_wear(
         Density in mg/sqrt(Hz) below which the steps of the numbers hide what happens.
     """
     away, turning, handled = _interruptions(mean_mg, energy, kind)
-    near, not_worn, alive = (np.zeros(len(kind), bool) for _ in range(3))
+    confirmed, not_worn = np.zeros(len(kind), bool), np.zeros(len(kind), bool)
     reach = round(WEAR_WINDOW_S / CELL_S)
     # The first handling may be putting on, the last taking off: they tell nothing of what is beyond them.
     put_on, taken_off = (away[handled][0, 0], away[handled][-1, 1]) if handled.any() else (len(kind), 0)
     for start, stop in away[turning].tolist():
         low = put_on if start >= put_on else 0
         high = taken_off if stop <= taken_off else len(kind)
-        near[max(low, start - reach) : min(high, stop + reach)] = True
+        confirmed[max(low, start - reach) : min(high, stop + reach)] = True
     cuts = np.concatenate([[0], away[handled].ravel(), [len(kind)]]).reshape(-1, 2)
-    burst = energy > BURST_RATIO * 3.0 * bandwidth_hz * density**2
     for start, stop in cuts:
         run = slice(start, stop)
         valid = kind[run] == Kind.VALID
         long_enough = np.count_nonzero(valid) * CELL_S >= NOT_WORN_S
-        if not long_enough and near[run][valid].all():  # worn, whatever life shows
+        if not long_enough and confirmed[run].all(where=valid):  # worn, whatever life shows
             continue
         life = _life(mean_mg[:, run], energy[run], kind[run], least_density)
-        alive[run] = life.shown
+        confirmed[run] |= life.shown
         if life.excluded and long_enough:
-            minutes = np.arange(0, len(valid), MINUTE_CELLS)
-            seen = np.logical_or.reduceat(valid, minutes)  # hours without samples say nothing of life
-            lively = np.logical_or.reduceat(burst[run] & valid, minutes)
-            not_worn[run] = np.count_nonzero(lively) < LIVELY_SHARE * np.count_nonzero(seen)
-    return Worn(not_worn & (kind != Kind.MOVEMENT), ~near & ~alive & ~not_worn)
+            not_worn[run] = not _lively(energy[run], density[run], valid, bandwidth_hz)
+    confirmed |= not_worn
+    return Worn(not_worn & (kind != Kind.MOVEMENT), ~confirmed)
 
 
 def _interruptions(
     mean_mg: Float32, energy: Float32, kind: Cells
 ) -> tuple[npt.NDArray[np.int64], Bool, Bool]:
     """Return movements and pauses (k, 2) in cells, which left the sensor turned, and which are handling."""
-    gone = (kind == Kind.MOVEMENT) | (kind == Kind.GAP)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], gone, [False]]).astype(np.int8))).reshape(-1, 2)
-    moving = np.concatenate([[0], np.cumsum(kind == Kind.MOVEMENT)])
-    strong = np.concatenate([[0], np.cumsum((kind == Kind.MOVEMENT) & (energy > HANDLING_MG**2))])
-    moved = moving[edges[:, 1]] > moving[edges[:, 0]]
-    away = edges[moved | (edges[:, 1] - edges[:, 0] > PAUSE_CELLS)]
-    turn_mg, swing_mg = np.full(len(away), np.inf), np.zeros(len(away))
+    away = _spans((kind == Kind.MOVEMENT) | (kind == Kind.GAP))
+    moves = _spans(kind == Kind.MOVEMENT)[:, 0]
+    moved = np.searchsorted(moves, away[:, 1]) > np.searchsorted(moves, away[:, 0])
+    told = moved | (away[:, 1] - away[:, 0] > PAUSE_CELLS)
+    away, moved = away[told], moved[told]
+    turn_mg, swing_mg, strong = np.full(len(away), np.inf), np.zeros(len(away)), np.zeros(len(away), int)
     bounds = np.concatenate([[0], away.ravel(), [len(kind)]]).tolist()
     for number, (start, stop) in enumerate(away.tolist()):
         before = mean_mg[:, max(start - BESIDE_CELLS, bounds[2 * number]) : start]
@@ -158,14 +159,32 @@ def _interruptions(
         swing_mg[number] = np.linalg.norm(np.fmax.reduce(part, axis=1) - np.fmin.reduce(part, axis=1))
         if np.isfinite(before[0]).any() and np.isfinite(after[0]).any():
             turn_mg[number] = np.linalg.norm(_mean_of_known(after) - _mean_of_known(before))
-    hard = strong[away[:, 1]] - strong[away[:, 0]] >= HANDLING_CELLS
-    moved = moving[away[:, 1]] > moving[away[:, 0]]
-    hard |= swing_mg > HANDLING_SWING_MG
+        if moved[number]:
+            moving = energy[start:stop][kind[start:stop] == Kind.MOVEMENT]
+            strong[number] = np.count_nonzero(moving > HANDLING_MG**2)
+    hard = (strong >= HANDLING_CELLS) | (swing_mg > HANDLING_SWING_MG)
     return away, moved & (turn_mg > TURN_MG), hard | (turn_mg > HANDLING_TURN_MG)
+
+
+def _spans(flags: Bool) -> npt.NDArray[np.int64]:
+    """Return (k, 2): where flags are set, from the first cell to the one that follows the last."""
+    return np.flatnonzero(np.diff(flags, prepend=False, append=False)).reshape(-1, 2)
 
 
 def _mean_of_known(mean_mg: Float32) -> Float32:
     return np.asarray(mean_mg[:, np.isfinite(mean_mg[0])].mean(axis=1))
+
+
+def _lively(energy: Float32, density: Float32, valid: Bool, bandwidth_hz: float) -> bool:
+    """Tell whether enough minutes hold bursts; hours without samples say nothing of life."""
+    seen = lively = 0
+    for first in range(0, len(valid), PART_CELLS):
+        part = slice(first, first + PART_CELLS)
+        burst = energy[part] > BURST_RATIO * 3.0 * bandwidth_hz * density[part] ** 2
+        minutes = np.arange(0, len(burst), MINUTE_CELLS)
+        seen += int(np.count_nonzero(np.logical_or.reduceat(valid[part], minutes)))
+        lively += int(np.count_nonzero(np.logical_or.reduceat(burst & valid[part], minutes)))
+    return lively >= LIVELY_SHARE * seen
 
 
 @dataclass(frozen=True)
@@ -181,47 +200,69 @@ def _life(mean_mg: Float32, energy: Float32, kind: Cells, least_density: float) 
     first = _segments(kind)
     if not len(first):
         return _Life(shown=False, excluded=False)
-    spectra = _spectra_from(first, mean_mg, energy)
-    root, unit = _whitener(spectra[:3], least_density)
-    breath = _hump(spectra[:3], root, BREATH_FIT_HZ, BREATH_HZ, 1.0)
+    rest = _Rest(mean_mg, energy, first)
+    root, unit = _whitener(rest.axes(), least_density)
+    breath = _hump(rest.axes, root, BREATH_FIT_HZ, BREATH_HZ, 1.0)
     if breath.z > ALIVE_Z and breath.power * unit > ALIVE_MG2:
         return _Life(shown=True, excluded=False)
-    pulse = _hump(spectra[3:], None, PULSE_FIT_HZ, PULSE_HZ, 0.0)
+    pulse = _hump(rest.level, None, PULSE_FIT_HZ, PULSE_HZ, 0.0)
     shown = pulse.z > ALIVE_Z
     excluded = breath.z < LIFELESS_Z and pulse.z < LIFELESS_Z and breath.most * unit < BREATH_MG2
     return _Life(shown=shown, excluded=excluded)
 
 
-def _spectra_from(first: npt.NDArray[np.int64], mean_mg: Float32, energy: Float32) -> Spectra:
-    """Return (4, segments, bins): spectra of three axes and of the level, of segments from these cells on."""
-    there = np.flatnonzero(np.isfinite(mean_mg[0]) & (energy > 0))
-    level = np.log(np.maximum(energy, 1e-12))
-    usual, spread = np.median(level[there]), QUARTILE_SPREAD * np.ptp(np.quantile(level[there], (0.25, 0.75)))
-    # Twitches, steps beside the bed and lost samples are no pulse.
-    cells, level = np.arange(len(level)), np.clip(level, usual - spread, usual + spread)
-    bridged = np.empty((4, len(cells)))
-    for row, one in zip(bridged, (*mean_mg, level), strict=True):
-        row[:] = np.interp(cells, there, one[there].astype(float))
-    spectra = np.empty((4, len(first), len(FREQ_HZ)), np.complex128)
-    for part in _parts(len(first)):
-        spectra[:, part] = _spectra(bridged[:, first[part, None] + np.arange(SEGMENT)])
-    return spectra
+class _Rest:
+    """The segments between two handlings: their spectra are made anew, part by part, each time it is asked.
+
+    Parameters
+    ----------
+    mean_mg, energy : (3, cells), (cells,) float32
+    first : (segments,) int64
+        The first cells of the segments, one at least.
+    """
+
+    def __init__(self, mean_mg: Float32, energy: Float32, first: npt.NDArray[np.int64]) -> None:
+        self._mean_mg, self._energy = mean_mg, energy
+        self._known = np.isfinite(mean_mg[0])
+        self._known &= energy > 0
+        self._parts = np.split(first, np.flatnonzero(np.diff(first // PART_CELLS)) + 1)
+        some = slice(None, None, -(-len(energy) // LEVELS_AT_MOST))
+        level = _level(energy[some][self._known[some]])
+        usual, spread = np.median(level), QUARTILE_SPREAD * np.ptp(np.quantile(level, (0.25, 0.75)))
+        # Twitches, steps beside the bed and lost samples are no pulse.
+        self._limits = usual - spread, usual + spread
+
+    def axes(self) -> Iterator[Spectra]:
+        """Yield (3, segments, bins): spectra of the axes."""
+        return self._spectra(lambda there: self._mean_mg[:, there])
+
+    def level(self) -> Iterator[Spectra]:
+        """Yield (1, segments, bins): spectra of the level in the band."""
+        return self._spectra(lambda there: np.clip(_level(self._energy[None, there]), *self._limits))
+
+    def _spectra(self, rows: Callable[[npt.NDArray[np.int64]], npt.NDArray[Any]]) -> Iterator[Spectra]:
+        """Yield spectra of what `rows` gives of known cells; over others lies a line."""
+        for first in self._parts:
+            start, stop = int(first[0]), int(first[-1]) + SEGMENT
+            start -= int(np.argmax(self._known[start::-1]))
+            stop += int(np.argmax(self._known[stop - 1 :]))
+            there = start + np.flatnonzero(self._known[start:stop])
+            cells = np.arange(start, stop)
+            bridged = np.stack([np.interp(cells, there, row) for row in rows(there)])
+            yield _spectra(bridged[:, (first - start)[:, None] + np.arange(SEGMENT)])
 
 
-def _parts(segments: int) -> list[slice]:
-    """Return the segments in parts: between two handlings may lie days, and many copies of their spectra."""
-    return [slice(first, first + AT_ONCE) for first in range(0, segments, AT_ONCE)]
+def _level(energy: Float32) -> Float32:
+    return np.asarray(np.log(np.maximum(energy, 1e-12)))
 
 
 def _segments(kind: Cells) -> npt.NDArray[np.int64]:
     """Return the first cells of the segments: valid throughout, but for short pauses."""
     valid = kind == Kind.VALID
-    gap = np.concatenate([[False], kind == Kind.GAP, [False]])
-    for start, stop in np.flatnonzero(np.diff(gap.astype(np.int8))).reshape(-1, 2).tolist():
+    for start, stop in _spans(kind == Kind.GAP).tolist():
         if stop - start <= PAUSE_CELLS:
             valid[start:stop] = True
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], valid, [False]]).astype(np.int8))).reshape(-1, 2)
-    parts = [np.arange(start, stop - SEGMENT + 1, SEGMENT // 2) for start, stop in edges]
+    parts = [np.arange(start, stop - SEGMENT + 1, SEGMENT // 2) for start, stop in _spans(valid)]
     return np.concatenate([np.zeros(0, np.int64), *parts])
 
 
@@ -241,10 +282,14 @@ def _within(low_hz: float, high_hz: float) -> Bool:
     return np.asarray((low_hz < FREQ_HZ) & (high_hz > FREQ_HZ))
 
 
-def _whitener(spectra: Spectra, least_density: float) -> tuple[Float64, float]:
+def _whitener(parts: Iterator[Spectra], least_density: float) -> tuple[Float64, float]:
     """Return what makes the noise above breath alike in all directions, and the mg^2 of its unit of power."""
-    white = spectra[:, :, _within(*WHITE_HZ)].reshape(3, -1)
-    values, vectors = np.linalg.eigh((white @ white.conj().T).real / white.shape[1])
+    within, product, count = _within(*WHITE_HZ), np.zeros((3, 3)), 0
+    for spectra in parts:
+        white = spectra[:, :, within].reshape(3, -1)
+        product += (white @ white.conj().T).real
+        count += white.shape[1]
+    values, vectors = np.linalg.eigh(product / count)
     values = np.maximum(values, least_density**2)
     return (vectors / np.sqrt(values)) @ vectors.T, float(9.0 / np.sum(1.0 / values))
 
@@ -259,7 +304,7 @@ class _Hump:
 
 
 def _hump(
-    spectra: Spectra,
+    parts: Callable[[], Iterator[Spectra]],
     root: Float64 | None,
     fit_hz: tuple[float, float],
     look_hz: tuple[float, float],
@@ -269,37 +314,45 @@ def _hump(
 
     Parameters
     ----------
-    spectra : (axes, segments, bins) complex128
-        Of each segment.
+    parts : callable
+        Gives spectra (axes, segments, bins) part by part, as often as it is asked.
     root : (axes, axes) float64 or None
-        What makes the axes' noise alike.
+        What makes the axes' noise alike; None for one.
     fit_hz, look_hz : (low, high)
         Where the noise is fitted, and where humps may have their middle.
     least : float
         What the noise is at least, where errors are told.
     """
-    axes = len(spectra)
+    axes = 1 if root is None else len(root)
     use, terms, inside, without = _windows(fit_hz, look_hz)
-    own = np.empty((spectra.shape[1], np.count_nonzero(use)))
-    for part in _parts(len(own)):
-        some = spectra[:, part] if root is None else np.einsum("ab,bkf->akf", root, spectra[:, part])
-        own[part] = (np.abs(some) ** 2)[:, :, use].mean(axis=0)
-    size = own.mean(axis=1)
+    size = np.concatenate([own.mean(axis=1) for own in _powers(parts(), root, use)])
     usual = size <= OUTLYING * np.median(size)
-    mean = np.maximum(own[usual].mean(axis=0), 1e-12)
+    total, seen = np.zeros(np.count_nonzero(use)), 0
+    for own in _powers(parts(), root, use):
+        total += own[usual[seen : seen + len(own)]].sum(axis=0)
+        seen += len(own)
+    mean = np.maximum(total / np.count_nonzero(usual), 1e-12)
     noise = ndimage.uniform_filter1d(mean, SMOOTH_BINS)
     for _ in range(3):
         fitted = _fitted(terms, np.minimum(mean, 3 * noise), noise, np.zeros((1, len(mean))))[0]
         noise = np.maximum(fitted, 0.01 * mean)  # a fit below zero somewhere must not rule the next one
     ground = np.maximum(_fitted(terms, mean, noise, without), 0.3 * noise)
-    level, total = (inside * np.maximum(ground, least)).sum(axis=1), inside @ mean
-    beyond = total - (inside * ground).sum(axis=1)
+    level = (inside * np.maximum(ground, least)).sum(axis=1)
+    beyond = inside @ mean - (inside * ground).sum(axis=1)
     share = BIN_ERROR * np.sqrt(3.0 / axes / (inside.sum(axis=1) * np.count_nonzero(usual)))
     # The cube root of such a sum is nearly Gaussian (Wilson and Hilferty 1931), even for a single minute.
     z = (np.cbrt(1.0 + beyond / level) - 1.0 + share**2 / 9) * 3 / share
     excess = beyond * FREQ_HZ[1]
     top = int(np.argmax(z))
     return _Hump(float(z[top]), float(excess[top]), float((excess + 2 * share * level * FREQ_HZ[1]).max()))
+
+
+def _powers(parts: Iterator[Spectra], root: Float64 | None, use: Bool) -> Iterator[Float64]:
+    """Yield (segments, used bins): the mean power of axes made alike by `root`."""
+    for spectra in parts:
+        some = spectra[:, :, use]
+        some = some if root is None else np.einsum("ab,bkf->akf", root, some)
+        yield (np.abs(some) ** 2).mean(axis=0)
 
 
 @lru_cache(maxsize=4)
