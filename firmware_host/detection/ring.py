@@ -97,10 +97,13 @@ class Ring:
 
 
 class Rows:
-    """Rows that grow at the end and are cut at the start, moved only when their memory is full."""
+    """Rows that grow at the end and are cut at the start, moved only when their memory is full.
+
+    There is room for so many of each from the beginning.
+    """
 
     def __init__(self, count: int, kind: npt.DTypeLike, room: int = 0) -> None:
-        self._memory = np.zeros((count, room), kind)
+        self._memory = np.zeros((count, room), kind)  # takes nothing before it is filled
         self._start = self._stop = 0
 
     @property
