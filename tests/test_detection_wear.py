@@ -313,6 +313,23 @@ def test_time_without_samples_is_no_proof_of_stillness() -> None:
     assert kind_s(found, Kind.NOT_WORN) == 0
 
 
+@pytest.mark.parametrize("hours", [24, 96])
+def test_a_faint_hump_does_not_become_a_pulse_in_days(hours: int) -> None:
+    """A still sensor whose level sways by 1 % is called not worn after a day, and no less so after four."""
+    rng, cells = np.random.default_rng(1), hours * 14400
+    sway = 0.01 * np.sin(2 * np.pi * 1.1 * np.arange(cells) * CELL_S)
+    energy = 0.01 * 3 * BANDWIDTH_HZ * rng.standard_gamma(31.5, cells) / 31.5 * np.exp(sway)
+    worn = judge_wear(
+        rng.standard_normal((3, cells), np.float32) * np.float32(0.15),
+        energy.astype(np.float32),
+        np.full(cells, 0.1, np.float32),
+        np.full(cells, Kind.VALID, np.uint8),
+        BANDWIDTH_HZ,
+        1e-3,
+    )
+    assert worn.not_worn.all()
+
+
 def memory_of_judging(hours: float, stretches: int = 1) -> int:
     """Return the bytes that are taken, beyond its cells, to judge a sensor that nobody touches."""
     rng, n = np.random.default_rng(1), round(hours * 3600 / CELL_S)

@@ -47,6 +47,9 @@ SMOOTH_BINS = 15
 BIN_ERROR = 0.95
 """Relative error of the mean over M bins and K segments times sqrt(M K), for three axes: 0.83 for Hann
 windows that overlap by half, the rest for the fitted background."""
+MOST_SEGMENTS = round(24 * 3600 / (SEGMENT // 2 * CELL_S))
+"""More than those of a day make errors no smaller: the noise is not so smooth, and its own small humps would
+be taken for a pulse."""
 
 ALIVE_Z = 6.0
 """A hump of so many standard errors is breath or pulse; in simulated noise the largest is 1-4.5."""
@@ -339,7 +342,8 @@ def _hump(
     ground = np.maximum(_fitted(terms, mean, noise, without), 0.3 * noise)
     level = (inside * np.maximum(ground, least)).sum(axis=1)
     beyond = inside @ mean - (inside * ground).sum(axis=1)
-    share = BIN_ERROR * np.sqrt(3.0 / axes / (inside.sum(axis=1) * np.count_nonzero(usual)))
+    segments = min(np.count_nonzero(usual), MOST_SEGMENTS)
+    share = BIN_ERROR * np.sqrt(3.0 / axes / (inside.sum(axis=1) * segments))
     # The cube root of such a sum is nearly Gaussian (Wilson and Hilferty 1931), even for a single minute.
     z = (np.cbrt(1.0 + beyond / level) - 1.0 + share**2 / 9) * 3 / share
     excess = beyond * FREQ_HZ[1]
