@@ -27,6 +27,7 @@ from firmware_host.review.report.night_report import night_report
 from firmware_host.review.report.site_report import SiteReport
 from firmware_host.review.report.spread import spread_of
 from firmware_host.review.report.words import number as written_number
+from firmware_host.review.report.words import parts as parts_of
 
 COUNTS = {"left_calf": 300, "right_upper_arm": 40}
 
@@ -238,6 +239,16 @@ def test_no_twitch_and_no_date_read_as_on_a_nights_own_page(run: Run, tmp_path: 
 def test_next_to_nothing_is_not_zero(value: float, written: str) -> None:
     """What is smaller than its digits show is said to be so; zero has none."""
     assert written_number(value) == written
+
+
+@pytest.mark.parametrize("long_s", [10.6, 10.4])
+def test_parts_of_a_night_add_up(tmp_path: Path, long_s: float) -> None:
+    """Whole seconds of what a night was good for add up to its length, however each would be rounded."""
+    night = site(found_nights.made_night(tmp_path, 0, {"left_calf": 0}))
+    seconds = dict.fromkeys(night.seconds, 0.0) | {"valid": long_s, "movement": long_s, "noisy": long_s}
+    told_s = parts_of(msgspec.structs.replace(night, seconds=seconds))
+    assert sum(told_s.values()) == round(3 * long_s)
+    assert all(abs(told_s[kind] - true_s) < 1 for kind, true_s in seconds.items())
 
 
 def test_spread_by_hand(tmp_path: Path) -> None:

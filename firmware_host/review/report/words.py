@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
+from itertools import accumulate, pairwise
 
 from firmware_host.recording.diary import FIELDS
 from firmware_host.review.charts.map_data import duration_words, rate_parts
@@ -270,8 +271,19 @@ def regions(names: tuple[str, ...]) -> str:
 def kinds(night: NightReport) -> list[str]:
     """Return what times of a night were good for: the usual kinds, and those that this night has."""
     usual = ("valid", "movement", "gap", "not_worn")
+    found = {kind for one in night.sites for kind, whole_s in parts(one).items() if whole_s}
     every = night.sites[0].seconds if night.sites else {}
-    return [kind for kind in every if kind in usual or any(one.seconds[kind] >= 0.5 for one in night.sites)]
+    return [kind for kind in every if kind in found.union(usual)]
+
+
+def parts(one: SiteReport) -> dict[str, int]:
+    """Return what a site's night was good for in whole seconds, which add up to the night's.
+
+    Each ends at the whole second that is nearest to the sum so far: rounded one by one they may add up to
+    more or less.
+    """
+    ends_s = [round(end_s) for end_s in accumulate(one.seconds.values())]
+    return dict(zip(one.seconds, (b - a for a, b in pairwise([0, *ends_s])), strict=True))
 
 
 def beside(night: NightReport, site: str, nights: NightsReport) -> tuple[str, str]:
