@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from starlette.testclient import TestClient
 
 import firmware_host as tm
 from firmware_host import analysis
+from firmware_host.analysis.own_model import judged_by_others
 from firmware_host.detection.classifier import CorrectedModel, matrix_of, model_from_dict
 from firmware_host.detection.trees import Forest
 from firmware_host.errors import BadFileError, BadValueError, NotFoundError
@@ -235,6 +237,19 @@ def test_only_what_a_model_has_judged_is_counted_anew(folder: Path) -> None:
     with pytest.raises(NotFoundError, match="detect --model standard"):
         train_from_labels([night], folder)
     assert analysis.recount_night(night, model="plain", operating_point="specific").counted.size
+
+
+def test_another_model_is_told_by_its_file(folder: Path) -> None:
+    """A night judged by another file of the same name is told; the same file under another name is none."""
+    assert judged_by_others(folder, analysis.DEFAULT_MODEL) == []
+    shutil.copytree(analysis.model_folders()[0] / analysis.DEFAULT_MODEL, folder / "models" / "renamed")
+    assert judged_by_others(folder, "renamed") == []
+    with sqlite3.connect(folder / NIGHT / "results.sqlite") as connection:
+        connection.execute("UPDATE runs SET model_sha256 = ?", ("0" * 64,))
+    connection.close()
+    assert judged_by_others(folder, analysis.DEFAULT_MODEL) == [NIGHT]
+    with TestClient(application(folder), "http://127.0.0.1:8765") as client:
+        assert ask(client, "learning")["nights"]["judged_by_another"] == [NIGHT]
 
 
 def ask(client: TestClient, path: str, body: Any = None, status: int = 200) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -290,7 +291,7 @@ def test_chance_is_told_of_worn_places(tmp_path: Path) -> None:
 
 
 def test_a_spot_check_is_told_when_it_is_finished(run: Run, tmp_path: Path) -> None:
-    """Half a spot check says nothing; a finished one gives its share with the interval."""
+    """Half a spot check says nothing; a finished one gives its share with the interval, of its model only."""
     (path,) = nights(tmp_path, 1)
     check = draw_spot_check(path, load_run(open_night(path)), seed=1)
     out = tmp_path / "r.html"
@@ -306,6 +307,11 @@ def test_a_spot_check_is_told_when_it_is_finished(run: Run, tmp_path: Path) -> N
     words = pages_of(out.read_text())[0].line("diary")
     assert "of 60 counted events 60 were called twitches, 100 % (94 to 100 %)" in words
     assert "Nothing was corrected by hand" in words
+    with sqlite3.connect(path / "results.sqlite") as connection:  # another file of the model has judged
+        connection.execute("UPDATE runs SET model_sha256 = ?", ("0" * 64,))
+    connection.close()
+    run("report", path, "--out", out)
+    assert "No spot check was made" in pages_of(out.read_text())[0].line("diary")
 
 
 def test_a_night_in_the_middle_that_cannot_be_read_does_not_stop_the_others(run: Run, tmp_path: Path) -> None:

@@ -193,6 +193,30 @@ def load_model(name: str = DEFAULT_MODEL, recordings: Path | None = None) -> tup
     BadFileError
         If the bundle is not what a bundle must be.
     """
+    path = _file_of(name, recordings)
+    try:
+        content = path.read_bytes()
+        return _model_of(content), hashlib.sha256(content).hexdigest()
+    except (OSError, ValueError, RecursionError, BadValueError) as error:
+        sentence = f"The model file {path} cannot be used: {str(error).rstrip('.')}."
+        raise BadFileError(sentence, path=path) from error
+
+
+def model_hash(name: str, recordings: Path) -> str:
+    """Return the SHA-256 of a model's file, by which a run says who judged; empty if it cannot be read.
+
+    Raises
+    ------
+    NotFoundError
+        As `load_model`.
+    """
+    path = _file_of(name, recordings)
+    with suppress(OSError):
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    return ""
+
+
+def _file_of(name: str, recordings: Path | None) -> Path:
     found = {
         path.parent.name: path
         for folder in reversed(model_folders(recordings))
@@ -202,12 +226,7 @@ def load_model(name: str = DEFAULT_MODEL, recordings: Path | None = None) -> tup
         raise NotFoundError(
             f"There is no model called {name!r}; there are: {', '.join(sorted(found)) or 'none'}."
         )
-    try:
-        content = found[name].read_bytes()
-        return _model_of(content), hashlib.sha256(content).hexdigest()
-    except (OSError, ValueError, RecursionError, BadValueError) as error:
-        sentence = f"The model file {found[name]} cannot be used: {str(error).rstrip('.')}."
-        raise BadFileError(sentence, path=found[name]) from error
+    return found[name]
 
 
 @lru_cache(maxsize=2)  # checking a bundle and making its trees ready takes as long as judging a short night

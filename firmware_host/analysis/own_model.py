@@ -6,6 +6,11 @@ from pathlib import Path
 
 import msgspec
 
+from firmware_host.analysis.models import model_hash
+from firmware_host.analysis.runs import runs_of
+from firmware_host.errors import TwitchmapError
+from firmware_host.recording import list_nights
+
 CORRECTIONS_FILE = "corrections.json"
 """Beside the model's own file."""
 
@@ -54,3 +59,16 @@ def read_made(recordings: Path, name: str) -> Made | None:
         return msgspec.json.decode(content, type=Made)
     except (OSError, msgspec.DecodeError):
         return None
+
+
+def judged_by_others(recordings: Path, name: str) -> list[str]:
+    """Return the nights whose newest run another model than this one, as its file is now, has judged."""
+    sha256, found = model_hash(name, recordings), []
+    for path in list_nights(recordings):
+        try:
+            runs = runs_of(path)
+        except TwitchmapError:
+            continue
+        if runs and runs[-1].model_sha256 != sha256:
+            found.append(path.name)
+    return found

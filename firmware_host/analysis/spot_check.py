@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from firmware_host.analysis.comparing import judge_of
 from firmware_host.analysis.labelled import site_slices
 from firmware_host.analysis.runs import Run
 from firmware_host.errors import BadValueError
@@ -87,7 +88,7 @@ def draw_spot_check(night: Path, run: Run, rater: str = "", seed: int | None = N
         utc_ns=time.time_ns(),
         rater=rater,
         seed=seed,
-        detector=f"{run.info.detector}, {run.info.model}, {run.info.operating_point}",
+        detector=judge_of(run.info),
         counted=len(groups[True]),
         rejected=len(groups[False]),
         items=tuple(items),

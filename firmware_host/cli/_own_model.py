@@ -33,6 +33,7 @@ def run(
     if learn and not nights:
         raise click.UsageError("--from-labels needs the nights whose labels are to be learnt from.")
     from firmware_host.analysis import current_model, take_model_back, use_model
+    from firmware_host.analysis.own_model import judged_by_others
 
     if learn:
         _learn(nights, name, directory, as_json=as_json)
@@ -50,6 +51,7 @@ def _learn(nights: Sequence[str], name: str | None, directory: Path, *, as_json:
     import msgspec
 
     from firmware_host.analysis import current_model, use_model
+    from firmware_host.analysis.own_model import judged_by_others
     from firmware_host.learning.own_model import train_from_labels
 
     folder, made = train_from_labels(find_all(nights, directory), directory, name)
@@ -66,23 +68,6 @@ def _learn(nights: Sequence[str], name: str | None, directory: Path, *, as_json:
         return
     text = f"{_text(made, folder)}\nTo let it judge from now on: twitchmap train --use {made.model}"
     show(document, text, as_json=as_json)
-
-
-def judged_by_others(directory: Path, model: str) -> list[str]:
-    """Return the nights whose newest run another model has judged."""
-    from firmware_host.analysis import runs_of
-    from firmware_host.errors import TwitchmapError
-    from firmware_host.recording import list_nights
-
-    found = []
-    for path in list_nights(directory):
-        try:
-            runs = runs_of(path)
-        except TwitchmapError:
-            continue
-        if runs and runs[-1].model.rsplit(" ", 1)[0] != model:
-            found.append(path.name)
-    return found
 
 
 def _offer(document: dict[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any, Protocol, cast
 import firmware_host
 from firmware_host import formats
 from firmware_host.analysis import Run, load_run
+from firmware_host.analysis.comparing import judge_of
 from firmware_host.errors import BadValueError, MissingExtraError, NotFoundError, StorageError, TwitchmapError
 from firmware_host.formats.leaving import Choices, Leaving
 from firmware_host.formats.replacing import Replacing
@@ -233,13 +234,7 @@ def _share(tell: Progress, number: int, of: int) -> Progress:
 
 def _refuse_other_detector(judges: list[tuple[str, str]], leaving: Leaving) -> None:
     """Remember who judged a night; raises where it was another than that of the nights before."""
-    run = leaving.run.info
-    judges.append(
-        (
-            leaving.night.path.name,
-            f"{run.detector}, {run.model} ({run.model_sha256[:8]}), {run.operating_point}, pass {run.passes}",
-        )
-    )
+    judges.append((leaving.night.path.name, judge_of(leaving.run.info)))
     if not leaving.choices.mixed and judges[0][1] != judges[-1][1]:
         raise _MixedError(
             f"{judges[0][0]} and {judges[-1][0]} were judged by different detectors: {judges[0][1]}; "

@@ -91,7 +91,7 @@ class SpotCheck(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
     rater: str
     seed: int
     detector: str
-    """Detector, model and operating point whose counts were drawn from."""
+    """Who judged what was drawn from: detector, model with the hash of its file, operating point and pass."""
     counted: int
     rejected: int
     """How many counted events and rejected candidates it was drawn from."""

@@ -14,11 +14,10 @@ from firmware_host.analysis import (
     DEFAULT_MODEL,
     current_model,
     own_models,
-    runs_of,
     take_model_back,
     use_model,
 )
-from firmware_host.analysis.own_model import Made, read_made
+from firmware_host.analysis.own_model import Made, judged_by_others, read_made
 from firmware_host.errors import BadValueError, NotFoundError, TwitchmapError
 from firmware_host.recording import list_nights
 from firmware_host.recording.labels import LABELS_FILE, read_labels
@@ -124,16 +123,8 @@ def recount(context: Context, body: Recount) -> LearningState:
 def _state(context: Context) -> LearningState:
     in_use = current_model(context.folder)
     models = [read_made(context.folder, name) for name in own_models(context.folder)]
-    with_labels, others = [], []
-    for path in list_nights(context.folder):
-        if _has_labels(path):
-            with_labels.append(path.name)
-        try:
-            runs = runs_of(path)
-        except TwitchmapError:
-            continue
-        if runs and runs[-1].model.rsplit(" ", 1)[0] != in_use:
-            others.append(path.name)
+    with_labels = [path.name for path in list_nights(context.folder) if _has_labels(path)]
+    others = judged_by_others(context.folder, in_use)
     return LearningState(
         in_use,
         DEFAULT_MODEL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from firmware_host.analysis import Run
+from firmware_host.analysis.comparing import judge_of
 from firmware_host.analysis.labelled import named_now
 from firmware_host.analysis.spot_check import answers_of, outcome_of
 from firmware_host.recording import Night
@@ -24,8 +25,7 @@ class Checked(msgspec.Struct, frozen=True):
 
 def checked_of(night: Night, run: Run) -> Checked | None:
     """Return the newest finished spot check of what this run counts; None where there is none."""
-    info = run.info
-    judge = f"{info.detector}, {info.model}, {info.operating_point}"
+    judge = judge_of(run.info)
     labels = named_now(run.labels, night.meta)
     for check in reversed(labels.spot_checks):
         answers = answers_of(check, labels)
