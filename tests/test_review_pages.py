@@ -12,7 +12,7 @@ import pytest
 from browser import Serve, Standing, axe_problems, screen, small_targets, wait_for
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from firmware_host.analysis import detect_night
 from firmware_host.recording import amend_night, known_meta
@@ -134,6 +134,7 @@ def test_the_calendar_has_every_night(browser: Chrome, standing: Standing, looke
     browser.get(server.url + "nights")
     wait_for(browser, "#view-calendar").send_keys(Keys.ENTER)
     wait_for(browser, ".month", "November 2026")
+    Select(browser.find_element(By.ID, "site")).select_by_visible_text("left calf")
     days = {day.text.split()[0]: day for day in browser.find_elements(By.CSS_SELECTOR, ".months a.day")}
     assert set(days) == {"21", "22", "23"}
     classes = {text: day.get_attribute("class") or "" for text, day in days.items()}

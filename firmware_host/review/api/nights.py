@@ -91,7 +91,7 @@ class WeekSite(msgspec.Struct, frozen=True):
     nights: int
     valid_h: float
     twitches: int
-    rate_per_h: float | None
+    """In these hours. Its nights have no rate together: each has a detection limit of its own."""
 
 
 class Week(msgspec.Struct, frozen=True):
@@ -258,5 +258,4 @@ def _week(monday: date, participant: str, nights: list[SeenNight]) -> Week:
 def _week_site(name: str, seen: list[SeenSite]) -> WeekSite:
     valid_h = sum(site.valid_s or 0.0 for site in seen) / 3600
     twitches = sum(site.twitches or 0 for site in seen)
-    weighed = sum((site.rate_per_h or 0.0) * (site.valid_s or 0.0) for site in seen) / 3600
-    return WeekSite(name, seen[0].label, len(seen), valid_h, twitches, weighed / valid_h if valid_h else None)
+    return WeekSite(name, seen[0].label, len(seen), valid_h, twitches)

@@ -54,6 +54,7 @@ function draw() {
   if (view === "list") {
     const act = { find: (night) => find([night]), stop };
     const open = [...$("list").querySelectorAll("details[open]")].map(({ id }) => id);
+    $("twitches").textContent = t(site ? "nights.rate" : "nights.counted");
     $("list").querySelector("tbody").replaceChildren(...nights.slice(0, rows).map((night) => row(night, site, act)));
     for (const id of open) $(id)?.setAttribute("open", "");
     $("more").hidden = nights.length <= rows;

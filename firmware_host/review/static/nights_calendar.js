@@ -1,5 +1,6 @@
-// Nights by month. A day's shade follows the rate; made-up nights have none, and no night is hidden.
+// Nights by month. A day's shade follows the rate of one site; made-up nights have none, and no night is hidden.
 import { dateText, nightPath, number, told, toldText } from "./nights_rows.js";
+import { number as written } from "./night_words.js";
 import { make } from "./page.js";
 import { t } from "./texts.js";
 
@@ -19,7 +20,7 @@ export function months(nights, site, most) {
   const dateless = byDay.get(null);
   const tables = all.slice(0, most).map((month) => monthTable(month, byDay, site, top));
   if (dateless) tables.push(make("div", {}, make("h3", {}, t("nights.of_unknown_date")), dateless.map((night) => link(night, site, top, night.night))));
-  return { months: tables, legend: top > 0 ? legend(top) : [], more: all.length > most };
+  return { months: tables, legend: top > 0 ? legend(top) : site ? [] : [t("nights.legend_counts")], more: all.length > most };
 }
 
 function grouped(nights) {
@@ -56,9 +57,9 @@ function link(night, site, top, text) {
   const words = [toldText(night, what), night.made_up ? t(`nights.${night.origin}`) : "", night.recording ? t("nights.recording") : ""];
   const said = words.filter((word) => word && word !== "–").join(", ") || t("nights.no_rate");
   const label = t("nights.day_of", { date: night.evening ? dateText(night.evening) : night.night, what: said });
-  const shade = night.made_up || what.rate === undefined ? "made-up" : `shade-${shadeOf(what.rate, top)}`;
-  const rate = what.rate === undefined ? "" : number(what.rate);
-  return make("a", { class: `day ${shade}`, href: nightPath(night), "aria-label": label }, make("span", {}, text), make("strong", {}, rate));
+  const shade = what.rate === undefined ? "" : `shade-${shadeOf(what.rate, top)}`;
+  const shown = what.sites ? written(what.twitches) : what.rate === undefined ? "" : number(what.rate);
+  return make("a", { class: `day ${night.made_up || !shown ? "made-up" : shade}`, href: nightPath(night), "aria-label": label }, make("span", {}, text), make("strong", {}, shown));
 }
 
 /** The square root keeps small rates apart where one night had many. */

@@ -28,7 +28,7 @@ export const nightPath = (night) => `/night/${encodeURIComponent(night.night)}`;
 /** Return a number with as many digits as it can bear; zero is zero, and nothing else is. */
 export const number = (value) => (value === 0 ? "0" : written(value, rateDigits(value, value)));
 
-/** Return what a night says of a site, or of all ("") together: {rate, twitches, valid_h, state, hidden}. */
+/** Return what a night says of a site: {state, valid_h, twitches, rate, hidden}. All ("") together have `sites` instead of a rate: each has a detection limit of its own. */
 export function told(night, site) {
   const sites = night.sites.filter((one) => !site || one.site === site);
   if (!sites.length) return { state: "no_sensor" };
@@ -39,7 +39,7 @@ export function told(night, site) {
   const state = seen.every((one) => one.state === "wear_unconfirmed") ? "wear_unconfirmed" : "observed";
   if (seen.some((one) => one.twitches === null)) return { state, valid_h, hidden: true };
   const twitches = seen.reduce((sum, one) => sum + one.twitches, 0);
-  return { state, valid_h, twitches, rate: seen.reduce((sum, one) => sum + one.rate_per_h * one.valid_h, 0) / valid_h };
+  return { state, valid_h, twitches, ...(site ? { rate: seen[0].rate_per_h } : { sites: seen.length }) };
 }
 
 /** Return that in words. */
@@ -47,7 +47,8 @@ export function toldText(night, what) {
   if (what.state === "not_counted") return "–";
   if (what.state === "no_sensor" || what.valid_h === undefined) return t(`nights.${what.state}`);
   if (what.hidden) return night.showing === "later" ? t("nights.later") : t("nights.not_shown");
-  return what.twitches ? number(what.rate) : t("nights.none_seen");
+  if (!what.twitches) return t("nights.none_seen");
+  return what.sites ? t("nights.twitches", { n: what.twitches, twitches: written(what.twitches) }) : number(what.rate);
 }
 
 export function row(night, site, act) {
@@ -57,7 +58,7 @@ export function row(night, site, act) {
     cell("hours", "number", night.hours === null ? t("nights.not_known_yet") : t("nights.hours_long", { hours: night.hours.toFixed(1) })),
     cell("sites", "", night.sites.map((one) => one.label).join(", ")),
     cell("valid", "number", night.valid_share === null ? "–" : `${Math.round(100 * night.valid_share)} %`),
-    cell("rate", "number", toldText(night, what), beside(what)),
+    cell(site ? "rate" : "counted", "number", toldText(night, what), beside(what)),
     cell("notes", "", notes(night), search(night, act)),
   ];
   return make("tr", {}, cells);
@@ -80,7 +81,8 @@ function badges(night) {
 
 function beside(what) {
   const said = [];
-  if (what.valid_h !== undefined && !what.hidden) said.push(t("nights.in_valid", { hours: number(what.valid_h) }));
+  const hours = what.valid_h !== undefined && number(what.valid_h);
+  if (hours && !what.hidden) said.push(what.sites ? t("nights.in_sites", { hours, n: what.sites }) : t("nights.in_valid", { hours }));
   if (what.state === "wear_unconfirmed") said.push(t("nights.wear_unconfirmed"));
   return said.map((text) => make("div", { class: "quiet small" }, text));
 }
@@ -116,10 +118,10 @@ export function week(one) {
       {},
       make("th", { scope: "row" }, site.label),
       make("td", { class: "number" }, t("nights.hours_long", { hours: number(site.valid_h) })),
-      make("td", { class: "number" }, site.twitches ? number(site.rate_per_h) : t("nights.none_seen")),
+      make("td", { class: "number" }, site.twitches ? written(site.twitches) : t("nights.none_seen")),
     ),
   );
-  const heads = ["sites", "week_valid", "week_rate"].map((key, index) =>
+  const heads = ["sites", "week_valid", "week_twitches"].map((key, index) =>
     make("th", { scope: "col", class: index ? "number" : "" }, t(`nights.${key}`)),
   );
   return make(
