@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from firmware_host.recording import LogEvent, Night, SensorInfo, gaps, local_time, open_night
+from firmware_host.recording import LogEvent, Night, SensorInfo, gaps, local_time, nearest_second, open_night
 from firmware_host.recording.condition import captured_s
 from firmware_host.sensors import models
 
@@ -82,8 +82,8 @@ def summarise(night: Night | Path) -> NightSummary:
     return NightSummary(
         night=night.path.name,
         origin=meta.origin,
-        start=local_time(night.start_ns, meta.time_zone).isoformat(timespec="seconds"),
-        end=local_time(night.end_ns, meta.time_zone).isoformat(timespec="seconds"),
+        start=local_time(night.start_ns, meta.time_zone).isoformat(),
+        end=local_time(night.end_ns, meta.time_zone).isoformat(),
         hours=night.duration_s / 3600,
         sessions=len(np.unique(night.scan.index["session"])),
         marks=sum(event.kind == "mark" for event in events),
@@ -164,7 +164,9 @@ def _is_unnumbered(model: str) -> bool:
 
 def text(summary: NightSummary) -> str:
     """Return a summary as a person reads it in the morning."""
-    start, end = (datetime.fromisoformat(one).strftime("%H:%M") for one in (summary.start, summary.end))
+    start, end = (
+        f"{nearest_second(datetime.fromisoformat(iso)):%H:%M}" for iso in (summary.start, summary.end)
+    )
     made = "" if summary.origin in {"recorded", "imported"} else f" ({summary.origin})"
     lines = [f"{summary.night}{made}: {start} to {end}, {_long(summary.hours * 3600)}."]
     if summary.sessions > 1:

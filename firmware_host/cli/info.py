@@ -136,9 +136,11 @@ def _clock(iso: str, document: dict[str, Any]) -> str:
 
     Of a night that began nobody knows when it is the time since then.
     """
+    from firmware_host.recording import nearest_second
+
     at, start, end = (datetime.fromisoformat(one) for one in (iso, document["start"], document["end"]))
     if not document["meta"].start_known:
         return str(timedelta(seconds=round((at - start).total_seconds())))
-    at = datetime.fromtimestamp(round(at.timestamp()), at.tzinfo)
+    at = nearest_second(at)
     told = at if start.utcoffset() != end.utcoffset() else at.replace(tzinfo=None)
     return told.isoformat(" ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from firmware_host.errors import BadValueError, TwitchmapError
 @json_option
 def command(directory: Path, as_json: bool) -> None:
     """List the nights of a folder."""
-    from firmware_host.recording import list_nights
+    from firmware_host.recording import list_nights, nearest_second
 
     if directory.exists() and not directory.is_dir():
         raise BadValueError(f"{directory} is a file: --dir names the folder that nights lie in.")
@@ -30,7 +31,9 @@ def command(directory: Path, as_json: bool) -> None:
     lines = [
         (
             one["night"],
-            one["start"].partition(".")[0].replace("T", " ")[:16] if one["start_known"] else "not known",
+            f"{nearest_second(datetime.fromisoformat(one['start'])):%Y-%m-%d %H:%M:%S}"
+            if one["start_known"]
+            else "not known",
             f"{one['hours']:.1f}",
             " ".join(one["sites"]),
             one["origin"],

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from firmware_host.recording.blocks import Damage
 from firmware_host.recording.condition import Check, Gap, gaps, verify
-from firmware_host.recording.night import Amendment, NightMeta, SensorInfo, evening_of, local_time
+from firmware_host.recording.night import (
+    Amendment,
+    NightMeta,
+    SensorInfo,
+    evening_of,
+    local_time,
+    nearest_second,
+)
 from firmware_host.recording.nights import (
     amend_night,
     find_night,
@@ -48,6 +55,7 @@ __all__ = [
     "known_meta",
     "list_nights",
     "local_time",
+    "nearest_second",
     "night_folder_name",
     "night_folders",
     "night_named",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import tempfile
 import time
@@ -157,6 +158,11 @@ def local_time(utc_ns: int, time_zone: str) -> datetime:
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=utc_ns // 1000)).astimezone(
         zone(time_zone)
     )
+
+
+def nearest_second(when: datetime) -> datetime:
+    """Return a time as people read it, in all that tells it."""
+    return datetime.fromtimestamp(math.floor(when.timestamp() + 0.5), when.tzinfo)
 
 
 def evening_of(start_ns: int, time_zone: str) -> date:

@@ -86,7 +86,10 @@ def find_night(ref: str, directory: Path) -> Path:
         ) from None
     found = [night for night in nights if start_and_date(night)[1] == wanted]
     if not found:
-        raise NotFoundError(f"There is no night of {wanted} in {directory}.")
+        raise NotFoundError(
+            f"There is no night of {wanted} in {directory}: a night that begins before noon goes by the date "
+            "of the evening before."
+        )
     if len(found) > 1:
         names = ", ".join(night.name for night in found)
         raise BadValueError(f"{len(found)} nights go by {wanted}: give the path of one of {names}.")

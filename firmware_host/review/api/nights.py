@@ -184,7 +184,7 @@ def _listed(night: SeenNight, show: Show | None, detecting: Detecting, *, asked:
     return ListedNight(
         night=night.path.name,
         evening=night.evening.isoformat() if night.evening else None,
-        start=local_time(night.start_ns, meta.time_zone).isoformat(timespec="seconds"),
+        start=local_time(night.start_ns, meta.time_zone).isoformat(),
         hours=None if night.duration_s is None else night.duration_s / 3600,
         participant=meta.participant,
         label=meta.label,

@@ -6,6 +6,7 @@ import math
 from datetime import datetime
 from itertools import accumulate, pairwise
 
+from firmware_host.recording import nearest_second
 from firmware_host.recording.diary import FIELDS
 from firmware_host.review.charts.map_data import duration_words, rate_parts
 from firmware_host.review.report.night_report import NightReport
@@ -47,13 +48,13 @@ def at(iso: str, night: NightReport) -> str:
         return clock(
             (datetime.fromisoformat(iso) - datetime.fromisoformat(night.start_local)).total_seconds()
         )
-    when = _whole(iso)
+    when = nearest_second(datetime.fromisoformat(iso))
     return f"{when:%H:%M:%S}{_offset(when) if night.clock_changes else ''}"
 
 
 def day(iso: str, night: NightReport) -> str:
     """Return a time with its date."""
-    when = _whole(iso)
+    when = nearest_second(datetime.fromisoformat(iso))
     return f"{when:%a} {when.day} {when:%b %Y}, {at(iso, night)}" if night.start_known else at(iso, night)
 
 
@@ -63,12 +64,6 @@ def date(iso: str) -> str:
         return ""
     when = datetime.fromisoformat(iso)
     return f"{when.day} {when:%b %Y}"
-
-
-def _whole(iso: str) -> datetime:
-    """Return a time to the nearest second."""
-    when = datetime.fromisoformat(iso)
-    return datetime.fromtimestamp(round(when.timestamp()), when.tzinfo)
 
 
 def _offset(when: datetime) -> str:

@@ -23,6 +23,9 @@ export function nightNames(nights, called) {
   return new Map(nights.map((one) => [one.night, name(one)]));
 }
 
+/** Return a local time such as 2026-11-22T23:29:59.600000+01:00 as people read it, by the nearest second as everywhere: "23:30". */
+const timeOfDay = (iso) => new Date(1000 * Math.round(Date.parse(iso.replace(/[+-][\d:]+$/, "Z")) / 1000)).toISOString().slice(11, 16);
+
 export const nightPath = (night) => `/night/${encodeURIComponent(night.night)}`;
 
 /** Return a number with as many digits as it can bear; zero is zero, and nothing else is. */
@@ -70,7 +73,7 @@ function cell(name, kind, ...content) {
 
 function name(night) {
   const text = night.evening ? dateText(night.evening) : t("nights.of_unknown_date");
-  const more = [night.evening ? night.start.slice(11, 16) : night.night, night.participant, night.label].filter((one) => one && one !== night.origin); // the badge says that
+  const more = [night.evening ? timeOfDay(night.start) : night.night, night.participant, night.label].filter((one) => one && one !== night.origin); // the badge says that
   return [make("a", { id: `open ${night.night}`, href: nightPath(night) }, text), make("div", { class: "quiet small" }, more.join(" · "))];
 }
 
