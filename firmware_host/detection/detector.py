@@ -60,7 +60,7 @@ AT_ONCE = 8
 """Filter blocks (ten minutes) whose candidates are looked for together where nobody waits for them: beats
 are followed over a longer time, and fewer seconds twice."""
 MOST_ROOM = 1 << 22
-"""Cells for which room is made beforehand, 12 days: a length may be wrong."""
+"""Room is made beforehand for so many cells at most, 12 days: an announced length may be wrong."""
 BATCH = 64
 """Candidates whose features are measured at once."""
 
@@ -116,7 +116,8 @@ class SiteDetector:
         self._ring = Ring(self._plan.cell, REACH + 2 * MARGIN)
         self._picked = 0  # cells whose candidates are final
         self._taken = 0  # cells that were taken away since
-        self._kept = KeptCells(min(-(-(n or 0) // self.cell_samples) + 2 * self._plan.cells, MOST_ROOM))
+        room = -(-(n or 0) // self.cell_samples) + 2 * self._plan.cells  # the last block goes beyond the end
+        self._kept = KeptCells(min(room, MOST_ROOM))
         self._gaps: list[tuple[int, int]] = []
         self._variances: list[Float64] = []
         self._waiting: list[Cut] = []

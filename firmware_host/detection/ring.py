@@ -99,7 +99,7 @@ class Ring:
 class Rows:
     """Rows that grow at the end and are cut at the start, moved only when their memory is full.
 
-    There is room for so many of each from the beginning.
+    `room` is how many of each there is memory for from the beginning.
     """
 
     def __init__(self, count: int, kind: npt.DTypeLike, room: int = 0) -> None:

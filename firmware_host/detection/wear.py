@@ -30,7 +30,7 @@ PART_CELLS = 64 * MINUTE_CELLS
 """Cells whose segments are looked at together: between two handlings may lie days, and their spectra take
 many times the memory of the cells."""
 LEVELS_AT_MOST = 1 << 19
-"""Cells that tell the usual level: all of a day, every second or so of longer."""
+"""Cells that tell the usual level: all of up to 36 h, one of two or more of what is longer."""
 OUTLYING = 4.0
 """Segments with so many times the usual power hold something else than rest."""
 BREATH_FIT_HZ, PULSE_FIT_HZ = (0.03, 1.8), (0.10, 1.95)
