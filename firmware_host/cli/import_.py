@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="What the times are: of the samples, or of their arrival in bursts.",
 )
+@click.option(
+    "--date-order", type=click.Choice(["dmy", "mdy"]), help="Order of dates such as 05/11/2026, if need be."
+)
 @click.option("--participant", default="", metavar="NAME", help="Pseudonym of the person.")
 @json_option
 def command(
@@ -45,6 +48,7 @@ def command(
     timezone: str | None,
     columns: str | None,
     stamps: Literal["auto", "sample", "arrival"],
+    date_order: Literal["dmy", "mdy"] | None,
     participant: str,
     as_json: bool,
 ) -> None:
@@ -60,6 +64,7 @@ def command(
         timezone=timezone,
         columns=None if columns is None else tuple(columns.split(",")),
         stamps=stamps,
+        date_order=date_order,
         participant=participant,
     )
     understood: list[Understanding] = []

@@ -32,7 +32,7 @@ _TIME_NAMES = {
     "t", "time", "times", "timestamp", "timestamps", "date", "datetime", "date_time", "epoch", "elapsed",
     "unix", "unixtime", "unix_time", "elapsed_time", "seconds_elapsed", "time_stamp", "sample_time", "utc",
     "timestamp_utc", "utc_time", "local_time", "unix_timestamp", "epoch_time", "recorded_at", "zeit",
-    "zeitstempel", "datum",
+    "zeitstempel", "datum", "uhrzeit",
 }  # fmt: skip
 _ARRIVAL_NAMES = {
     "t_arrival",
@@ -43,7 +43,20 @@ _ARRIVAL_NAMES = {
     "received_at",
     "host_time",
 }
-_DEVICE_NAMES = {"device_name", "devicename", "device_id", "address", "mac", "sensor_id", "sensor_name"}
+_HALVES_OF_STAMPS = {
+    "date", "datum", "fecha", "data", "day", "time", "zeit", "uhrzeit", "heure", "hora", "ora", "clock",
+}  # fmt: skip
+_NO_CLOCK = {"elapsed", "duration", "relative", "since"}
+_DEVICE_NAMES = {
+    "device_name",
+    "devicename",
+    "device_id",
+    "address",
+    "mac",
+    "sensor_id",
+    "sensor_name",
+    "site",
+}
 _ACCELERATION = {"a", "acc", "accel", "acceleration", "accelerometer", "accelero", "lsm", "accelerations"}
 _OTHER_QUANTITY = {
     "gyro", "gyroscope", "gyr", "g", "gx", "mag", "magnetometer", "magn", "m", "rot", "rotation", "rate",
@@ -185,6 +198,18 @@ def time_column(names: Sequence[str]) -> TimeColumn | None:
     if not spoken and names and _split(names[0]).unit in _TIME_WORDS:  # "Temps (s)"
         spoken = [0]
     return next((_time_column(names, i) for i in spoken), None)
+
+
+def stamp_halves(names: Sequence[str], roles: Roles) -> list[int]:
+    """Return columns that may hold the date or the time of day beside the column of time, by their names."""
+    words = [set(_split(name).words) for name in names]
+    if roles.time is None or words[roles.time] & _NO_CLOCK:
+        return []
+    return [
+        i
+        for i, said in enumerate(words)
+        if i not in roles.used and (not said or (said & _HALVES_OF_STAMPS and not said & _NO_CLOCK))
+    ]
 
 
 def device_column(names: Sequence[str]) -> int | None:

@@ -45,6 +45,7 @@ class ImportOptions:
     timezone : IANA name: of stamps without offset, and of the night.
     columns : names or numbers (from 1) of the columns t, x, y, z or x, y, z.
     stamps : whether stamps are times of samples or of arrivals.
+    date_order : "dmy" or "mdy", where dates such as 05/11/2026 do not tell.
     participant : pseudonym of the person.
     """
 
@@ -55,6 +56,7 @@ class ImportOptions:
     timezone: str | None = None
     columns: tuple[str, ...] | None = None
     stamps: Literal["auto", "sample", "arrival"] = "auto"
+    date_order: Literal["dmy", "mdy"] | None = None
     participant: str = ""
 
 
@@ -211,6 +213,7 @@ class ForeignRecording:
     offset_s : the one UTC offset of all stamps, where they have one.
     clock_set_ns : when the logger's clock was set (its own wall clock), if it then runs on without heed of
         summer time; None: its wall clock follows the zone's.
+    written : how its stamps are written, where they are text.
     time_said : how the stamps were read, where that is not told by what they are.
     step, range_g : the uniform step of the samples in the file's unit and the sensor's range, where the file
         tells them.
@@ -229,6 +232,7 @@ class ForeignRecording:
     fs_hz: float | None = None
     offset_s: int | None = None
     clock_set_ns: int | None = None
+    written: str = "ISO 8601"
     time_said: str = ""
     step: float | None = None
     range_g: float | None = None

@@ -43,6 +43,13 @@ USUAL_HZ = (
     5000,
 )  # fmt: skip
 _UNITS_NS: dict[str, float] = {"s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1.0}
+DAYS = "d"
+DAY_ZERO_DAYS = 25_569
+"""What a spreadsheet shows of 1970-01-01 as a number: its days count from 1899-12-30."""
+_DAY_NS = 86_400e9
+_DAY_NUMBERS = (36_526, 58_440)  # 2000 to 2059
+_COARSE = 0.2
+"""Share of the period by which stamps may be rounded."""
 _EPOCH_NS = (6.3e17, 4.2e18)  # 1990 to 2103
 
 
@@ -102,7 +109,7 @@ def window_rows(rows: int) -> int:
 
 
 def unit_of_numbers(first: float, steps: Floats, named: str | None) -> tuple[str, bool]:
-    """Tell the unit of numeric stamps, and whether they count from 1970.
+    """Tell the unit of numeric stamps, and whether they count from 1970; `DAYS` are a spreadsheet's.
 
     Parameters
     ----------
@@ -127,6 +134,9 @@ def unit_of_numbers(first: float, steps: Floats, named: str | None) -> tuple[str
     kept = forward[: len(forward) - (len(forward) + 199) // 200]  # without gaps, as far as they are few
     mean = float(kept.sum() / max(len(steps) - (len(forward) - len(kept)), 1)) if len(kept) else usual
     unit = named or _unit_of_rate(usual, mean)
+    if unit is None and _DAY_NUMBERS[0] <= first < _DAY_NUMBERS[1] and mean * _DAY_NS < 1e9:
+        _check_decimals(steps, mean)
+        return DAYS, False
     if unit is None:
         raise ValueError(f"rows are {mean:.3g} apart in time, which is no sampling rate in s, ms, us or ns")
     rate = 1e9 / (max(mean, 1e-300) * _UNITS_NS[unit])
@@ -135,6 +145,21 @@ def unit_of_numbers(first: float, steps: Floats, named: str | None) -> tuple[str
         hint = f"; in {other} it would be {1e9 / (mean * _UNITS_NS[other]):.4g} Hz" if other else ""
         raise ValueError(f"the time is in {unit}, which makes a rate of {rate:.3g} Hz{hint}")
     return unit, _epoch(first, unit)
+
+
+def _check_decimals(steps: Floats, mean: float) -> None:
+    """Refuse day numbers that are cut too short to tell one sample from the next."""
+    forward = steps[steps > 0]
+    decimals = next((d for d in range(5, 10) if _are_whole(forward * 10**d)), 10)
+    if 10.0**-decimals > _COARSE * mean:
+        raise ValueError(
+            f"the time is in days with {decimals} decimals, {86_400 / 10**decimals:.2g} s each: too coarse "
+            f"for {1e9 / (mean * _DAY_NS):.4g} Hz; save 10 decimals, or text with milliseconds"
+        )
+
+
+def _are_whole(numbers: Floats) -> bool:
+    return bool(np.abs(numbers - np.rint(numbers)).max() < 0.05 and numbers.min() > 0.5)
 
 
 def _epoch(stamp: float, unit: str) -> bool:
@@ -152,8 +177,8 @@ def _unit_of_rate(usual: float, mean: float) -> str | None:
 
 
 def ns_per(unit: str) -> float:
-    """Return the nanoseconds of "s", "ms", "us" or "ns"."""
-    return _UNITS_NS[unit]
+    """Return the nanoseconds of "s", "ms", "us", "ns" or a day."""
+    return _UNITS_NS.get(unit, _DAY_NS)
 
 
 def judge(windows: Sequence[Ints], stamps: Literal["auto", "sample", "arrival"] = "auto") -> Judgement:

@@ -18,16 +18,18 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.errors import BadFileError, BadValueError
-from firmware_host.formats.columns import Roles, device_column, find_roles
-from firmware_host.formats.foreign import ForeignRecording, ImportOptions, Source, Spool, TimeMeaning
-from firmware_host.formats.iso_time import NO_TIME, WIDTH, IsoColumn, TimeOfDay, parse_iso
+from firmware_host.formats.clock_times import SAID, WrittenClock, clock_of, is_date, is_time_of_day
+from firmware_host.formats.columns import Roles, device_column, find_roles, stamp_halves
+from firmware_host.formats.devices import LONGEST_DEVICE, Devices
+from firmware_host.formats.foreign import ForeignRecording, ImportOptions, Source, Spool
+from firmware_host.formats.iso_time import MISSING, NO_TIME, WIDTH, IsoColumn, TimeOfDay, parse_iso
 from firmware_host.formats.text_blocks import HEAD_BYTES, as_text, blanks_as_nan, decoded
-from firmware_host.formats.text_layout import MISSING, Layout, find_layout
+from firmware_host.formats.text_layout import MISSING as BLANKS
+from firmware_host.formats.text_layout import Layout, find_layout
 
 Times = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 
 LONGEST_LINE = 1 << 20
-LONGEST_DEVICE = 64
 _TEXT_CONTROLS = b"\t\n\r\f\v\x1a"
 _OTHERS = {
     b"PK": "a zip archive (unpack it; save an Excel workbook as CSV)",
@@ -80,7 +82,8 @@ class _Table:
         self.line = 1
         self._options = options
         self._blocks = blocks
-        self._clock: TimeOfDay | None = None
+        self._stamp_columns: tuple[int, ...] = ()
+        self._clock: WrittenClock | TimeOfDay | None = None
 
     def read(self, progress: Callable[[], None]) -> None:
         """Read all rows."""
@@ -167,33 +170,65 @@ class _Table:
         )
 
     def _understand_time(self, rows: list[str], above: list[str]) -> None:
-        """Tell numbers from ISO 8601 by the first cell that is not blank."""
+        """Tell numbers, ISO 8601 and other ways of writing dates by the first cells that are not blank."""
         self._iso = False
         if self._roles.time is None:
             return
-        cells = (self._layout.cells(row)[self._roles.time : self._roles.time + 1] for row in rows)
-        cell = next((cell[0] for cell in cells if cell and cell[0].lower() not in MISSING), "")
-        self._iso = self._layout.number(cell) is None
-        meaning: TimeMeaning = "number"
-        if self._iso and TimeOfDay.shows(cell):
-            self._clock = TimeOfDay.dated(" ".join(above))
-            if self._clock is None:
-                raise self._at(
-                    self.line, f"{_shown(cell)} is a time of day, and no line above it has the date"
-                )
-            meaning = "local"
-        elif self._iso:
-            try:
-                meaning = "local" if parse_iso(np.array([cell.encode()], "S")).offset_s is None else "utc"
-            except ValueError as error:
-                raise self._at(self.line, f"{error}; times are ISO 8601 or numbers") from error
-        self.recording.meaning = meaning
+        self._stamp_columns = (self._roles.time,)
+        split = [cells for cells in map(self._layout.cells, rows) if len(cells) == self._layout.fields]
+        first = next((cells for cells in split if cells[self._roles.time].lower() not in BLANKS), None)
+        self.recording.meaning = "number"
+        if first is None or self._layout.number(first[self._roles.time]) is not None:
+            return
+        self._iso = True
+        try:
+            self._stamp_columns = self._halves(self._roles.time, first)
+            stamps = [stamp.decode() for stamp in map(self._stamp, split) if stamp] or [""]
+            if len(self._stamp_columns) > 1 or not _is_iso(stamps[0]):
+                self._clock = clock_of(stamps, " ".join(above), self._options.date_order)
+            parsed = self._parse(np.array([stamps[0].encode()]))
+        except ValueError as error:
+            raise self._at(self.line, str(error)) from error
+        self.recording.meaning = "local" if parsed.offset_s is None else "utc"
+        if isinstance(self._clock, WrittenClock):
+            self.recording.written = f"dates as {SAID[self._clock.order]}"
+
+    def _halves(self, time: int, first: list[str]) -> tuple[int, ...]:
+        """Return the column of stamps, or those of date and time of day, as the first row shows them."""
+        names = self._layout.names
+        if not is_date(first[time]) and not is_time_of_day(first[time]):
+            return (time,)
+        wanted = is_time_of_day if is_date(first[time]) else is_date
+        others = [i for i in stamp_halves(names, self._roles) if wanted(first[i])]
+        shown = [name or f"column {i + 1}" for i, name in enumerate(names)]
+        if len(others) > 1:
+            which = " or ".join(shown[i] for i in others)
+            raise ValueError(f"{_shown(first[time])} may belong with {which}: leave one of them in the file")
+        if not others:
+            return (time,)
+        halves = (time, others[0]) if is_date(first[time]) else (others[0], time)
+        self.recording.used = (" + ".join(shown[i] for i in halves), *self.recording.used[1:])
+        self.recording.ignored = tuple(n for n in self.recording.ignored if n != shown[others[0]])
+        return halves
+
+    def _stamp(self, cells: list[str]) -> bytes:
+        """Return a row's stamp, of one column or joined of two; empty where a cell is blank."""
+        halves = [cells[i].encode() for i in self._stamp_columns]
+        return b"" if any(half in MISSING for half in halves) else b" ".join(halves)
+
+    def _stamps(self, rows: npt.NDArray[np.void]) -> npt.NDArray[np.bytes_]:
+        """Return the stamps of many rows."""
+        halves = [np.char.strip(rows[f"c{i}"]) for i in self._stamp_columns]
+        if len(halves) == 1:
+            return halves[0]
+        blank = np.any([np.isin(half, MISSING) for half in halves], axis=0)
+        return np.where(blank, b"", np.char.add(np.char.add(halves[0], b" "), halves[1]))
 
     def _row_dtype(self) -> np.dtype[np.void]:
         """One field a column: numbers, the bytes of an ISO stamp, or a first byte that nobody looks at."""
         kinds = dict.fromkeys(self._roles.axes, "f8")
-        if self._roles.time is not None:
-            kinds[self._roles.time] = f"S{WIDTH}" if self._iso else "f8"
+        # a cell that is too long keeps one character too many, by which it is told
+        kinds |= dict.fromkeys(self._stamp_columns, f"S{WIDTH + 1}" if self._iso else "f8")
         if self._devices.column is not None:
             kinds[self._devices.column] = f"S{LONGEST_DEVICE}"
         return np.dtype([(f"c{i}", kinds.get(i, "S1")) for i in range(self._layout.fields)])
@@ -249,8 +284,9 @@ class _Table:
         axes = np.stack([rows[f"c{i}"] for i in self._roles.axes], axis=1)
         if self._roles.time is None:
             return None, axes
-        cells = rows[f"c{self._roles.time}"]
-        return (self._iso_ns(self._parse(cells)) if self._iso else cells), axes
+        if self._iso:
+            return self._iso_ns(self._parse(self._stamps(rows))), axes
+        return rows[f"c{self._roles.time}"], axes
 
     def _parse(self, cells: npt.NDArray[np.bytes_]) -> IsoColumn:
         return parse_iso(cells) if self._clock is None else self._clock.parse(cells)
@@ -271,7 +307,7 @@ class _Table:
                 if not self._devices.own(named)[0]:
                     continue
             if self._roles.time is not None and self._iso:
-                cells_of_time.append(cells[self._roles.time].encode())
+                cells_of_time.append(self._stamp(cells))
             elif self._roles.time is not None:
                 stamps.append(self._cell(cells, self._roles.time, at))
             axes.append([self._cell(cells, i, at) for i in self._roles.axes])
@@ -331,45 +367,14 @@ class _Table:
         return BadFileError(f"{path}, line {line:,}: {sentence}", path=path, line=line)
 
 
-class Devices:
-    """The column that names the device of each row, where there is one: a file may hold several.
-
-    Raises
-    ------
-    BadFileError
-        If several devices are met and no key picks one, or the key fits none.
-    """
-
-    def __init__(self, recording: ForeignRecording, column: int | None) -> None:
-        self.column = column
-        self._recording = recording
-        self._met: set[str] = set()
-        key = recording.source.key
-        if key is not None and column is None:
-            raise BadFileError(
-                f"{recording.source.path} is read as text, which has no parts to pick with :{key}",
-                path=recording.source.path,
-            )
-
-    def own(self, names: npt.NDArray[np.bytes_]) -> npt.NDArray[np.bool_]:
-        """Tell which rows, by the names in them, are of the device that is meant."""
-        unique, which = np.unique(np.char.strip(names), return_inverse=True)
-        texts = [name.decode("utf-8", "replace") for name in unique.tolist()]
-        key = self._recording.source.key
-        self._met |= {text for text in texts if text and (key is None or key in text)}
-        if len(self._met) > 1 and key not in self._met:
-            listed = ", ".join(sorted(self._met)[:6])
-            raise self._recording.fault(
-                f"it holds several devices ({listed}); pick one with FILE:KEY, a part of its name"
-            )
-        wanted = [key is None or text == key or (key in text and key not in self._met) for text in texts]
-        return np.array(wanted, bool)[which]
-
-
 def _is_index_of_times(layout: Layout, row: str) -> bool:
     """Tell a first column without a name that holds stamps, as pandas writes its index."""
+    return not layout.names[0] and _is_iso(layout.cells(row)[0])
+
+
+def _is_iso(cell: str) -> bool:
     try:
-        return not layout.names[0] and parse_iso(np.array([layout.cells(row)[0].encode()])).ns[0] != NO_TIME
+        return bool(parse_iso(np.array([cell.encode()])).ns[0] != NO_TIME)
     except ValueError:
         return False
 

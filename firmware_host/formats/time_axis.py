@@ -166,12 +166,11 @@ def _check_rate(recording: ForeignRecording, axis: TimeAxis) -> None:
 def _to_ns(recording: ForeignRecording, options: ImportOptions) -> TimeAxis:
     name = recording.used[0]
     if recording.meaning == "utc":
-        return TimeAxis(
-            "samples", True, f"{name}: ISO 8601 with offset from UTC", zone=_zone_of(recording.offset_s)
-        )
+        said = f"{name}: {recording.written} with offset from UTC"
+        return TimeAxis("samples", True, said, zone=_zone_of(recording.offset_s))
     if recording.meaning == "local":
         return _local_to_ns(recording, options, name)
-    return _numbers_to_ns(recording, name)
+    return _numbers_to_ns(recording, name) or _local_to_ns(recording, options, name)
 
 
 def _zone_of(offset_s: int | None) -> str | None:
@@ -190,7 +189,8 @@ def _local_to_ns(recording: ForeignRecording, options: ImportOptions, name: str)
     spool, where = recording.spool, zone(options.timezone)
     if recording.clock_set_ns is not None:
         return _set_once(recording, options.timezone, name)
-    axis = TimeAxis("samples", True, f"{name}: ISO 8601, clock of {options.timezone}", zone=options.timezone)
+    said = f"{name}: {recording.written}, clock of {options.timezone}"
+    axis = TimeAxis("samples", True, said, zone=options.timezone)
     simple = not any(offsets_of(spool.times_ns(a, b), where).ambiguous.any() for a, b in spool.blocks())
     for start, stop in spool.blocks() if simple else [(0, spool.rows)]:
         utc, remark = utc_from_local(spool.times_ns(start, stop), where)
@@ -219,7 +219,8 @@ def _set_once(recording: ForeignRecording, timezone: str, name: str) -> TimeAxis
     return axis
 
 
-def _numbers_to_ns(recording: ForeignRecording, name: str) -> TimeAxis:
+def _numbers_to_ns(recording: ForeignRecording, name: str) -> TimeAxis | None:
+    """Turn numbers into ns; returns None where these are then those of a wall clock."""
     spool = recording.spool
     windows = [spool.time(a, b) for a, b in spool.windows(stamps.window_rows(spool.rows), stamps.WINDOWS)]
     steps = np.concatenate([np.diff(window).astype(np.float64) for window in windows])
@@ -227,6 +228,9 @@ def _numbers_to_ns(recording: ForeignRecording, name: str) -> TimeAxis:
     unit, epoch = stamps.unit_of_numbers(float(zero), steps, recording.time_unit)
     ns, whole = stamps.ns_per(unit), spool.time_dtype.kind == "i"
     zero_ns = int(zero) * round(ns) if whole else round(float(zero) * ns)
+    if unit == stamps.DAYS:
+        zero_ns = round((float(zero) - stamps.DAY_ZERO_DAYS) * ns)
+        recording.written = "day numbers of a spreadsheet, from 1899-12-30 on"
     last, wraps = zero, 0
     for start, stop in list(spool.blocks()):
         times = spool.time(start, stop)
@@ -244,6 +248,8 @@ def _numbers_to_ns(recording: ForeignRecording, name: str) -> TimeAxis:
         scaled = past * round(ns) if whole else np.rint(past * ns).astype(np.int64)
         spool.replace_times(start, scaled + zero_ns)
     spool.time_dtype = np.dtype(np.int64)
+    if unit == stamps.DAYS:
+        return None
     axis = TimeAxis("samples", epoch, f"{name}: {'since 1970' if epoch else 'elapsed'}, in {unit}")
     if wraps:
         axis.remarks.append(f"microseconds of 32 bits that ran over ({wraps} x) go on")
@@ -283,6 +289,8 @@ def _settle_order(
     if not behind:
         return judgement
     back = f"the time runs back by {back_ns / 1e9:.4g} s at row {row + 1:,} of the data"
+    if axis.absolute and min(abs(back_ns - DAY_NS), abs(back_ns - DAY_NS // 2)) < _CLOCK_SET_BACK_NS:
+        raise recording.fault(f"{back}: its dates do not go on at midnight, or AM and PM are missing")
     if not axis.absolute and back_ns > _BEGAN_ANEW_NS:
         raise recording.fault(f"{back}: if two recordings stand in it, import them one by one")
     if judgement.clock == "arrival":

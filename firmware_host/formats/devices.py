@@ -1,0 +1,46 @@
+"""Which rows of a table are of the device that is meant."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from firmware_host.errors import BadFileError
+from firmware_host.formats.foreign import ForeignRecording
+
+LONGEST_DEVICE = 64
+
+
+class Devices:
+    """The column that names the device of each row, where there is one: a file may hold several.
+
+    Raises
+    ------
+    BadFileError
+        If several devices are met and no key picks one, or the key fits none.
+    """
+
+    def __init__(self, recording: ForeignRecording, column: int | None) -> None:
+        self.column = column
+        self._recording = recording
+        self._met: set[str] = set()
+        key = recording.source.key
+        if key is not None and column is None:
+            raise BadFileError(
+                f"{recording.source.path} is read as text, which has no parts to pick with :{key}",
+                path=recording.source.path,
+            )
+
+    def own(self, names: npt.NDArray[np.bytes_]) -> npt.NDArray[np.bool_]:
+        """Tell which rows, by the names in them, are of the device that is meant."""
+        unique, which = np.unique(np.char.strip(names), return_inverse=True)
+        texts = [name.decode("utf-8", "replace") for name in unique.tolist()]
+        key = self._recording.source.key
+        self._met |= {text for text in texts if text and (key is None or key in text)}
+        if len(self._met) > 1 and key not in self._met:
+            listed = ", ".join(sorted(self._met)[:6])
+            raise self._recording.fault(
+                f"it holds several devices ({listed}); pick one with FILE:KEY, a part of its name"
+            )
+        wanted = [key is None or text == key or (key in text and key not in self._met) for text in texts]
+        return np.array(wanted, bool)[which]
