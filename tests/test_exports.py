@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from counted_nights import AUTUMN_NS, counted_night
 from made_exports import READERS, SIGNAL_FORMATS, SLEPT_S, troubled_night
+from made_tables import bring, refusal
 
 from firmware_host import formats
 from firmware_host.analysis import detect_night, load_run
@@ -327,6 +328,21 @@ def test_parquet_tables_have_types_and_nulls(tmp_path: Path) -> None:
     assert events.num_row_groups == 1
     assert export_parquet.GROUP_ROWS > 10_000
     assert "samples_NIGHT.parquet" in (tmp_path / "out" / "data_dictionary.md").read_text()
+
+
+@pytest.mark.parametrize("origin", ["simulated", "imported"])
+def test_samples_of_a_simulated_night_stay_simulated(tmp_path: Path, origin: str) -> None:
+    """Sites of a Parquet file are imported one by one, and a night that nobody slept stays one."""
+    path = troubled_night(tmp_path / "a.night", AUTUMN_NS, origin=origin)
+    export([path], tmp_path / "out", "parquet", Choices(samples=True))
+    file = tmp_path / "out" / "samples_a.parquet"
+    assert "several devices (left_calf, right_calf); pick one" in (refusal(tmp_path, file) or "")
+    night, found = bring(tmp_path, f"{file}:right_calf")
+    there, back = samples_of(open_night(path), "right_calf"), samples_of(night, "left_calf")
+    assert np.abs(there[0] - back[0]).max() < 1e-3
+    assert np.abs(there[1] - back[1]).max() < 1e-6
+    assert night.meta.origin == origin
+    assert any("simulated" in remark for remark in found.remarks) == (origin == "simulated")
 
 
 def test_exports_start_light() -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from firmware_host.errors import MissingExtraError
 from firmware_host.formats import tables
 from firmware_host.formats.exporting import Progress, night_document, own_file, undated
+from firmware_host.formats.import_parquet import MADE_UP_NOTE
 from firmware_host.formats.leaving import Choices, Leaving
 from firmware_host.formats.replacing import Replacing
 from firmware_host.twitches import Column
@@ -91,7 +92,8 @@ class Writer:
         pa = self._pa
         schema = pa.schema(
             [("site", pa.dictionary(pa.int32(), pa.string())), ("time_utc", pa.timestamp("ns", tz="UTC"))]
-            + [(f"a{axis}_g", pa.float32()) for axis in "xyz"]
+            + [(f"a{axis}_g", pa.float32()) for axis in "xyz"],
+            {MADE_UP_NOTE: "true"} if leaving.made_up else None,
         )
         path = own_file(self._folder, f"samples_{leaving.file_stem}", ".parquet")
         with ExitStack() as files:

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.errors import BadFileError, BadValueError, MissingExtraError
+from firmware_host.formats.columns import device_column
+from firmware_host.formats.devices import LONGEST_DEVICE, Devices
 from firmware_host.formats.foreign import (
     MAX_ROWS,
     Beginning,
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _BATCH_ROWS = 1 << 16
+MADE_UP_NOTE = "simulated"
+"""Stands in the notes of our own files of nights that nobody slept."""
 
 
 def recognises(beginning: Beginning) -> bool:
@@ -69,7 +73,10 @@ def _read_file(
     progress: Callable[[float], None],
 ) -> None:
     names, rows = file.schema_arrow.names, file.metadata.num_rows
-    arrays = _find(names, recording, options)
+    by_device = device_column(names)
+    devices = None if by_device is None else Devices(recording, by_device)
+    device = [] if by_device is None else [names[by_device]]
+    arrays = _find(names, None if device else recording.source.key, recording, options)
     if arrays.time is None and not options.columns:  # an index of pandas has no name that says time
         dated = [field.name for field in file.schema_arrow if str(field.type).startswith("timestamp")]
         arrays = replace(arrays, time=dated[0] if len(dated) == 1 else None)
@@ -79,21 +86,25 @@ def _read_file(
     if rows > MAX_ROWS:
         raise recording.fault(f"the file declares {rows:,} rows: that is no night")
     recording.fs_hz = _rate(file, recording)
-    for batch in file.iter_batches(_BATCH_ROWS, columns=list(arrays.used)):
+    made_up = (file.schema_arrow.metadata or {}).get(MADE_UP_NOTE.encode(), b"false")
+    recording.made_up = made_up.lower() not in {b"false", b"no", b"0", b""}
+    for batch in file.iter_batches(_BATCH_ROWS, columns=[*arrays.used, *device]):
         acc = np.concatenate([_numbers(batch, name, recording) for name in arrays.acc], axis=1)
         if acc.shape[1] != 3:
             raise recording.fault(f"{', '.join(arrays.acc)} hold {acc.shape[1]} axes; three are needed")
         stamps = None if arrays.time is None else _stamps(batch, arrays.time, recording)
         if arrays.rate is not None and recording.spool.rows == 0 and batch.num_rows:
             recording.fs_hz = float(_numbers(batch, arrays.rate, recording)[0, 0])
+        if devices is not None:
+            own = devices.own(_texts(batch, device[0]))
+            acc, stamps = acc[own], None if stamps is None else stamps[own]
         recording.spool.append(stamps, acc)
         progress(recording.spool.rows / max(rows, 1))
 
 
-def _find(names: list[str], recording: ForeignRecording, options: ImportOptions) -> Arrays:
+def _find(names: list[str], key: str | None, recording: ForeignRecording, options: ImportOptions) -> Arrays:
     from firmware_host.formats.columns import find_roles
 
-    key = recording.source.key
     try:
         if key is None and not options.columns and not keys_of(names):  # named as in a CSV: x, y, z ...
             roles = find_roles(names, unit=options.unit)
@@ -115,6 +126,13 @@ def _rate(file: pq.ParquetFile, recording: ForeignRecording) -> float | None:
         return float(written)
     except ValueError:
         raise recording.fault(f"its note fs_hz is {written!r}, no number") from None
+
+
+def _texts(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.bytes_]:
+    import pyarrow as pa
+
+    texts = batch.column(name).cast(pa.string()).fill_null("").to_pylist()
+    return np.array([text.encode() for text in texts], f"S{LONGEST_DEVICE}")
 
 
 def _numbers(batch: pa.RecordBatch, name: str, recording: ForeignRecording) -> npt.NDArray[np.float64]:
