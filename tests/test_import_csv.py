@@ -121,6 +121,20 @@ def test_rows_of_another_form_above_the_rest_are_no_preamble(tmp_path: Path) -> 
     assert "500 rows above line 502 are written in another way" in (refusal(tmp_path, path) or "")
 
 
+def test_a_column_of_sites_tells_sensors_apart(tmp_path: Path) -> None:
+    """Rows of two sites that take turns are not one sensor of twice the rate; a key picks one."""
+    path = tmp_path / "night.csv"
+    lines = [
+        f"{i / 200:.3f},{('left_calf', 'right_calf')[i % 2]},{x:.4f},{y:.4f},{z:.4f}"
+        for i, (x, y, z) in enumerate(ACC)
+    ]
+    path.write_text("time_s,site,ax_g,ay_g,az_g\n" + "\n".join(lines) + "\n")
+    assert "several devices (left_calf, right_calf)" in (refusal(tmp_path, path) or "")
+    night, found = bring(tmp_path, f"{path}:right")
+    assert found.fs_hz == FS
+    assert np.allclose(samples(night), ACC[1::2], atol=2e-7)
+
+
 def test_ignored_columns_are_named(tmp_path: Path) -> None:
     """What was understood says which columns are not read."""
     path = tmp_path / "night.csv"

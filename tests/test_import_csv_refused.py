@@ -60,6 +60,12 @@ BAD: dict[str, tuple[str | bytes, dict[str, object], str]] = {
     ),
     "a clock without zone": ("timestamp,ax,ay,az\n" + rows(iso(zone=None), ACC), {}, "--timezone"),
     "no time, no rate": ("ax,ay,az\n" + rows(None, ACC), {}, "--rate"),
+    "row names that have no name, as R writes them": (
+        '"time" "x" "y" "z"\n'
+        + rows([f'"{i + 7}" {t}' for i, t in enumerate(seconds())], ACC, delimiter=" "),
+        {},
+        "the line of names has 4 columns and the rows have 5",
+    ),
     "seven columns without names": ("1,2,3,4,5,6,7\n" * 300, {}, "--columns"),
     "two accelerometers": (
         "t,acc1_x,a_x,acc_y,acc_z\n" + "0,1,1,1,1\n" * 300,

@@ -130,4 +130,43 @@ TABLES: dict[str, tuple[str | bytes, dict[str, object]]] = {
     "milliseconds since 1970": ("timestamp,ax,ay,az\n" + rows(epoch(10**3), ACC), {}),
     "microseconds since 1970": ("timestamp,ax,ay,az\n" + rows(epoch(10**6), ACC), {}),
     "nanoseconds since 1970": ("timestamp,ax,ay,az\n" + rows(epoch(10**9), ACC), {}),
+    "Physics Toolbox": (
+        "time,gFx,gFy,gFz,TgF\n" + rows(seconds(), ACC).replace("\n", ",1.0\n"),
+        {},
+    ),
+    "LabVIEW: a header of its own": (
+        "LabVIEW Measurement\t\nSeparator\tTab\nDate\t2026/11/22\n***End_of_Header***\t\n\t\nChannels\t3\n"
+        "Samples\t1200\t1200\t1200\nX0\t0.0\t0.0\t0.0\nDelta_X\t0.01\t0.01\t0.01\n***End_of_Header***\t\t\t\n"
+        "X_Value\tX\tY\tZ\tComment\n" + rows(seconds(), ACC, delimiter="\t"),
+        {},
+    ),
+    "Shimmer: four rows of names": (
+        "sep=\t\nShimmer\tShimmer\tShimmer\tShimmer\t\nTimestamp\tAccel_LN_X\tAccel_LN_Y\tAccel_LN_Z\t\n"
+        "CAL\tCAL\tCAL\tCAL\t\nms\tm/(s^2)\tm/(s^2)\tm/(s^2)\t\n"
+        + rows([str(10 * i) for i in range(N)], MS2, delimiter="\t", digits=6).replace("\n", "\t\n"),
+        {},
+    ),
+    "Shimmer: ISO with a form among the units": (
+        "S_Timestamp_FormattedUnix_CAL\tS_Accel_LN_X_CAL\tS_Accel_LN_Y_CAL\tS_Accel_LN_Z_CAL\n"
+        "yyyy/mm/dd hh:mm:ss.000\tm/(s^2)\tm/(s^2)\tm/(s^2)\n"
+        + rows([t.replace("-", "/") for t in iso(zone=None, sep=" ")], MS2, delimiter="\t", digits=6),
+        {"timezone": "UTC"},
+    ),
+    "SensorLog: ISO, acceleration with and without gravity": (
+        "loggingTime(txt),accelerometerAccelerationX(G),accelerometerAccelerationY(G),accelerometerAccelerationZ(G),"
+        "motionUserAccelerationX(G),motionUserAccelerationY(G),motionUserAccelerationZ(G)\n"
+        + rows(iso(), ACC).replace("\n", ",0.01,0.02,0.03\n"),
+        {},
+    ),
+    "GENEActiv: no names": (
+        "Device Type,GENEActiv\nMeasurement Frequency,100.0 Hz\n,,,,,,\n"
+        + rows([t.replace(".", ":") for t in iso(zone=None, sep=" ")], ACC).replace("\n", ",12,0,24.1\n"),
+        {"timezone": "UTC"},
+    ),
+    "ActiGraph: the rate in the first line": (
+        "------------ Data File Created By ActiGraph GT3X+ ActiLife v6.13.3 Firmware v3.2.1 "
+        "date format M/d/yyyy at 100 Hz  Filter Normal -----------\nSerial Number: X1\nStart Time 22:30:00\n"
+        "Accelerometer X,Accelerometer Y,Accelerometer Z\n" + rows(None, ACC),
+        {},
+    ),
 }

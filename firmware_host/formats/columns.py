@@ -111,7 +111,8 @@ def without_brackets(word: str) -> str:
 def is_unit(word: str) -> bool:
     """Tell a unit, of anything that loggers write, as it stands in a row of units below the header."""
     bare = without_brackets(word).lower()
-    return bare in _UNIT_WORDS or bare in _TIME_WORDS or bare in _OTHER_UNITS
+    known = bare in _UNIT_WORDS or bare in _TIME_WORDS or bare in _OTHER_UNITS
+    return known or re.fullmatch(r"y+[-/.]m+[-/.]d+ h+:m+:s+(?:[.,]0+)?", bare) is not None
 
 
 def names_axes(names: Sequence[str]) -> bool:
@@ -174,6 +175,8 @@ def _found(names: Sequence[str]) -> tuple[TimeColumn | None, tuple[int, int, int
     axes: list[int] = []
     for axis in "xyz":
         matches = _columns_of(split, axis)
+        if len(matches) > 1:  # what a phone leaves after it took gravity out
+            matches = [i for i in matches if not set(split[i].words) & {"user", "linear"}] or matches
         if len(matches) > 1:  # "ax" is meant rather than a bare "x" beside it
             matches = [i for i in matches if len("".join(split[i].words)) > 1] or matches
         if len(matches) != 1:
@@ -267,6 +270,8 @@ def _common_unit(names: Sequence[str], axes: tuple[int, int, int]) -> str | None
 def _split(name: str) -> _Name:
     """Take a column's name apart: `Acceleration x (m/s^2)`, `ax_mg`, `time_s`, `accelerationX(G)`."""
     text, unit = name.strip(), None
+    if re.fullmatch(r"gF[xyz]", text):  # Physics Toolbox: the g-force
+        return _Name(("acc", text[-1]), "g")
     bracket = _BRACKETS.search(text)
     if bracket:
         text, unit = text[: bracket.start()], bracket[1].strip().lower()

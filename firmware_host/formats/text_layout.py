@@ -19,6 +19,8 @@ MISSING = frozenset(
 _DELIMITERS = (";", "\t", "|", ",", None)
 """None: runs of blanks. In order of preference where two read a line alike."""
 _LOOK_LINES = 200
+_GENEACTIV = ("Timestamp", "x", "y", "z", "light", "button", "temperature")
+"""The columns of GENEActiv's tables, which have no line of names."""
 _PREAMBLE_ROWS = 20
 """More lines of three numbers, above the rows, are no settings of a logger."""
 
@@ -108,10 +110,12 @@ def find_layout(lines: Sequence[str]) -> Layout | None:
     if best is None:
         return None
     _, _, delimiter, decimal_comma, fields = best
+    begin = _end_of_labview_header(lines)
     first = next(
         i
         for i, line in enumerate(lines)
-        if len(cells := split(line, delimiter)) == fields
+        if i >= begin
+        and len(cells := split(line, delimiter)) == fields
         and _numbers(cells, decimal_comma=decimal_comma) >= 3
     )
     _check_skipped(lines[:first], first)
@@ -120,12 +124,31 @@ def find_layout(lines: Sequence[str]) -> Layout | None:
         for i, line in enumerate(lines[:first])
         if any(number(cell, decimal_comma=decimal_comma) is None for cell in split(line, delimiter))
     ]
-    heads = [_as_names(lines[i], delimiter) for i in above[-2:]]
-    names = _header([_fitted(cells, fields) for cells in heads])
+    heads = [_as_names(lines[i], delimiter) for i in above if not _is_one_word(split(lines[i], delimiter))][
+        -2:
+    ]
+    last = split(lines[first], delimiter)[-1]
+    names = _header([_fitted(cells, fields, ends_blank=not last, labview=begin > 0) for cells in heads])
     if names:
         return Layout(delimiter, decimal_comma, fields, names, above[-1] + 1)
+    if re.match(r"Device Type\WGENEActiv", lines[0]) and fields == len(_GENEACTIV):
+        return Layout(delimiter, decimal_comma, fields, _GENEACTIV, first)
     misfit = next((len(cells) for cells in heads if names_axes(cells)), None)
     return Layout(delimiter, decimal_comma, fields, ("",) * fields, first, misfit)
+
+
+def _end_of_labview_header(lines: Sequence[str]) -> int:
+    """Return the line from which on a LabVIEW measurement holds names and rows; 0 of any other file."""
+    if not lines[0].startswith("LabVIEW Measurement"):
+        return 0
+    ends = [i for i, line in enumerate(lines) if line.startswith("***End_of_Header***")]
+    return ends[:2][-1] + 1 if ends else 0  # of the file and of its first part; further parts are refused
+
+
+def _is_one_word(cells: Sequence[str]) -> bool:
+    """Tell a line that says the same of all columns, as Shimmer's CAL, and is no row of units."""
+    words = {cell for cell in cells if cell}
+    return len(words) == 1 and len(cells) > 1 and not is_unit(words.pop())
 
 
 def _decimal_commas(delimiter: str | None) -> tuple[bool, ...]:
@@ -174,11 +197,15 @@ def _as_names(line: str, delimiter: str | None) -> list[str]:
     return next((cells for cells in ways if names_axes(cells)), ways[0])
 
 
-def _fitted(cells: Sequence[str], fields: int) -> tuple[str, ...] | None:
+def _fitted(
+    cells: Sequence[str], fields: int, *, ends_blank: bool, labview: bool = False
+) -> tuple[str, ...] | None:
     """Return names for so many columns, or None where there are more, fewer or none of letters."""
+    if labview and cells[0] == "X_Value":  # its time; the column Comment has no cells
+        cells = ["Time (s)", *(cell for cell in cells[1:] if cell != "Comment")]
     while len(cells) > fields and not cells[-1]:
         cells = cells[:-1]
-    if len(cells) == fields - 1:  # the rows end with a delimiter, the header does not
+    if len(cells) == fields - 1 and ends_blank:  # the rows end with a delimiter, the header does not
         cells = [*cells, ""]
     has_letters = any(re.search(r"[^\W\d]", cell) for cell in cells)
     return tuple(cells) if len(cells) == fields and has_letters else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -30,6 +31,8 @@ from firmware_host.formats.text_layout import Layout, find_layout
 Times = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 
 LONGEST_LINE = 1 << 20
+_ACTIGRAPH = re.compile(r"\W*Data File Created By ActiGraph .* at ([0-9]+) Hz")
+"""The first line of its tables, which have no time."""
 _TEXT_CONTROLS = b"\t\n\r\f\v\x1a"
 _OTHERS = {
     b"PK": "a zip archive (unpack it; save an Excel workbook as CSV)",
@@ -173,6 +176,8 @@ class _Table:
         """Tell numbers, ISO 8601 and other ways of writing dates by the first cells that are not blank."""
         self._iso = False
         if self._roles.time is None:
+            stated = _ACTIGRAPH.match(above[0])
+            self.recording.fs_hz = float(stated[1]) if stated else None
             return
         self._stamp_columns = (self._roles.time,)
         split = [cells for cells in map(self._layout.cells, rows) if len(cells) == self._layout.fields]
