@@ -130,6 +130,8 @@ def test_a_column_of_sites_tells_sensors_apart(tmp_path: Path) -> None:
     ]
     path.write_text("time_s,site,ax_g,ay_g,az_g\n" + "\n".join(lines) + "\n")
     assert "several devices (left_calf, right_calf)" in (refusal(tmp_path, path) or "")
+    none = "no such device; there are left_calf, right_calf"
+    assert none in (refusal(tmp_path, f"{path}:chest") or "")
     night, found = bring(tmp_path, f"{path}:right")
     assert found.fs_hz == FS
     assert np.allclose(samples(night), ACC[1::2], atol=2e-7)

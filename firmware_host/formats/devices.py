@@ -9,6 +9,7 @@ from firmware_host.errors import BadFileError
 from firmware_host.formats.foreign import ForeignRecording
 
 LONGEST_DEVICE = 64
+_LISTED = 6
 
 
 class Devices:
@@ -17,13 +18,14 @@ class Devices:
     Raises
     ------
     BadFileError
-        If several devices are met and no key picks one, or the key fits none.
+        If several devices are met and no key picks one, or the key fits none (`check`).
     """
 
     def __init__(self, recording: ForeignRecording, column: int | None) -> None:
         self.column = column
         self._recording = recording
         self._met: set[str] = set()
+        self._others: set[str] = set()
         key = recording.source.key
         if key is not None and column is None:
             raise BadFileError(
@@ -37,10 +39,18 @@ class Devices:
         texts = [name.decode("utf-8", "replace") for name in unique.tolist()]
         key = self._recording.source.key
         self._met |= {text for text in texts if text and (key is None or key in text)}
+        if len(self._others) < _LISTED:
+            self._others |= set(texts) - self._met - {""}
         if len(self._met) > 1 and key not in self._met:
-            listed = ", ".join(sorted(self._met)[:6])
+            listed = ", ".join(sorted(self._met)[:_LISTED])
             raise self._recording.fault(
                 f"it holds several devices ({listed}); pick one with FILE:KEY, a part of its name"
             )
         wanted = [key is None or text == key or (key in text and key not in self._met) for text in texts]
         return np.array(wanted, bool)[which]
+
+    def check(self) -> None:
+        """Refuse, behind the last row, a key that fitted none."""
+        if self._others and not self._met:
+            listed = ", ".join(sorted(self._others)[:_LISTED])
+            raise self._recording.fault(f"it holds no such device; there are {listed}")

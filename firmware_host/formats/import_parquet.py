@@ -100,6 +100,8 @@ def _read_file(
             acc, stamps = acc[own], None if stamps is None else stamps[own]
         recording.spool.append(stamps, acc)
         progress(recording.spool.rows / max(rows, 1))
+    if devices is not None:
+        devices.check()
 
 
 def _find(names: list[str], key: str | None, recording: ForeignRecording, options: ImportOptions) -> Arrays:

@@ -110,6 +110,7 @@ class _Table:
                 (self._take if block.endswith(b"\n") else self._take_last)(block)
             self.line += block.count(b"\n")
             progress()
+        self._devices.check()
 
     def _head(self) -> bytes:
         head = b""
