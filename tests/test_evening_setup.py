@@ -97,6 +97,7 @@ def test_setup_says_what_is_wrong(run: Run, tmp_path: Path) -> None:
         ([*virtual({"left_calf": "oba"}), "--placement", "left_foot=x"], 1, "No sensor sits at left_foot"),
         ([*virtual({"left_calf": "oba"}), "left_foot"], 2, "leave out SITE"),
         ([*virtual({"left_calf": "oba"}), "--until", "25"], 2, "no time of day"),
+        ([*virtual({"left_calf": "oba"}), "--until", "07:00:30"], 2, "write it as 07:00"),
     ):
         found, _, err = run("setup", *arguments, "--dir", tmp_path)
         assert (found, said in err) == (code, True), err

@@ -93,6 +93,14 @@ def test_no_setup_is_said_with_what_to_do(tmp_path: Path) -> None:
         read_setup(tmp_path / "other.toml")
 
 
+def test_a_folder_in_place_of_a_setup_is_said(tmp_path: Path) -> None:
+    """A folder of that name is called one, wherever a set-up is read."""
+    setup_path(tmp_path).mkdir()
+    for reading in (lambda: load_setup(tmp_path), lambda: read_setup(setup_path(tmp_path))):
+        with pytest.raises(BadFileError, match=r"setup\.toml is a folder"):
+            reading()
+
+
 SENSOR = '[[sensors]]\nsite = "left_calf"\nname = "x"\n'
 
 
@@ -116,6 +124,7 @@ SENSOR = '[[sensors]]\nsite = "left_calf"\nname = "x"\n'
         (SENSOR + "address = 'A'\n" + SENSOR.replace("calf", "shin") + "address = 'a'\n", "the address a;"),
         ("time_zone = 'Mars/Olympus'\n" + SENSOR, "no time zone"),
         ("until = '25:00'\n" + SENSOR, "no time of day"),
+        ("until = '07:00:30'\n" + SENSOR, "no time of day; write it as 07:00"),
         ("hours = 90\n" + SENSOR, "90 hours cannot be"),
     ],
 )  # fmt: skip

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -104,12 +103,12 @@ def time_of_day(text: str) -> time:
     Raises
     ------
     BadValueError
-        If it is none.
+        If it is none, or has seconds, which no set-up and no page keeps.
     """
-    for form in ("%H:%M", "%H:%M:%S"):
-        with contextlib.suppress(ValueError):
-            return datetime.strptime(text, form).time()  # noqa: DTZ007 - the night has the time zone
-    raise BadValueError(f"{text!r} is no time of day; write it as 07:00.")
+    try:
+        return datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 - the night has the time zone
+    except ValueError:
+        raise BadValueError(f"{text!r} is no time of day; write it as 07:00.") from None
 
 
 def setup_path(directory: Path) -> Path:
@@ -146,9 +145,12 @@ def read_setup(path: Path) -> Setup:
     BadFileError
         If it cannot be understood; the sentence says where, and for an unknown key which ones there are.
     """
+    if path.is_dir():
+        sentence = f"{path} is a folder, and a set-up is a file: move it away, or name another."
+        raise BadFileError(sentence, path=path)
     try:
         text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, IsADirectoryError):
+    except FileNotFoundError:
         raise NotFoundError(f"There is no file {path}.") from None
     except UnicodeDecodeError as error:
         raise BadFileError(f"{path} cannot be read as TOML: it is not UTF-8.", path=path) from error
