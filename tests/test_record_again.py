@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from dataclasses import replace
 from datetime import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scripted_sensors import MONO_NS, START_NS, Clocks, S, Stage, numbers, samples
+from scripted_sensors import MONO_NS, START_NS, Clocks, Listener, S, Stage, numbers, samples
 
-from firmware_host.capture.asked import wanted_sensors
-from firmware_host.capture.choice import go_on, same_sensors, unfinished_night
+from firmware_host.capture.asked import Order, wanted_sensors
+from firmware_host.capture.ble import Radio
+from firmware_host.capture.choice import begin, go_on, same_sensors, unfinished_night
 from firmware_host.capture.ends import PlannedEnd
+from firmware_host.capture.identity import Wanted
+from firmware_host.capture.outlet import expected_info
+from firmware_host.capture.recorder import _choose
 from firmware_host.capture.summary import summarise, text
 from firmware_host.capture.watch import Moment
 from firmware_host.errors import BadValueError, NightBusyError, NotFoundError, SensorError
 from firmware_host.recording import gaps, open_night
 from firmware_host.recording.marks import leave_mark, waiting_marks
+from firmware_host.sensors import model_named
 from firmware_host.sensors.protocol import Facts
+
+NOW = (MONO_NS, START_NS)
 
 
 def test_marks_from_another_process(tmp_path: Path) -> None:
@@ -140,6 +149,30 @@ def test_each_site_goes_on_with_its_own_sensor(tmp_path: Path) -> None:
     for left in (other, "AA:BB:CC:00:11:22", "WT901"):
         with pytest.raises(BadValueError, match=f"left_calf was {model} {address}.*--new"):
             again(left, model)
+
+
+def test_a_night_goes_on_at_its_rates(tmp_path: Path) -> None:
+    """Another rate is refused before the night is opened; where none is asked for it has the night's own."""
+    witmotion = Wanted("left_calf", None, None, model_named("witmotion"), 100.0)
+    sensors = (expected_info(0, witmotion), expected_info(1, replace(witmotion, site="right_calf")))
+    about = {"time_zone": "UTC", "participant": "", "label": ""}
+    with begin(tmp_path, sensors, "virtual", START_NS, **about, clock=lambda: NOW).writer as writer:
+        writer.append_samples(0, numbers(0, 100), 0, arrival_mono_ns=MONO_NS, arrival_utc_ns=START_NS)
+    length = (writer.path / "samples.log").stat().st_size
+
+    def again(left_hz: float | None, right_hz: float | None) -> list[float | None]:
+        wanted = (replace(witmotion, fs_hz=left_hz), replace(witmotion, site="right_calf", fs_hz=right_hz))
+        order = Order(tmp_path, wanted, virtual=contextlib.nullcontext())  # type: ignore[arg-type]
+        chosen, wanted = asyncio.run(_choose(order, wanted, Radio(), Listener(), lambda: NOW))
+        chosen.writer.close()
+        return [one.fs_hz for one in wanted]
+
+    with pytest.raises(BadValueError, match=r"left_calf had 100 Hz, not 200 Hz\..*--new"):
+        again(200.0, None)
+    assert (writer.path / "samples.log").stat().st_size == length
+    assert again(None, None) == [100.0, None], "the other has no samples yet"
+    assert again(100.0, 50.0) == [100.0, 50.0]
+    assert again(104.0, None) == [104.0, None], "which the sensor may have answered with 100"
 
 
 class KilledError(Exception):

@@ -26,9 +26,12 @@ from firmware_host.recording import (
 from firmware_host.recording.computer_clock import SET_FROM_NS
 from firmware_host.recording.reader import is_being_written, is_finished
 from firmware_host.recording.writer import Clock, system_clock
+from firmware_host.sensors import models
 
 CONTINUED_NS = 12 * 3600 * 10**9
 """An unfinished night that started longer ago is left as it is."""
+SAME_RATE = 0.1
+"""A sensor may have chosen a rate that is so near to the one that it was asked for."""
 
 Origin = Literal["recorded", "virtual"]
 
@@ -109,6 +112,32 @@ def same_sensors(night: Night, wanted: Sequence[Wanted]) -> tuple[Wanted, ...]:
                 f"{night.path.name} goes on with the sensors that it began with: {one.site} was {who}. "
                 "Use that one, or begin a new night with --new."
             )
+    return tuple(found)
+
+
+def same_rates(night: Night, wanted: Sequence[Wanted]) -> tuple[Wanted, ...]:
+    """Return sensors at the rates that an unfinished night holds samples of, also where none is asked for.
+
+    Raises
+    ------
+    BadValueError
+        If another rate is asked for at a site.
+    """
+    found = []
+    for one in wanted:
+        info = night.meta.sensor(one.site)
+        model = models().get(info.model)
+        if model is not None and night.stretches(one.site):
+            rate_hz = min(model.rates_hz, key=lambda hz: abs(hz - info.fs_hz))
+            asked_hz = one.fs_hz or rate_hz
+            if asked_hz != rate_hz and abs(asked_hz - info.fs_hz) > SAME_RATE * info.fs_hz:
+                raise BadValueError(
+                    f"{night.path.name} goes on at the rates that it began with: {one.site} had "
+                    f"{rate_hz:g} Hz, not {asked_hz:g} Hz. Leave the rate out, or begin anew with --new."
+                )
+            found.append(replace(one, fs_hz=asked_hz))
+        else:
+            found.append(one)
     return tuple(found)
 
 

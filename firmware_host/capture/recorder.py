@@ -11,7 +11,15 @@ from pathlib import Path
 from firmware_host.capture.asked import Order, World
 from firmware_host.capture.awake import keep_awake
 from firmware_host.capture.ble import Backend, Radio
-from firmware_host.capture.choice import Chosen, Origin, begin, go_on, same_sensors, unfinished_night
+from firmware_host.capture.choice import (
+    Chosen,
+    Origin,
+    begin,
+    go_on,
+    same_rates,
+    same_sensors,
+    unfinished_night,
+)
 from firmware_host.capture.link import Link, Wanted
 from firmware_host.capture.local_zone import local_zone
 from firmware_host.capture.outlet import expected_info
@@ -112,6 +120,7 @@ async def _choose(
     if night is not None and not order.new:
         if order.virtual is None:  # virtual ones have the addresses of this world
             wanted = same_sensors(night, wanted)
+        wanted = same_rates(night, wanted)
         told.say(f"{night.path.name} goes on.")
         if order.label and order.label != night.meta.label:
             told.say(f"It keeps its label {night.meta.label!r}." if night.meta.label else "It has no label.")
