@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import select
 import signal
 import sys
 import time as seconds
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import time
 from pathlib import Path
 
@@ -18,17 +19,20 @@ from conftest import Run
 from failing_disk import Disk
 from scripted_sensors import START_NS, Clocks, S, Stage, numbers
 
+from firmware_host.capture import session
 from firmware_host.capture.asked import Order, wanted_sensors
+from firmware_host.capture.awake import Proof
 from firmware_host.capture.ble import Radio
 from firmware_host.capture.choice import go_on, unfinished_night
 from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.recorder import _choose
 from firmware_host.capture.status_file import StatusFile
 from firmware_host.capture.watch import Moment
-from firmware_host.errors import BadValueError, NightBusyError, StorageError
+from firmware_host.errors import BadValueError, NightBusyError, NotFoundError, StorageError
 from firmware_host.recording import amend_night, gaps, list_nights, open_night
 from firmware_host.recording import log as recording_log
 from firmware_host.recording.live_status import ask_stop
+from firmware_host.recording.marks import leave_mark
 
 pytestmark = pytest.mark.lasts_s(25)
 
@@ -175,7 +179,57 @@ def test_a_mark_that_is_no_text_leaves_nothing_behind(tmp_path: Path, run: Run) 
     code, _, err = run("mark", "caf\udce9", "--dir", tmp_path)
     stage.chosen.writer.close()
     assert (code, "no UTF-8 text" in err) == (1, True)
+    assert not list((stage.path / "marks").iterdir())
+
+
+def test_a_mark_while_the_recorder_closes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the last moments a mark is taken into the night, or refused in a sentence and nothing is left."""
+    stage = Stage(tmp_path)
+    close = session.close_spool
+    words = ["late", "later"]
+
+    def close_spool(path: Path) -> bool:
+        if words:
+            leave_mark(tmp_path, words.pop(0))
+        (path / "marks" / "0123456789abcdef").touch()  # of somebody who has only begun
+        return close(path)
+
+    monkeypatch.setattr(session, "close_spool", close_spool)
+    stage.stop.ask("ended by hand")
+    with stage.chosen.writer:
+        asyncio.run(stage.session.run())
+        with pytest.raises(NotFoundError, match="at this moment: the mark was not taken"):
+            leave_mark(tmp_path, "too late")
     assert not (stage.path / "marks").exists()
+    marks = [event for event in open_night(stage.path).events() if event.kind == "mark"]
+    assert [mark.details["text"] for mark in marks] == ["late", "later"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("more", ["nothing", "a mark", "a file"])
+def test_ended_before_anything_was_recorded(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, more: str
+) -> None:
+    """Ctrl-C while the radio is looked at leaves no night, and says so; one that holds something stays."""
+
+    async def interrupted(_: Radio) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    @contextlib.asynccontextmanager
+    async def awake() -> AsyncIterator[Proof]:
+        (night,) = list_nights(tmp_path)
+        if more == "a mark":
+            leave_mark(tmp_path, "here")
+        elif more == "a file":
+            (night / "notes.txt").touch()
+        yield Proof(held=False, how="", sentence="Not kept awake.")
+
+    monkeypatch.setattr("firmware_host.capture.recorder.radio_trouble", interrupted)
+    monkeypatch.setattr("firmware_host.capture.recorder.keep_awake", awake)
+    code, out, _ = run("record", "--virtual", "left_calf=oba", "--no-detect", "--dir", tmp_path)
+    assert (code, "no night was kept" in out) == (0, more == "nothing")
+    assert len(list_nights(tmp_path)) == (more != "nothing")
+    assert more != "nothing" or not list(tmp_path.iterdir())
 
 
 def test_one_sensor_has_one_site(tmp_path: Path, run: Run) -> None:

@@ -24,6 +24,7 @@ from firmware_host.recording import (
     open_night,
 )
 from firmware_host.recording.computer_clock import SET_FROM_NS
+from firmware_host.recording.marks import open_spool
 from firmware_host.recording.reader import is_being_written, is_finished
 from firmware_host.recording.writer import Clock, system_clock
 from firmware_host.sensors import models
@@ -144,9 +145,9 @@ def same_rates(night: Night, wanted: Sequence[Wanted]) -> tuple[Wanted, ...]:
 def go_on(night: Night, clock: Clock = system_clock) -> Chosen:
     """Open an unfinished night for another session."""
     marks = (event.details.get("id") for event in night.events() if event.kind == "mark")
-    return Chosen(
-        continue_night(night.path, clock), night.start_ns, frozenset(str(id_) for id_ in marks if id_)
-    )
+    writer = continue_night(night.path, clock)
+    open_spool(night.path)
+    return Chosen(writer, night.start_ns, frozenset(str(id_) for id_ in marks if id_))
 
 
 def begin(
@@ -182,12 +183,15 @@ def begin(
     for number in itertools.count(1):
         path = first if number == 1 else first.with_name(f"{first.stem}_{number}{first.suffix}")
         try:
-            return Chosen(create_night(path, meta, clock))
+            writer = create_night(path, meta, clock)
         except NotEmptyError:
             continue
         except NightBusyError:
             if _sites(path) in (None, {info.site for info in sensors}):
                 raise
+        else:
+            open_spool(path)
+            return Chosen(writer)
     raise AssertionError  # some name is free
 
 

@@ -34,6 +34,7 @@ from firmware_host.capture.watch import Moment, read_clocks
 from firmware_host.errors import RadioError
 from firmware_host.recording.computer_clock import SET_FROM_NS
 from firmware_host.recording.night import zone
+from firmware_host.recording.sessions import take_away
 from firmware_host.recording.writer import Clock
 
 
@@ -45,6 +46,8 @@ class Recorded:
     continued: bool
     ended: str
     """Why, in a few words."""
+    kept: bool = True
+    """False: somebody ended it before the first sample or mark, and its folder is gone."""
 
 
 def record_night(order: Order, told: Told, stop: Stop) -> Recorded:
@@ -52,7 +55,7 @@ def record_night(order: Order, told: Told, stop: Stop) -> Recorded:
 
     Returns
     -------
-    The night, whole on disk.
+    The night, whole on disk; a new one that somebody ended before anything was in it is taken away again.
 
     Raises
     ------
@@ -105,8 +108,11 @@ async def record(order: Order, told: Told, stop: Stop) -> Recorded:
                 clocks=clocks,
             )
             why = await session.run()
+        new = chosen.earlier_start_ns is None
+        empty = new and stop.reason is not None and session.holds_nothing
+        kept = not (empty and take_away(writer.path))
         stop.over = True
-        return Recorded(writer.path, chosen.earlier_start_ns is not None, why)
+        return Recorded(writer.path, not new, why, kept)
 
 
 async def _choose(

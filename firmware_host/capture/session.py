@@ -16,7 +16,7 @@ from firmware_host.capture.told import Sayings, Told, View, of_site
 from firmware_host.capture.watch import HeldUp, Moment, Slept, Stepped, Watch, read_clocks
 from firmware_host.recording import NightWriter
 from firmware_host.recording.computer_clock import SET_FROM_NS
-from firmware_host.recording.marks import Mark, close_spool, remove_mark, waiting_marks
+from firmware_host.recording.marks import Mark, close_spool, open_spool, remove_mark, waiting_marks
 
 if TYPE_CHECKING:
     from firmware_host.capture.link import Link, Outlet, Wanted
@@ -29,6 +29,8 @@ CLOSE_S = 15.0
 """The longest that the sensors are given to be stopped at the end."""
 DISK_WAIT_NS = 12 * 3600 * 10**9
 """The longest that a disk which refuses is waited for after the end of a night."""
+CLOSINGS, CLOSING_S = 5, 0.05
+"""So often the end is tried where marks still come, and so long after one another."""
 
 _log = logging.getLogger(__name__)
 
@@ -92,6 +94,12 @@ class Session:
         self._outlets = {one.site: self._outlet(one) for one in wanted}
         self._links: dict[str, Link] = {}
 
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether the night has neither a sample nor a mark."""
+        heard = (self._writer.has_samples(info.index) for info in self._writer.meta.sensors)
+        return not self._marks and not any(heard)
+
     async def run(self) -> str:
         """Record until the end, whatever it is; return why it ended, a few words.
 
@@ -113,8 +121,7 @@ class Session:
         self._take_marks(self._clocks())
         self._writer.append_event("ended", None, end.utc_ns, end.mono_ns, reason=why)
         await self._write_all(why, end)
-        await self._confirm_marks()
-        close_spool(self._writer.path)
+        await self._close_marks()
         return why
 
     async def _write_all(self, why: str, end: Moment) -> None:
@@ -166,6 +173,7 @@ class Session:
             self._data_mono_ns = max(self._data_mono_ns, outlet.last_data_mono_ns or 0)
         self._writer.poll()
         self._look_at_disk()
+        open_spool(self._writer.path)  # it may have been removed
         self._take_marks(now)
         if not self._settled and now.mono_ns - self._began_mono_ns >= SETTLED_NS:
             self._settled = True
@@ -258,6 +266,15 @@ class Session:
         if taken and self._writer.trouble is None and await asyncio.to_thread(self._writer.sync):
             for mark in taken:
                 remove_mark(self._writer.path, mark)
+
+    async def _close_marks(self) -> None:
+        """Take the last marks: who tries to leave one from now on is told that it is not taken."""
+        for _ in range(CLOSINGS):
+            await self._confirm_marks()
+            if close_spool(self._writer.path):
+                return
+            await asyncio.sleep(CLOSING_S)
+            self._take_marks(self._clocks())
 
     def _say_settled(self) -> None:
         missing = [site for site, link in self._links.items() if link.status.state != "streaming"]

@@ -98,6 +98,10 @@ def command(
         count.close()
         if count.trouble is not None:
             note(count.trouble)
+    if not recorded.kept:
+        ended = {"night": None, "continued": False, "ended": recorded.ended}
+        show(ended, "The recording was ended before the first sample: no night was kept.", as_json=as_json)
+        return
     summary = summarise(recorded.path)
     found = None if no_detect else _detect(recorded.path)
     hidden = found and kept_back(found[0], asked=False)

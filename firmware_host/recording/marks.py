@@ -3,12 +3,16 @@
 The log has one writer. So a mark is a small file in the night's folder, whole from the moment it has its
 name; the recorder takes it into the log, has the disk confirm it, and only then removes it. What a recorder
 that was killed left behind is taken by the session that continues the night, once.
+
+The folder of marks is there as long as they are taken. That it can be removed only while it is empty makes
+sure that a mark is taken, or whoever leaves it is told that it was not.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import time
 from pathlib import Path
@@ -22,6 +26,7 @@ from firmware_host.recording.nights import running_night
 FOLDER = "marks"
 SUFFIX = ".mark"
 LONGEST_TEXT = 500
+UNFINISHED = re.compile("[0-9a-f]{16}")
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +44,7 @@ def leave_mark(directory: Path, text: str = "") -> Path:
     Raises
     ------
     NotFoundError
-        If no night is being recorded there.
+        If no night is being recorded there, or it takes no mark any more.
     StorageError
         If the disk refuses.
     """
@@ -53,7 +58,6 @@ def leave_mark(directory: Path, text: str = "") -> Path:
     mark = Mark(id=secrets.token_hex(8), mono_ns=mono_ns, utc_ns=utc_ns, text=text[:LONGEST_TEXT])
     folder, content = night / FOLDER, msgspec.json.encode(mark)
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
         unfinished = folder / mark.id
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
@@ -61,6 +65,11 @@ def leave_mark(directory: Path, text: str = "") -> Path:
             os.fsync(file.fileno())
         unfinished.rename(folder / f"{mark.id}{SUFFIX}")
         sync_folder(folder)
+    except FileNotFoundError:
+        raise NotFoundError(
+            f"{night.name} begins or ends at this moment: the mark was not taken. Make it again if the night "
+            "goes on."
+        ) from None
     except OSError as error:
         raise StorageError(f"The mark could not be kept in {night} ({error.strerror or error}).") from error
     return night
@@ -78,10 +87,28 @@ def waiting_marks(night: Path) -> list[Mark]:
     return sorted(found, key=lambda mark: mark.utc_ns)
 
 
-def close_spool(night: Path) -> None:
-    """Remove the folder of marks, if none waits."""
-    with contextlib.suppress(OSError):
-        (night / FOLDER).rmdir()
+def open_spool(night: Path) -> None:
+    """Make the folder of marks: from now on they are taken."""
+    with contextlib.suppress(OSError):  # a disk that is away for now
+        (night / FOLDER).mkdir(mode=0o700, exist_ok=True)
+
+
+def close_spool(night: Path) -> bool:
+    """Remove the folder of marks, so that none can be left any more; return whether it is gone.
+
+    It is not while a mark waits there. One that is only half there is removed: its maker is told.
+    """
+    folder = night / FOLDER
+    try:
+        for path in folder.iterdir():
+            if UNFINISHED.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def remove_mark(night: Path, mark: Mark) -> None:

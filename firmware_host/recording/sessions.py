@@ -11,7 +11,14 @@ from filelock import FileLock, Timeout
 from firmware_host.errors import BadFileError, NightBusyError, NotEmptyError, NotFoundError, StorageError
 from firmware_host.recording.blocks import BlockKind, scan
 from firmware_host.recording.live_status import remove_status
-from firmware_host.recording.night import NightMeta, check_meta, set_meta_aside, sync_folder, write_meta
+from firmware_host.recording.night import (
+    META_FILE,
+    NightMeta,
+    check_meta,
+    set_meta_aside,
+    sync_folder,
+    write_meta,
+)
 from firmware_host.recording.reader import LOCK_FILE, LOG_FILE, read_headers, recover_meta
 from firmware_host.recording.writer import Clock, NightWriter, system_clock
 
@@ -51,7 +58,7 @@ def create_night(folder: Path, meta: NightMeta, clock: Clock = system_clock) -> 
             raise NotEmptyError(
                 f"{folder} already holds something; name a folder that is empty or not there yet."
             )
-        written = [folder / "night.toml", folder / LOG_FILE]
+        written = [folder / META_FILE, folder / LOG_FILE]
         write_meta(folder, meta)
         writer = NightWriter(folder, meta, lock, clock, session=1, sequence=0)
         sync_folder(folder)
@@ -99,6 +106,20 @@ def continue_night(folder: Path, clock: Clock = system_clock) -> NightWriter:
     except BaseException:
         lock.release()
         raise
+
+
+def take_away(folder: Path) -> bool:
+    """Remove a night in which nothing was recorded, unless its folder holds more; return if it is gone."""
+    own = (LOG_FILE, META_FILE, LOCK_FILE)
+    try:
+        if not {entry.name for entry in folder.iterdir()} <= set(own):
+            return False
+        for name in own:
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+    except OSError:
+        return False
+    return True
 
 
 def _lock(folder: Path) -> FileLock:
