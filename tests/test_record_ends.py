@@ -36,6 +36,8 @@ from firmware_host.recording.marks import leave_mark
 
 pytestmark = pytest.mark.lasts_s(25)
 
+DAY_S = 86_400
+
 
 class KilledError(Exception):
     """Stands for the end of the program."""
@@ -74,6 +76,41 @@ def test_a_computer_that_never_knew_the_time_before_it_was_started_anew(
     assert (gap.end_ns - gap.start_ns) / S == pytest.approx(10, abs=0.2)
     assert night.start_ns == pytest.approx(START_NS - 130 * S, abs=0.2 * S)
     assert night.duration_s == pytest.approx(3600 + (0 if plan.hours else 130), abs=10)
+
+
+@pytest.mark.parametrize("plan", [PlannedEnd(hours=1), PlannedEnd(until=time(0, 30))])
+@pytest.mark.parametrize(
+    ("before_s", "after_s", "down_s"),
+    [(-2 * DAY_S, -2 * DAY_S, 10), (2 * DAY_S, 2 * DAY_S, 10), (0, -1790, 1800), (0, -1000 * DAY_S, 1800)],
+    ids=["behind all the time", "ahead all the time", "behind since the power cut", "far behind since then"],
+)
+def test_a_clock_that_is_set_right_while_a_night_goes_on(
+    tmp_path: Path, before_s: int, after_s: int, down_s: int, plan: PlannedEnd
+) -> None:
+    """The planned end is that of the night as it was: neither at once nor days later."""
+    stage = Stage(tmp_path, plan=plan, clocks=Clocks(utc_ns=START_NS + before_s * S))
+
+    async def killed(stage: Stage) -> None:
+        stage.links["left_calf"].connect()
+        await stage.stream(60)
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        stage.play(killed)
+    utc_ns = START_NS + (60 + down_s + after_s) * S
+    chosen = go_on(open_night(stage.path), lambda: (7 * S, utc_ns))
+    (again := Clocks()).now = Moment(7 * S, 7 * S, utc_ns)
+    stage = Stage(tmp_path, plan=plan, chosen=chosen, clocks=again)
+
+    async def goes_on(stage: Stage) -> None:
+        stage.links["left_calf"].connect()
+        await stage.stream(20)
+        stage.clocks.go(0, step_s=-after_s)
+        await stage.stream(20)
+        await stage.wait(3600)
+
+    assert stage.play(goes_on) == "planned end"
+    assert (stage.told.views[-1].utc_ns - START_NS) / S == pytest.approx(3600, abs=20)
 
 
 @pytest.fixture

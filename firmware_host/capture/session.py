@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from firmware_host import body
+from firmware_host.capture.choice import CONTINUED_NS
 from firmware_host.capture.ends import SILENT_NS, PlannedEnd
 from firmware_host.capture.outlet import SiteOutlet
 from firmware_host.capture.stop import Stop
@@ -86,9 +87,9 @@ class Session:
         self._lost_s: dict[str, float] = {}
         self._can_show = True
         self._restored = 0
-        first = clocks()
+        self._began = first = clocks()
         self._watch = Watch(first)
-        self._began_mono_ns = self._data_mono_ns = first.mono_ns
+        self._data_mono_ns = first.mono_ns
         self._settled = False
         self._wanted = tuple(wanted)
         self._outlets = {one.site: self._outlet(one) for one in wanted}
@@ -175,7 +176,7 @@ class Session:
         self._look_at_disk()
         open_spool(self._writer.path)  # it may have been removed
         self._take_marks(now)
-        if not self._settled and now.mono_ns - self._began_mono_ns >= SETTLED_NS:
+        if not self._settled and now.mono_ns - self._began.mono_ns >= SETTLED_NS:
             self._settled = True
             self._say_settled()
         end_ns = self._end_ns(now)
@@ -220,10 +221,21 @@ class Session:
                     self._data_mono_ns = now.mono_ns
                 case Stepped(seconds):
                     kind, sentence = "clock_stepped", f"This computer's time was set by {seconds:+.1f} s."
-                    if self._new or self._start_ns < SET_FROM_NS:  # that is not known better
-                        self._start_ns += round(seconds * 1e9)
+                    self._move_start(now, round(seconds * 1e9))
             self._writer.append_event(kind, None, now.utc_ns, now.mono_ns, seconds=seconds)
             self._told.say(sentence)
+
+    def _move_start(self, now: Moment, step_ns: int) -> None:
+        """Let the night's start, and its planned end with it, follow the time that was set.
+
+        The start of a night that goes on may be known better: from a session whose clock was right. It was
+        told by the same wrong clock if the night would not be gone on with by the time as it is now.
+        """
+        began_ns = now.utc_ns - (now.through_ns - self._began.through_ns)
+        knew = now.utc_ns - step_ns >= SET_FROM_NS
+        as_wrong = knew and not 0 <= began_ns - self._start_ns < CONTINUED_NS
+        if self._new or self._start_ns < SET_FROM_NS or as_wrong:
+            self._start_ns += step_ns
 
     def _look_at_disk(self) -> None:
         trouble, before = self._writer.trouble, self._trouble
