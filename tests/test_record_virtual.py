@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 from scripted_sensors import Listener
 
+from firmware_host.capture import recorder
 from firmware_host.capture.asked import order_for
 from firmware_host.capture.awake import Proof
+from firmware_host.capture.ends import PlannedEnd
 from firmware_host.capture.recorder import Recorded, record
 from firmware_host.capture.stop import Stop
 from firmware_host.capture.summary import summarise
@@ -256,3 +259,34 @@ def test_loss_that_nothing_counts_is_noticed(tmp_path: Path) -> None:
         assert lost.seconds == pytest.approx(0.5, abs=0.1)
         assert summary.unsure_ms is None
         assert max(errors_ms(night, sensor)) < 20, errors_ms(night, sensor)
+
+
+@pytest.mark.parametrize("while_", ["radio_trouble", "keep_awake"])
+def test_the_time_is_set_just_before_the_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, while_: str
+) -> None:
+    """A clock that was days behind and is set right as the recorder starts ends no night before it began."""
+    evening = Evening(tmp_path, "oba")
+    evening.order = replace(evening.order, plan=PlannedEnd(hours=0.02))
+    true, behind_ns = evening.world.clock, [2 * 86_400 * 10**9]
+    before = getattr(recorder, while_)
+
+    def set_right(*arguments: Any) -> Any:
+        behind_ns[0] = 0
+        return before(*arguments)
+
+    def clock() -> tuple[int, int]:
+        mono_ns, utc_ns = true()
+        return mono_ns, utc_ns - behind_ns[0]
+
+    monkeypatch.setattr(evening.world, "clock", clock)
+    monkeypatch.setattr(recorder, while_, set_right)
+
+    async def script(_: Evening) -> None:
+        await asyncio.sleep(100)
+
+    recorded = evening.play(script)
+    night = open_night(recorded.path)
+    assert recorded.ended == "planned end"
+    assert night.duration_s == pytest.approx(72, abs=5)
+    assert night.stretches("left_calf")[0].n > 60 * 208

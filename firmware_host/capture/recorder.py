@@ -88,6 +88,7 @@ async def record(order: Order, told: Told, stop: Stop) -> Recorded:
         wanted, advice = _planned(wanted, order, clock()[1], told)
         radio = Radio(backend, order.adapters)
         chosen, wanted = await _choose(order, wanted, radio, told, clock)
+        since = clocks()
         with chosen.writer as writer, StatusFile(writer, told, stop, advice) as told:
             if order.listener is not None:
                 writer.listen(order.listener)
@@ -103,6 +104,7 @@ async def record(order: Order, told: Told, stop: Stop) -> Recorded:
                 told,
                 stop,
                 plan=order.plan,
+                since=since,
                 earlier_start_ns=chosen.earlier_start_ns,
                 marks=chosen.marks,
                 clocks=clocks,
@@ -141,6 +143,7 @@ async def _choose(
         told.say(
             "This computer does not tell its time zone: the night is kept in UTC; name it with --timezone."
         )
+    _, utc_ns = clock()  # it may have been set while the radio was looked at
     if utc_ns < SET_FROM_NS:
         told.say("This computer does not know the time yet; the night gets it as soon as it does.")
     infos = [

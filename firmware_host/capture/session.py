@@ -54,6 +54,8 @@ class Session:
         Who is told, and who may end it.
     plan
         When it ends by itself.
+    since
+        The clocks when the night was chosen; None: just now.
     earlier_start_ns
         UTC start of a night that is continued; None: it is new.
     marks
@@ -71,6 +73,7 @@ class Session:
         stop: Stop,
         *,
         plan: PlannedEnd,
+        since: Moment | None = None,
         earlier_start_ns: int | None = None,
         marks: frozenset[str] = frozenset(),
         clocks: Callable[[], Moment] = read_clocks,
@@ -88,6 +91,9 @@ class Session:
         self._can_show = True
         self._restored = 0
         self._began = first = clocks()
+        for happened in Watch(since or first).look(first):
+            if isinstance(happened, Stepped):
+                self._move_start(first, round(happened.seconds * 1e9))
         self._watch = Watch(first)
         self._data_mono_ns = first.mono_ns
         self._settled = False
