@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 
@@ -42,29 +42,36 @@ class Stop:
 
 @contextlib.contextmanager
 def ended_by_signals(stop: Stop) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM ask for the end, and let a terminal that is closed (SIGHUP) end nothing."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    """Let Ctrl-C and SIGTERM ask for the end."""
 
     def handler(number: int, _: FrameType | None) -> None:
         if stop.over:
             raise KeyboardInterrupt
         stop.ask({signal.SIGINT: "interrupted"}.get(signal.Signals(number), "terminated"))
 
-    wanted: dict[str, Callable[[int, FrameType | None], None] | signal.Handlers] = {
-        "SIGINT": handler,
-        "SIGTERM": handler,
-        "SIGBREAK": handler,
-        "SIGHUP": signal.SIG_IGN,
-    }
-    before = {
-        number: signal.signal(number, action)
-        for name, action in wanted.items()
-        if (number := getattr(signal, name, None)) is not None
-    }
+    with _handled(("SIGINT", "SIGTERM", "SIGBREAK"), handler):
+        yield
+
+
+@contextlib.contextmanager
+def outliving_terminal() -> Iterator[None]:
+    """Let a terminal that is closed (SIGHUP) end nothing."""
+    with _handled(("SIGHUP",), signal.SIG_IGN):
+        yield
+
+
+@contextlib.contextmanager
+def _handled(
+    names: Sequence[str], action: Callable[[int, FrameType | None], None] | signal.Handlers
+) -> Iterator[None]:
+    """Do this at signals, those that the system has; only the main thread may."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.signal(number, action) for number in numbers}
     try:
         yield
     finally:
-        for number, action in before.items():
-            signal.signal(number, action)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

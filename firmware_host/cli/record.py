@@ -68,10 +68,11 @@ def command(
     from firmware_host.analysis.live_count import LiveCount
     from firmware_host.capture.asked import order_for
     from firmware_host.capture.recorder import record_night
-    from firmware_host.capture.stop import Stop
+    from firmware_host.capture.stop import Stop, outliving_terminal
     from firmware_host.capture.summary import summarise, text
     from firmware_host.cli._night_status import NightStatus, q_asks
 
+    click.get_current_context().with_resource(outliving_terminal())  # which may be closed in the search, too
     if virtual and (sensors or config or adapters):
         raise click.UsageError("--virtual plays made-up sensors: leave out --sensor, --config and --adapter.")
     count = LiveCount(directory) if counting and may_count(directory, virtual=bool(virtual)) else None
