@@ -184,9 +184,9 @@ def test_an_end_that_cannot_be_asked_for_is_said(tmp_path: Path) -> None:
     "content",
     [
         b"", b"{", b"null", b"[]", b"\xff\xfe\x00", b"{}", b'{"id": 7}', b"[" * 5000, b" " * 10**6,
-        b"\x00" * 100,
+        b"\x00" * 100, b'{"more":' + b"[" * 200_000,
     ],
-    ids=["empty", "cut", "null", "list", "no-utf8", "nothing", "types", "deep", "long", "zeros"],
+    ids=["empty", "cut", "null", "list", "no-utf8", "nothing", "types", "deep", "long", "zeros", "brackets"],
 )  # fmt: skip
 def test_a_status_that_cannot_be_understood_is_none(tmp_path: Path, content: bytes) -> None:
     """Whatever stands in the file, reading it says no more than that there is nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from dataclasses import replace
 from datetime import time
 from pathlib import Path
@@ -59,12 +60,15 @@ def test_marks_from_another_process(tmp_path: Path) -> None:
 
 
 def test_a_file_that_names_another_is_no_mark(tmp_path: Path) -> None:
-    """A mark is known and removed by its own name; one that says to be called otherwise is left alone."""
+    """A mark is known and removed by its own name; another one, nonsense and pipes are left alone."""
     folder = tmp_path / "a.night" / "marks"
     folder.mkdir(parents=True)
     (tmp_path / "victim.mark").write_text("mine")
     for name, said in (("a", "../../victim"), ("b", "a\\u0000b"), ("c", "c")):
         (folder / f"{name}.mark").write_text(f'{{"id": "{said}", "mono_ns": 1, "utc_ns": 1}}')
+    (folder / "d.mark").write_text('{"more": ' + "[" * 200_000)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(folder / "e.mark")
     assert [mark.id for mark in waiting_marks(folder.parent)] == ["c"]
 
 

@@ -27,11 +27,11 @@ class PlannedEnd:
             ends.append(start_ns + round(self.hours * 3.6e12))
         if self.until is not None:
             start = local_time(start_ns, time_zone).date()
-            walls = [
-                datetime.combine(start + timedelta(days=days), self.until, zone(time_zone)).replace(fold=fold)
-                for days in (0, 1)
-                for fold in (0, 1)  # an hour that the clocks show twice
-            ]
-            stamps_ns = (round(wall.timestamp()) * 10**9 for wall in walls)
+            stamps_ns: list[int] = []
+            for days in (0, 1):
+                wall = datetime.combine(start + timedelta(days=days), self.until, zone(time_zone))
+                first_ns, again_ns = (round(wall.replace(fold=fold).timestamp()) * 10**9 for fold in (0, 1))
+                # An hour that the clocks show twice; of one that they leave out the second is too early.
+                stamps_ns += [first_ns, max(first_ns, again_ns)]
             ends.append(min(stamp_ns for stamp_ns in stamps_ns if stamp_ns > start_ns))
         return min(ends, default=None)

@@ -95,7 +95,7 @@ def read_status(night: Path) -> LiveStatus | None:
     try:
         with (night / STATUS_FILE).open("rb") as file:
             return msgspec.json.decode(file.read(LARGEST), type=LiveStatus)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 

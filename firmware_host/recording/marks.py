@@ -80,9 +80,10 @@ def waiting_marks(night: Path) -> list[Mark]:
     found = []
     with contextlib.suppress(OSError):  # a disk that is away for now
         for path in (night / FOLDER).glob(f"*{SUFFIX}"):
-            with contextlib.suppress(OSError, msgspec.DecodeError):  # a file that is no mark stays there
-                mark = msgspec.json.decode(path.read_bytes(), type=Mark)
-                if mark.id == path.stem:  # by which it is removed
+            # What is no mark stays there: a pipe, nonsense, brackets without end.
+            with contextlib.suppress(OSError, msgspec.DecodeError, RecursionError):
+                mark = msgspec.json.decode(path.read_bytes(), type=Mark) if path.is_file() else None
+                if mark is not None and mark.id == path.stem:  # by which it is removed
                     found.append(mark)
     return sorted(found, key=lambda mark: mark.utc_ns)
 
