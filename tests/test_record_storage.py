@@ -177,3 +177,20 @@ def test_night_toml_on_a_disk_that_refuses(tmp_path: Path, monkeypatch: pytest.M
     assert night.meta.sensor("left_calf").g_per_count == 0.002
     np.testing.assert_array_equal(samples(night), numbers(0, 400))
     assert stage.told.said.count("night.toml could not be written (read-only).") == 1
+
+
+@pytest.mark.parametrize("there", ["format = 99\n", "more = " + "[" * 5000])
+def test_a_night_toml_of_others_costs_no_samples(tmp_path: Path, there: str) -> None:
+    """One of a newer program, or nonsense, that lies there when a sensor is started ends no recording."""
+    stage = Stage(tmp_path)
+
+    async def script(stage: Stage) -> None:
+        (stage.path / "night.toml").write_text(there)
+        stage.links["left_calf"].connect(Facts(100.0, 0.002, "int16"))
+        await stage.stream(2)
+        stage.stop.ask("ended by hand")
+
+    assert stage.play(script) == "ended by hand"
+    night = open_night(stage.path)
+    assert night.meta.sensor("left_calf").g_per_count == 0.002
+    np.testing.assert_array_equal(samples(night), numbers(0, 200))

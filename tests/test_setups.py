@@ -108,6 +108,7 @@ SENSOR = '[[sensors]]\nsite = "left_calf"\nname = "x"\n'
     ("text", "said"),
     [
         ("[[sensors", "cannot be read as TOML"),
+        ("sensors = " + "[" * 5000, "cannot be read as TOML"),
         ("", "names no sensor"),
         ("partisipant = 'x'\n" + SENSOR, "no key 'partisipant' at its top; keys are sensors, participant"),
         (SENSOR + "sight = 3\n", "no key 'sight' in a sensor; keys are site, address, name, serial, model"),

@@ -103,7 +103,8 @@ def test_tonight_is_not_counted_where_weeks_are_awaited(
 
 def test_settings_that_cannot_be_read_show_nothing(run: Run, night: Path) -> None:
     """A settings file that is broken is said so in a sentence; counts are not shown instead."""
-    for content in (b'show = "always"', b"show = ", b'shown = "weekly"', np.random.default_rng(1).bytes(50)):
+    noise = np.random.default_rng(1).bytes(50)
+    for content in (b'show = "always"', b"show = ", b'shown = "weekly"', noise, b"show = " + b"[" * 5000):
         (night.parent / "settings.toml").write_bytes(content)
         code, out, err = run("map", night)
         assert (code, out) == (1, "")

@@ -223,7 +223,8 @@ def test_an_evening_without_anything(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["sensors = 3", "[[sensors]]\nsite = 'left_claf'", "\x00", "a = ", '"' * 9999]
+    "text",
+    ["sensors = 3", "[[sensors]]\nsite = 'left_claf'", "\x00", "a = ", '"' * 9999, "a = " + "[" * 5000],
 )
 def test_a_set_up_that_cannot_be_read_is_said(page: Page, text: str) -> None:
     """One sentence, and the page can set the evening up anew."""

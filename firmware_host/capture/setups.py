@@ -159,7 +159,7 @@ def read_setup(path: Path) -> Setup:
     try:
         setup = msgspec.convert(tomllib.loads(text), Setup)
         check_setup(setup)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadFileError(f"{path} cannot be read as TOML: {error}.", path=path) from error
     except (msgspec.ValidationError, BadValueError) as error:
         raise BadFileError(f"{path} is no set-up: {_plainly(str(error))}", path=path) from error

@@ -244,7 +244,7 @@ def read_meta(folder: Path) -> NightMeta:
     check_is_file(path)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadFileError(f"{path} cannot be read as TOML: {error}.", path=path) from error
     return meta_from(content, path)
 

@@ -42,7 +42,7 @@ def read_settings(folder: Path) -> Settings:
         return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Settings)
     except (FileNotFoundError, NotADirectoryError):
         return Settings()
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError, msgspec.ValidationError) as error:
         sentence = (
             f"{path} holds no settings: {str(error).rstrip('.')}. Mend it, or remove it to be asked again."
         )

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from firmware_host.errors import BadFileError, StorageError
+from firmware_host.errors import StorageError, TwitchmapError
 from firmware_host.recording.blocks import BlockKind, pack_frame
 from firmware_host.recording.coding import MAX_SAMPLES, encode_samples
 from firmware_host.recording.listener import Counts, Listener
@@ -142,7 +142,7 @@ class NightWriter:
         What a sensor sends is never taken from there: the disk may have refused what was learnt since.
         """
         known = self.meta
-        with contextlib.suppress(OSError, BadFileError):
+        with contextlib.suppress(OSError, TwitchmapError):  # a newer program's may be there meanwhile, too
             known = read_meta(self.path)
         own = (
             msgspec.structs.replace(sensors.get(one.index, one), site=one.site, placement=one.placement)

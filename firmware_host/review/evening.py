@@ -207,5 +207,5 @@ def read_setup(folder: Path) -> Setup | None:
         return msgspec.structs.replace(setup, sensors=tuple(labelled))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, msgspec.ValidationError, TwitchmapError) as error:
+    except (OSError, ValueError, RecursionError, msgspec.ValidationError, TwitchmapError) as error:
         raise BadFileError(t("tonight.bad_setup", path=path), path=path) from error
