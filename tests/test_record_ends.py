@@ -111,6 +111,10 @@ def test_a_clock_that_is_set_right_while_a_night_goes_on(
 
     assert stage.play(goes_on) == "planned end"
     assert (stage.told.views[-1].utc_ns - START_NS) / S == pytest.approx(3600, abs=20)
+    night = open_night(stage.path)
+    (gap,) = gaps(night, "left_calf")[:1]
+    assert (gap.end_ns - gap.start_ns) / S == pytest.approx(down_s, abs=1)
+    assert (night.start_ns - START_NS) / S == pytest.approx(0, abs=1)
 
 
 @pytest.fixture

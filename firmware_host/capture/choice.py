@@ -23,14 +23,12 @@ from firmware_host.recording import (
     night_folder_name,
     open_night,
 )
-from firmware_host.recording.computer_clock import SET_FROM_NS
+from firmware_host.recording.computer_clock import CONTINUED_NS, SET_FROM_NS
 from firmware_host.recording.marks import open_spool
 from firmware_host.recording.reader import is_being_written, is_finished
 from firmware_host.recording.writer import Clock, system_clock
 from firmware_host.sensors import models
 
-CONTINUED_NS = 12 * 3600 * 10**9
-"""An unfinished night that started longer ago is left as it is."""
 SAME_RATE = 0.1
 """A sensor may have chosen a rate that is so near to the one that it was asked for."""
 

@@ -9,14 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from firmware_host import body
-from firmware_host.capture.choice import CONTINUED_NS
 from firmware_host.capture.ends import SILENT_NS, PlannedEnd
 from firmware_host.capture.outlet import SiteOutlet
 from firmware_host.capture.stop import Stop
 from firmware_host.capture.told import Sayings, Told, View, of_site
 from firmware_host.capture.watch import HeldUp, Moment, Slept, Stepped, Watch, read_clocks
 from firmware_host.recording import NightWriter
-from firmware_host.recording.computer_clock import SET_FROM_NS
+from firmware_host.recording.computer_clock import CONTINUED_NS, SET_FROM_NS
 from firmware_host.recording.marks import Mark, close_spool, open_spool, remove_mark, waiting_marks
 
 if TYPE_CHECKING:
