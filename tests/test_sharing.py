@@ -172,7 +172,7 @@ def test_nights_on_both_sides_of_a_clock_change_keep_their_clocks(tmp_path: Path
 def test_a_damaged_file_of_offsets_is_never_replaced(secret: Path, tmp_path: Path) -> None:
     """New offsets would give the old ones away: the export stops with a sentence, and the file stays."""
     night = secret_night(tmp_path / "x" / "a.night")
-    for text in ("weeks = 3", "[weeks]\nP7 = 4", "[weeks\n"):
+    for text in ("weeks = 3", "[weeks]\nP7 = 4", "[weeks\n", "weeks = " + 5000 * "["):
         (tmp_path / "x" / OFFSETS_FILE).write_text(text)
         with pytest.raises(BadFileError, match="share-offsets"):
             export([night], tmp_path / "out", "csv", Choices(share=True))

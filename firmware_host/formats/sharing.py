@@ -71,7 +71,7 @@ def _read(path: Path) -> dict[str, int]:
         wrong: object = "its weeks are out of range"
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
         wrong = error
     raise BadFileError(
         f"{path} cannot be used ({wrong}); shared dates depend on it: mend it, or remove it for new ones.",

@@ -11,13 +11,12 @@ import msgspec
 from firmware_host import body
 from firmware_host.errors import TwitchmapError
 from firmware_host.recording import Night, ResultsStore, gaps, known_meta, open_night
+from firmware_host.recording.computer_clock import CONTINUED_NS
 from firmware_host.recording.condition import captured_s
 from firmware_host.recording.reader import LOG_FILE, is_finished
 
 SHOWN_NS = 18 * 3600 * 10**9
 """So long after its end a night is the last one."""
-CONTINUED_NS = 12 * 3600 * 10**9
-"""The recorder continues no night that began longer ago."""
 LOOKED_AT = 8
 """So many folders, newest names first, are looked at for a recording among imports and simulations."""
 

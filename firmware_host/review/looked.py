@@ -42,7 +42,7 @@ def read_looked(folder: Path) -> Looked:
         return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Looked)
     except (FileNotFoundError, NotADirectoryError):
         return Looked()
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError, msgspec.ValidationError) as error:
         text = f"{path} cannot be understood ({str(error).rstrip('.')}): remove it to count anew."
         raise BadFileError(text, path=path) from error
     except OSError as error:
