@@ -339,6 +339,7 @@ def test_a_key_that_is_held_too_long_says_it_once(browser: Chrome, served: Serve
         key(browser, name, again=True)
         key(browser, "z")
         wait_for(browser, "#undo[disabled]")
+        wait_for(browser, "#pile-list:not(:has(.pile:not([data-verdict=open])))")  # it judges no faster
         assert not read_labels(night).active
     browser.get(f"{url}spot-check/{night.name}")
     wait_for(browser, "#start").click()
