@@ -43,12 +43,9 @@ class KilledError(Exception):
     """Stands for the end of the program."""
 
 
-@pytest.mark.parametrize("plan", [PlannedEnd(hours=1), PlannedEnd(until=time(0, 30))])
-def test_a_computer_that_never_knew_the_time_before_it_was_started_anew(
-    tmp_path: Path, plan: PlannedEnd
-) -> None:
-    """What came in 1970 lies right before the session that learnt the time; the end is planned anew."""
-    stage = Stage(tmp_path, plan=plan, clocks=Clocks(utc_ns=1000 * S))
+def killed_after_a_minute(folder: Path, plan: PlannedEnd, utc_ns: int) -> Path:
+    """Return a night whose recorder was killed after a minute of samples."""
+    stage = Stage(folder, plan=plan, clocks=Clocks(utc_ns=utc_ns))
 
     async def killed(stage: Stage) -> None:
         stage.links["left_calf"].connect()
@@ -57,6 +54,15 @@ def test_a_computer_that_never_knew_the_time_before_it_was_started_anew(
 
     with pytest.raises(KilledError):
         stage.play(killed)
+    return stage.path
+
+
+@pytest.mark.parametrize("plan", [PlannedEnd(hours=1), PlannedEnd(until=time(0, 30))])
+def test_a_computer_that_never_knew_the_time_before_it_was_started_anew(
+    tmp_path: Path, plan: PlannedEnd
+) -> None:
+    """What came in 1970 lies right before the session that learnt the time; the end is planned anew."""
+    killed_after_a_minute(tmp_path, plan, 1000 * S)
     (again := Clocks()).now = Moment(7 * S, 7 * S, 1070 * S)
     night = unfinished_night(tmp_path, ["left_calf"], "recorded", 1070 * S)
     assert night is not None
@@ -88,17 +94,9 @@ def test_a_clock_that_is_set_right_while_a_night_goes_on(
     tmp_path: Path, before_s: int, after_s: int, down_s: int, plan: PlannedEnd
 ) -> None:
     """The planned end is that of the night as it was: neither at once nor days later."""
-    stage = Stage(tmp_path, plan=plan, clocks=Clocks(utc_ns=START_NS + before_s * S))
-
-    async def killed(stage: Stage) -> None:
-        stage.links["left_calf"].connect()
-        await stage.stream(60)
-        raise KilledError
-
-    with pytest.raises(KilledError):
-        stage.play(killed)
+    path = killed_after_a_minute(tmp_path, plan, START_NS + before_s * S)
     utc_ns = START_NS + (60 + down_s + after_s) * S
-    chosen = go_on(open_night(stage.path), lambda: (7 * S, utc_ns))
+    chosen = go_on(open_night(path), lambda: (7 * S, utc_ns))
     (again := Clocks()).now = Moment(7 * S, 7 * S, utc_ns)
     stage = Stage(tmp_path, plan=plan, chosen=chosen, clocks=again)
 
