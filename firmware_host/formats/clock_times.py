@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from firmware_host.formats.iso_time import MISSING, WIDTH, Bytes, IsoColumn, TimeOfDay, parse_iso
+from firmware_host.formats.iso_time import NO_STAMP, WIDTH, Bytes, IsoColumn, TimeOfDay, parse_iso
 
 Order = Literal["ymd", "dmy", "mdy"]
 
@@ -54,7 +54,7 @@ class WrittenClock:
         return parse_iso(np.array([self._iso(cell.strip()) for cell in cells.tolist()], "S"))
 
     def _iso(self, cell: bytes) -> bytes:
-        if cell in MISSING:
+        if cell in NO_STAMP:
             return b""
         head, _, rest = cell.partition(b":")
         body = rest.rstrip(b" .AaPpMm")

@@ -27,7 +27,7 @@ _WEST_S, _EAST_S = -12 * 3600, 14 * 3600
 """The offsets from UTC that there are on earth."""
 _NO_OFFSET = "an offset from UTC that is not between -12:00 and +14:00"
 _HALF_DAY_NS = 43_200 * _NS_PER_S
-MISSING = (b"", b"nan", b"NaN", b"NA", b"null", b"NaT")
+NO_STAMP = (b"", b"nan", b"NaN", b"NA", b"null", b"NaT")
 """Cells without a stamp."""
 
 
@@ -78,7 +78,7 @@ class TimeOfDay:
             If a cell is something else.
         """
         cells = np.char.strip(cells)
-        blank = np.isin(cells, MISSING)
+        blank = np.isin(cells, NO_STAMP)
         padded = np.char.zfill(cells, np.where(np.char.find(cells, b":") == 1, np.char.str_len(cells) + 1, 0))
         column = parse_iso(np.where(blank, b"", np.char.add(self._prefix, padded)))
         if column.offset_s is not None:
@@ -109,7 +109,7 @@ def parse_iso(cells: Bytes) -> IsoColumn:
         If a cell is something else, or only some have an offset; the sentence shows the first such cell.
     """
     cells = np.char.strip(cells.astype(f"S{WIDTH}"))
-    blank = np.isin(cells, MISSING)
+    blank = np.isin(cells, NO_STAMP)
     ns = np.full(len(cells), NO_TIME)
     if blank.all():
         return IsoColumn(ns, None)

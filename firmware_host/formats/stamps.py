@@ -178,7 +178,7 @@ def _unit_of_rate(usual: float, mean: float) -> str | None:
 
 def ns_per(unit: str) -> float:
     """Return the nanoseconds of "s", "ms", "us", "ns" or a day."""
-    return _UNITS_NS.get(unit, _DAY_NS)
+    return _DAY_NS if unit == DAYS else _UNITS_NS[unit]
 
 
 def judge(windows: Sequence[Ints], stamps: Literal["auto", "sample", "arrival"] = "auto") -> Judgement:

@@ -124,9 +124,8 @@ def find_layout(lines: Sequence[str]) -> Layout | None:
         for i, line in enumerate(lines[:first])
         if any(number(cell, decimal_comma=decimal_comma) is None for cell in split(line, delimiter))
     ]
-    heads = [_as_names(lines[i], delimiter) for i in above if not _is_one_word(split(lines[i], delimiter))][
-        -2:
-    ]
+    named = [i for i in above if not _is_one_word(split(lines[i], delimiter))]
+    heads = [_as_names(lines[i], delimiter) for i in named[-2:]]
     last = split(lines[first], delimiter)[-1]
     names = _header([_fitted(cells, fields, ends_blank=not last, labview=begin > 0) for cells in heads])
     if names:

@@ -23,10 +23,9 @@ from firmware_host.formats.clock_times import SAID, WrittenClock, clock_of, is_d
 from firmware_host.formats.columns import Roles, device_column, find_roles, stamp_halves
 from firmware_host.formats.devices import LONGEST_DEVICE, Devices
 from firmware_host.formats.foreign import ForeignRecording, ImportOptions, Source, Spool
-from firmware_host.formats.iso_time import MISSING, NO_TIME, WIDTH, IsoColumn, TimeOfDay, parse_iso
+from firmware_host.formats.iso_time import NO_STAMP, NO_TIME, WIDTH, IsoColumn, TimeOfDay, parse_iso
 from firmware_host.formats.text_blocks import HEAD_BYTES, as_text, blanks_as_nan, decoded
-from firmware_host.formats.text_layout import MISSING as BLANKS
-from firmware_host.formats.text_layout import Layout, find_layout
+from firmware_host.formats.text_layout import MISSING, Layout, find_layout
 
 Times = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 
@@ -182,7 +181,7 @@ class _Table:
             return
         self._stamp_columns = (self._roles.time,)
         split = [cells for cells in map(self._layout.cells, rows) if len(cells) == self._layout.fields]
-        first = next((cells for cells in split if cells[self._roles.time].lower() not in BLANKS), None)
+        first = next((cells for cells in split if cells[self._roles.time].lower() not in MISSING), None)
         self.recording.meaning = "number"
         if first is None or self._layout.number(first[self._roles.time]) is not None:
             return
@@ -220,14 +219,14 @@ class _Table:
     def _stamp(self, cells: list[str]) -> bytes:
         """Return a row's stamp, of one column or joined of two; empty where a cell is blank."""
         halves = [cells[i].encode() for i in self._stamp_columns]
-        return b"" if any(half in MISSING for half in halves) else b" ".join(halves)
+        return b"" if any(half in NO_STAMP for half in halves) else b" ".join(halves)
 
     def _stamps(self, rows: npt.NDArray[np.void]) -> npt.NDArray[np.bytes_]:
         """Return the stamps of many rows."""
         halves = [np.char.strip(rows[f"c{i}"]) for i in self._stamp_columns]
         if len(halves) == 1:
             return halves[0]
-        blank = np.any([np.isin(half, MISSING) for half in halves], axis=0)
+        blank = np.any([np.isin(half, NO_STAMP) for half in halves], axis=0)
         return np.where(blank, b"", np.char.add(np.char.add(halves[0], b" "), halves[1]))
 
     def _row_dtype(self) -> np.dtype[np.void]:
