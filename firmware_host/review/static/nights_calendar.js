@@ -58,9 +58,12 @@ function link(night, site, top, text) {
   const said = words.filter((word) => word && word !== "–").join(", ") || t("nights.no_rate");
   const label = t("nights.day_of", { date: night.evening ? dateText(night.evening) : night.night, what: said });
   const shade = what.rate === undefined ? "" : `shade-${shadeOf(what.rate, top)}`;
-  const shown = what.sites ? written(what.twitches) : what.rate === undefined ? "" : number(what.rate);
+  const shown = what.sites ? brief(what.twitches) : what.rate === undefined ? "" : number(what.rate);
   return make("a", { class: `day ${night.made_up || !shown ? "made-up" : shade}`, href: nightPath(night), "aria-label": label }, make("span", {}, text), make("strong", {}, shown));
 }
+
+/** A count as wide as a day is; the label has all of it. */
+const brief = (count) => (count < 10_000 ? written(count) : `${Math.round(count / 1000)}k`);
 
 /** The square root keeps small rates apart where one night had many. */
 function shadeOf(rate, top) {
