@@ -144,10 +144,14 @@ def test_the_calendar_has_every_night(browser: Chrome, standing: Standing, looke
     wait_for(browser, ".month", "November 2026")
     told = browser.execute_async_script(
         """const [counts, done] = arguments;
-        const night = (n, k) => ({ night: `${k}`, evening: `2026-11-0${k + 1}`, start: "2026-11-01T23:30:00+01:00",
-          sites: [{ site: "left_calf", label: "left calf", state: "observed", valid_h: 8, twitches: n, rate_per_h: n / 8 }] });
-        import("/static/nights_calendar.js").then(({ months }) => done(
-          [...months(counts.map(night), "", 1).months[0].querySelectorAll("a strong")].map((one) => one.textContent)));""",
+        const seen = { site: "left_calf", label: "left calf", state: "observed", valid_h: 8 };
+        const night = (twitches, k) => ({
+          night: "", evening: `2026-11-0${k + 1}`, start: "2026-11-01T23:30:00", sites: [{ ...seen, twitches }],
+        });
+        import("/static/nights_calendar.js").then(({ months }) => {
+          const days = months(counts.map(night), "", 1).months[0].querySelectorAll("a strong");
+          done([...days].map((one) => one.textContent));
+        });""",
         [9_999, 300_000],
     )
     assert told == ["9,999", "300k"]  # as wide as a day is on a phone
