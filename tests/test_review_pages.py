@@ -146,7 +146,7 @@ def test_the_calendar_has_every_night(browser: Chrome, standing: Standing, looke
         """const [counts, done] = arguments;
         const seen = { site: "left_calf", label: "left calf", state: "observed", valid_h: 8 };
         const night = (twitches, k) => ({
-          night: "", evening: `2026-11-0${k + 1}`, start: "2026-11-01T23:30:00", sites: [{ ...seen, twitches }],
+          evening: `2026-11-0${k + 1}`, start: "2026-11-01T23:30", sites: [{ ...seen, twitches }],
         });
         import("/static/nights_calendar.js").then(({ months }) => {
           const days = months(counts.map(night), "", 1).months[0].querySelectorAll("a strong");
