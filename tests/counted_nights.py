@@ -18,6 +18,7 @@ from firmware_host.twitches import (
     EVENT_DTYPE,
     Flag,
     Kind,
+    Reason,
     table,
 )
 
@@ -70,6 +71,7 @@ def add_run(folder: Path, run_id: str = "known") -> None:
     parts[1]["probability"][1::7] = 0.2
     parts[1]["counted"][1::7] = False
     parts[1]["flags"][1::7] = Flag.BELOW_FLOOR
+    parts[1]["reason"][1::7] = Reason.NOISE
     rows = np.concatenate(parts)
     rows["event_id"] = np.arange(len(rows))
     coverage = np.concatenate(

@@ -217,6 +217,8 @@ def test_an_event_is_chosen_by_a_click(browser: Chrome, looked_at: str) -> None:
     assert (chosen["site"], chosen["fromS"], chosen["toS"]) == ("left_calf", 0, 60)
     browser.refresh()
     wait_for(browser, "#event-facts", "20.0 mg")
+    browser.get(browser.current_url.replace(f"event={heard['id']}", f"event={heard['id'] + 1}"))
+    wait_for(browser, "#event-facts", "hardly larger than the noise")  # it does not count
 
 
 def test_labels_are_followed(browser: Chrome, served: Serve, folder: Path) -> None:

@@ -13,7 +13,7 @@ from firmware_host.errors import NotFoundError
 from firmware_host.review.endpoints import Asking, Binary, Context, endpoint
 from firmware_host.review.opened import opened_of
 from firmware_host.review.texts import t
-from firmware_host.twitches import Flag, Label, Table
+from firmware_host.twitches import Flag, Label, Reason, Table
 
 MOST = 5000
 DRAWN = ("event_id", "duration_ms", "peak_to_peak_mg", "snr", "probability", "what")
@@ -39,6 +39,8 @@ class Event(msgspec.Struct, frozen=True):
     """The reviewer's verdict: empty, twitch or not_twitch."""
     flags: tuple[str, ...]
     """complex, rejected, below_floor."""
+    reason: str
+    """What speaks most against it where it does not count (`twitches.Reason`); else empty."""
 
 
 class EventsQuery(Asking, frozen=True):
@@ -149,5 +151,6 @@ def _event(row: np.void) -> Event:
         counted=bool(row["counted"]),
         label="" if label == Label.NONE else label.name.lower(),
         flags=tuple(flag.name.lower() for flag in Flag if row["flags"] & flag and flag.name),
+        reason="" if row["counted"] or not row["reason"] else Reason(int(row["reason"])).name.lower(),
         **numbers,
     )

@@ -334,6 +334,7 @@ export class Signal {
       ["snr", facts.snr === null ? "" : t("night.event_snr_value", { d: number(facts.snr, 1) })],
       ["probability", facts.probability === null ? t("night.event_probability_none") : `${number(100 * facts.probability, 1)} %`],
       ["counted", t(facts.counted ? "night.yes" : "night.no") + (facts.flags.length ? ` (${facts.flags.map((flag) => t(`night.flag_${flag}`)).join(", ")})` : "")],
+      ["reason", facts.reason && t(`night.reason_${facts.reason}`)],
       ["label", t(facts.label ? `night.label_${facts.label}` : "night.label_none")],
     ];
     if (facts.unit >= 0) rows.push(["unit", String(unitNumber(facts.unit))]);
