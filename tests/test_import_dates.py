@@ -11,7 +11,8 @@ import pytest
 from made_tables import FS, N, bring, refusal, rows, samples, times_s
 from written_tables import ACC
 
-from firmware_host.errors import TwitchmapError
+import firmware_host as tm
+from firmware_host.errors import BadValueError, TwitchmapError
 
 EVENING = datetime(2026, 11, 22, 23, 59, 55)  # noqa: DTZ001
 """Midnight comes in the middle of the table."""
@@ -80,6 +81,16 @@ def test_the_order_of_a_date_can_be_given(tmp_path: Path, order: str, month: int
     )
     night, _ = bring(tmp_path, path, timezone="UTC", date_order=order)
     assert np.datetime64(night.start_ns, "ns") == np.datetime64(f"2026-{month:02d}-{day:02d}")
+
+
+def test_a_notebook_gives_the_order_as_well(tmp_path: Path) -> None:
+    """`tm.import_night` takes `date_order`, and refuses what is none."""
+    path = table(tmp_path / "a.csv", "time,X,Y,Z", clock("11/05/2026 %H:%M:%S.MS", datetime(2026, 1, 1)))  # noqa: DTZ001
+    for order in ("ymd", 5):
+        with pytest.raises(BadValueError, match="order of dates"):
+            tm.import_night(tmp_path / "a.night", {"left_calf": path}, date_order=order)  # type: ignore[arg-type]
+    night = tm.import_night(tmp_path / "a.night", {"left_calf": path}, time_zone="UTC", date_order="dmy")
+    assert np.datetime64(night.start_ns, "ns") == np.datetime64("2026-05-11")
 
 
 def test_the_order_may_stand_above(tmp_path: Path) -> None:

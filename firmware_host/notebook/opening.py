@@ -118,6 +118,7 @@ def import_night(
     unit: Literal["g", "mg", "m/s2"] | None = None,
     start: str | None = None,
     time_zone: str | None = None,
+    date_order: Literal["dmy", "mdy"] | None = None,
     participant: str = "",
 ) -> Night:
     """Make a night of files of other loggers, or of arrays, and open it; as `twitchmap import`.
@@ -132,6 +133,8 @@ def import_night(
         Of the numbers; None: what the file says, else the only unit that puts gravity at 0.8-1.2 g.
     start, time_zone
         ISO 8601 start of what has no times of its own, and IANA zone of the night.
+    date_order
+        Whether 05/11/2026 is 5 November or 11 May, where nothing in a file tells.
 
     Raises
     ------
@@ -145,11 +148,14 @@ def import_night(
         raise BadValueError(f'Sources are given by site, {{"left_calf": ...}}, not as {kind_of(sources)}.')
     night = path_of(target, "The folder of the night")
     moment = "The start, such as 2026-11-22T23:30:00+01:00,"
+    if date_order is not None and text_of(date_order, "The order of dates") not in {"dmy", "mdy"}:
+        raise BadValueError(f'The order of dates is "dmy" or "mdy", not {date_order[:40]!r}.')
     options = ImportOptions(
         unit=None if unit is None else text_of(unit, "The unit"),
         rate_hz=None if fs_hz is None else number_of(fs_hz, "The rate in Hz"),
         start=None if start is None else text_of(start, moment),
         timezone=None if time_zone is None else text_of(time_zone, "The time zone"),
+        date_order=date_order,
         participant=text_of(participant, "The participant"),
     )
     texts_of(sources, "Sites")
