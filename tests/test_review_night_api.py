@@ -18,12 +18,12 @@ from starlette.testclient import TestClient
 from firmware_host.analysis import load_run, night_counts, run_counts
 from firmware_host.cli.map import _named
 from firmware_host.recording import open_night
-from firmware_host.review.api.events import DRAWN
+from firmware_host.review.api.events import DRAWN, REASONS, _event
 from firmware_host.review.server import application
 from firmware_host.review.texts import texts
 from firmware_host.review.view_cache.file import VIEW_FILE
 from firmware_host.twitch_map import HourLimit, SiteLimit
-from firmware_host.twitches import Reason
+from firmware_host.twitches import EVENT_DTYPE, table
 
 HOME = "http://127.0.0.1:8765"
 NOT_REACHED = msgspec.structs.replace(
@@ -180,7 +180,9 @@ def test_events_come_in_pages(client: TestClient) -> None:
     assert one["unit"] == -1
     assert (one["label"], one["reason"]) == ("", "")
     assert {each["reason"] for each in first["events"] if not each["counted"]} == {"noise"}
-    assert {f"night.reason_{reason.name.lower()}" for reason in Reason if reason} <= texts().keys()
+    assert {f"night.reason_{reason}" for reason in REASONS.values()} <= texts().keys()
+    newer = table(EVENT_DTYPE, 1, reason=99)[0]
+    assert _event(newer).reason == ""
     assert client.get(f"/api/nights/{NAME}/events/99999").status_code == 404
     for path in ("events", "drawn-events"):  # no event there would read as none
         answer = client.get(f"/api/nights/{NAME}/{path}", params={"site": "';DROP"})

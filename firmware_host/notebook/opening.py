@@ -147,9 +147,9 @@ def import_night(
     if not isinstance(sources, Mapping):
         raise BadValueError(f'Sources are given by site, {{"left_calf": ...}}, not as {kind_of(sources)}.')
     night = path_of(target, "The folder of the night")
-    moment = "The start, such as 2026-11-22T23:30:00+01:00,"
     if date_order is not None and text_of(date_order, "The order of dates") not in {"dmy", "mdy"}:
         raise BadValueError(f'The order of dates is "dmy" or "mdy", not {date_order[:40]!r}.')
+    moment = "The start, such as 2026-11-22T23:30:00+01:00,"
     options = ImportOptions(
         unit=None if unit is None else text_of(unit, "The unit"),
         rate_hz=None if fs_hz is None else number_of(fs_hz, "The rate in Hz"),

@@ -16,6 +16,8 @@ from firmware_host.review.texts import t
 from firmware_host.twitches import Flag, Label, Reason, Table
 
 MOST = 5000
+REASONS = {int(reason): reason.name.lower() for reason in Reason if reason}
+"""A newer program's run may give others: these are not told."""
 DRAWN = ("event_id", "duration_ms", "peak_to_peak_mg", "snr", "probability", "what")
 """Columns of `/drawn-events` behind the times, float32 each."""
 
@@ -151,6 +153,6 @@ def _event(row: np.void) -> Event:
         counted=bool(row["counted"]),
         label="" if label == Label.NONE else label.name.lower(),
         flags=tuple(flag.name.lower() for flag in Flag if row["flags"] & flag and flag.name),
-        reason="" if row["counted"] or not row["reason"] else Reason(int(row["reason"])).name.lower(),
+        reason="" if row["counted"] else REASONS.get(int(row["reason"]), ""),
         **numbers,
     )
