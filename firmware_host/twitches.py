@@ -61,6 +61,8 @@ class Flag(IntFlag):
     """A context rule or the reviewer speaks against it: never counted."""
     BELOW_FLOOR = 4
     """A candidate below the operating point, kept for review and for `export --candidates`."""
+    SURE_UNIT = 8
+    """Of a unit with many sure twitches: it counts from a lower probability on."""
 
 
 class Reason(IntEnum):
@@ -101,11 +103,11 @@ EVENT_COLUMNS: tuple[Column, ...] = (
         "counted",
         "?",
         "",
-        "1 where it counts: in valid time, and at or above the operating point or accepted by a reviewer; "
-        "never where a reviewer rejected it",
+        "1 where it counts: in valid time, and at or above the operating point (of a sure unit, sooner) or "
+        "accepted by a reviewer; never where a reviewer rejected it",
     ),
     Column("label", "u1", "", "the reviewer's verdict: empty, twitch or not_twitch"),
-    Column("flags", "u4", "", "what else is known: complex, rejected, below_floor"),
+    Column("flags", "u4", "", "what else is known: complex, rejected, below_floor, sure_unit"),
     Column("reason", "u1", "", "what speaks most against it where it does not count, see twitches.Reason"),
 )
 

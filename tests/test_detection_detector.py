@@ -235,6 +235,30 @@ def test_runs_of_one_unit_are_counted_one_by_one(interval_s: float) -> None:
     assert len(counted_s(found)) == pytest.approx(4 * 48, rel=0.04)
 
 
+@pytest.mark.parametrize("after_s", [0.07, 0.09, 0.12])
+def test_a_smaller_twitch_of_a_run_is_no_side_lobe(after_s: float) -> None:
+    """A unit that fires again after 70-120 ms, half as large, is two events each time."""
+    signal = Signal(160, seed=9)
+    for onset_s in np.arange(10, 150, 3.0):
+        way = signal.rng.standard_normal(3)
+        signal.twitch(30.0, onset_s, 0.03, way).twitch(15.0, onset_s + after_s, 0.03, way)
+    assert len(counted_s(detect(signal.acc_g))) == pytest.approx(2 * 47, abs=2)
+
+
+@pytest.mark.parametrize(("after_s", "width_s", "share"), [(0.12, 0.012, 0.85), (0.10, 0.010, 0.9)])
+def test_a_unit_of_two_equal_lobes_that_fires_again_is_no_next_swing(
+    after_s: float, width_s: float, share: float
+) -> None:
+    """Whichever of two lobes of one size noise makes the larger one, both twitches of a pair are events."""
+    signal = Signal(160, seed=9)
+    for onset_s in np.arange(10, 150, 3.0):
+        way = signal.rng.standard_normal(3)
+        for at_s, mg in ((onset_s, 15.0), (onset_s + after_s, 15.0 * share)):
+            t = (signal.time_s - at_s) / width_s
+            signal.mg += mg * (-t * np.exp(0.5 - t**2 / 2))[:, None] * way / np.linalg.norm(way)
+    assert len(counted_s(detect(signal.acc_g))) > 0.9 * 2 * 47
+
+
 def test_two_potentials_within_60_ms_are_one_complex_event() -> None:
     """A pair 50 ms apart is one event and flagged; single twitches are not."""
     signal = Signal(300, seed=22)

@@ -28,11 +28,12 @@ from firmware_host.detection.limit_waves import add_wave, waves
 from firmware_host.detection.quality import COVERED_DTYPE
 from firmware_host.detection.signals import make_plan
 from firmware_host.detection.site_night import SiteNight, make_site_night
+from firmware_host.detection.sure_units import of_sure_units, reaches
 from firmware_host.detection.units import group
 from firmware_host.recording import Night
 from firmware_host.twitch_map import HourLimit, SiteLimit, inside, seconds_in
 from firmware_host.twitch_map.limits import HOUR_S, hour_edges_s, limit_over
-from firmware_host.twitches import Kind, Table, valid_s
+from firmware_host.twitches import Flag, Kind, Table, valid_s
 
 Floats = npt.NDArray[np.float64]
 
@@ -70,10 +71,11 @@ _SURROUNDINGS = ("site", "peak_s", "score", "peak_to_peak_mg")
 
 ADDED_DTYPE = np.dtype(
     [("peak_s", "f8"), ("size_mg", "f8"), ("density", "f8"), ("slow", "?"), ("valid", "?"), ("found", "?"),
-     ("worth", "f8"), ("measured_mg", "f8"), ("excerpt", "i8"), ("world", "i8")]
+     ("worth", "f8"), ("sure", "?"), ("measured_mg", "f8"), ("excerpt", "i8"), ("world", "i8")]
 )  # fmt: skip
 """Added twitches: when, how large, the noise there, whether that moment stayed valid; whether it counts,
-and of the likest candidate the probability (the score where a model gives none) and size, 0 without any."""
+and of the likest candidate the probability (the score where a model gives none), whether it is of a sure
+unit, and the size; 0 without any."""
 
 
 def measure_limits(
@@ -132,8 +134,8 @@ class _Site:
         self._slim = _slim(self._rows)
         self._coverage = findings.coverage[findings.coverage["site"] == site]
         self._valid = self._coverage[self._coverage["kind"] == Kind.VALID]
-        counted = judged[(judged["site"] == site) & judged["counted"]]
-        self._counted_s = counted["peak_s"]
+        self._judged = judged[judged["site"] == site]
+        self._counted_s = self._judged["peak_s"][self._judged["counted"]]
         self._sites = sites
         noise = next(facts.noise_mg_per_sqrt_hz for facts in findings.sites if facts.site == site)
         self._density = noise or UNKNOWN_DENSITY
@@ -283,7 +285,10 @@ class _Site:
         return Beside(rows, near.waves, first)
 
     def _judged_last(self, near: Beside, times_s: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
-        """Return the probability of candidates, and which of them count, in the last pass of the model."""
+        """Return the probability of candidates, and which of them count, in the last pass of the model.
+
+        Those of sure units get their flag.
+        """
         model = self._model
         if not isinstance(model, BoostedModel) or passes_of(model) == 1 or self._waves is None:
             probability = near.rows["probability"]
@@ -299,9 +304,16 @@ class _Site:
         rows, asked = rows[order], order >= len(kept)
         grouped = group(*waves, rows["score"], rows["peak_s"], asked)
         again = said_again(rows, grouped, valid_s(self._valid) / 3600, model, first[order], asked)
-        probability = np.zeros(len(near.rows))
-        probability[new[order[asked] - len(kept)]] = model.probability_again(rows[asked], again)
-        return probability, probability >= last_threshold(model, self._point, 2)
+        said = np.zeros(len(self._rows))
+        said[loud] = self._judged["probability"]
+        said = np.append(said[kept], np.zeros(len(new)))[order]
+        said[asked] = model.probability_again(rows[asked], again)
+        sure = of_sure_units(grouped.unit, grouped.member, said)
+        probability, at = np.zeros(len(near.rows)), new[order[asked] - len(kept)]
+        probability[at] = said[asked]
+        near.rows["flags"][at] |= np.where(sure[asked], np.uint32(Flag.SURE_UNIT), np.uint32(0))
+        of_sure = near.rows["flags"] & np.uint32(Flag.SURE_UNIT) > 0
+        return probability, reaches(probability, of_sure, last_threshold(model, self._point, 2))
 
 
 def _nearest(times_s: Floats, added: Table) -> npt.NDArray[np.int64]:
@@ -317,9 +329,10 @@ def _marked(added: Table, rows: Table, probability: Floats, counted: npt.NDArray
     worth = np.where(np.isfinite(probability), probability, rows["score"])
     order = np.argsort(worth, kind="stable")  # the likest of several is written last
     order = order[hit[order]]
-    for name in ("worth", "measured_mg", "found"):
+    for name in ("worth", "sure", "measured_mg", "found"):
         added[name] = 0
     added["worth"][of[order]] = worth[order]
+    added["sure"][of[order]] = (rows["flags"] & np.uint32(Flag.SURE_UNIT) > 0)[order]
     added["measured_mg"][of[order]] = rows["peak_to_peak_mg"][order]
     added["found"][of[hit & counted]] = True
     return added

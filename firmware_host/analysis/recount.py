@@ -17,6 +17,7 @@ import numpy as np
 
 import firmware_host
 from firmware_host.analysis.findings import events_of, row_columns
+from firmware_host.analysis.labelled import site_slices
 from firmware_host.analysis.models import (
     DEFAULT_POINT,
     current_model,
@@ -124,7 +125,7 @@ def recount_night(
     BadValueError
         If the operating point is unknown.
     """
-    from firmware_host.analysis.second_pass import told_again
+    from firmware_host.analysis.second_pass import mark_sure, reaching, told_again
     from firmware_host.detection.reasons import reasons
 
     night = open_night(night) if isinstance(night, Path) else night
@@ -137,8 +138,11 @@ def recount_night(
     rows["site"] = was.events["site"]  # as they are called now
     if getattr(bundle, "corrects", ""):
         rows["probability"] = bundle.corrected(rows, rows["probability"])  # type: ignore[union-attr]
-    by = rows["score" if bundle.kind == "threshold" else "probability"]
-    reaches = by >= np.float32(least)
+    if base.passes == 2:
+        for own in site_slices(rows).values():
+            unit = was.events["unit"][own]
+            mark_sure(rows, np.arange(own.start, own.stop), unit, unit >= 0)
+    reaches = rows["score"] >= np.float32(least) if bundle.kind == "threshold" else reaching(rows, least)
     rows["counted"] = reaches & ((rows["flags"] & np.uint32(Flag.REJECTED)) == 0)
     rows["flags"] &= ~np.uint32(Flag.BELOW_FLOOR)
     rows["flags"] |= np.where(reaches, np.uint32(0), np.uint32(Flag.BELOW_FLOOR))

@@ -45,6 +45,11 @@ OPPOSED_S, OPPOSED_COSINE, OPPOSED_SHARE = 0.20, -0.7, 0.95
 unit that fires again moves the skin the same way again, whatever the tissue rings like in between."""
 SWING_S = 0.025
 """The largest swing is looked for so far around a maximum of the statistic."""
+LOOK_S, AGAIN_ALIKE = 0.06, 0.3
+"""A maximum whose band-pass looks so much like the larger one's over that time is no next swing, whichever
+way its largest swing points: a unit of two lobes of nearly one size fired again."""
+RUN_S, RUN_ALIKE, RUN_SHARE = 0.15, 0.5, 0.3
+"""Nor is it a side lobe if it is so near, so alike and so high: units fire in runs, 60 to 100 ms apart."""
 
 Int64 = npt.NDArray[np.int64]
 
@@ -197,9 +202,8 @@ def pick(
     height, template, place = _between(peaks, white, band, floor, root, plan)
     top = height >= lowest**2
     peaks, template, score, place = peaks[top], template[top], np.sqrt(height[top]), place[top]
-    keep, merged = _one_a_burst(
-        place, score, _swings(band, peaks, plan.fs_internal_hz), template, shadow, plan
-    )
+    swing, look = _swings(band, peaks, plan.fs_internal_hz), _looks(band, peaks, plan.fs_internal_hz)
+    keep, merged = _one_a_burst(place, score, swing, look, template, shadow, plan)
     return peaks[keep], template[keep], score[keep], merged, place[keep]
 
 
@@ -256,6 +260,15 @@ def _swings(band: Float32, peaks: Int64, fs_hz: float) -> Float32:
     return np.asarray((near[:, each, top] / np.sqrt(np.maximum(size[each, top], 1e-9))).T)
 
 
+def _looks(band: Float32, peaks: Int64, fs_hz: float) -> Float32:
+    """Return (k, values) unit vectors: the band-pass over `LOOK_S` around each maximum."""
+    reach = round(LOOK_S / 2 * fs_hz)
+    near = windows_at(band, peaks - reach, 2 * reach + 1).transpose(1, 0, 2)
+    near = near.reshape(len(peaks), near.shape[1] * near.shape[2])
+    size = np.einsum("ij,ij->i", near, near)
+    return np.asarray(near / np.sqrt(np.maximum(size, 1e-9))[:, None])
+
+
 def room(index: Int64, place: Float64, alone: int, fs_hz: float) -> tuple[Float64, Float64]:
     """Return (k,) samples from each maximum to the middles between it and its neighbours, `alone` if none."""
     middle = (place[1:] + place[:-1]) / 2.0
@@ -284,11 +297,17 @@ def _stairs(steps: tuple[tuple[float, float], ...], lag_s: Float64) -> Float64:
 
 
 def _one_a_burst(
-    place: Float64, score: Float32, swing: Float32, template: Int64, shadow: Float64, plan: Plan
+    place: Float64,
+    score: Float32,
+    swing: Float32,
+    look: Float32,
+    template: Int64,
+    shadow: Float64,
+    plan: Plan,
 ) -> tuple[Int64, Bool]:
     """Keep the largest maxima first; each hides its side lobes and takes in what lies within 60 ms."""
     merge, apart = APART_S * plan.fs_internal_hz, COMPLEX_S * plan.fs_internal_hz
-    start, other, lobe = _hidden(place, score, swing, template, shadow, plan)
+    start, other, lobe = _hidden(place, score, swing, look, template, shadow, plan)
     free = [True] * len(place)
     merged = np.zeros(len(place), bool)
     kept = []
@@ -321,7 +340,13 @@ def _one_a_burst(
 
 
 def _hidden(
-    place: Float64, score: Float32, swing: Float32, template: Int64, shadow: Float64, plan: Plan
+    place: Float64,
+    score: Float32,
+    swing: Float32,
+    look: Float32,
+    template: Int64,
+    shadow: Float64,
+    plan: Plan,
 ) -> tuple[Int64, Int64, Bool]:
     """Return what each maximum may hide or take in: of maximum m, pairs `start[m]` to `start[m + 1]`.
 
@@ -339,7 +364,10 @@ def _hidden(
     lobe = size < shadow[template[own], np.rint(lag).astype(int) + reach] * top
     maybe = np.flatnonzero(~lobe & (size < OPPOSED_SHARE * top) & (np.abs(lag) <= opposed))
     x, y, z = (axis[own[maybe]] * axis[other[maybe]] for axis in swing.T.astype(float))
-    lobe[maybe] = x + y + z < OPPOSED_COSINE
+    opposed_ones = maybe[x + y + z < OPPOSED_COSINE]
+    runs = np.flatnonzero(lobe & (np.abs(lag) <= RUN_S * plan.fs_internal_hz) & (size >= RUN_SHARE * top))
+    for some, least in ((runs, RUN_ALIKE), (opposed_ones, AGAIN_ALIKE)):
+        lobe[some] = np.einsum("ij,ij->i", look[own[some]], look[other[some]]) < least
     # Two that a third takes in are no farther apart than this.
     asked = np.flatnonzero((lobe | (np.abs(lag) < near)) & (own != other))
     return np.searchsorted(own[asked], np.arange(len(place) + 1)), other[asked], lobe[asked]

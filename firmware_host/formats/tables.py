@@ -53,7 +53,9 @@ EVENTS = (
         EVENT_COLUMNS, "duration_ms", "peak_to_peak_mg", "snr", "dominant_hz", "probability", "counted"
     ),
     Column("label", "U", "", "the reviewer's verdict: empty, twitch or not_twitch"),
-    Column("flags", "U", "", "what else is known, separated by spaces: complex, rejected, below_floor"),
+    Column(
+        "flags", "U", "", "what else is known, separated by spaces: complex, rejected, below_floor, sure_unit"
+    ),
     *_DETECTOR,
 )
 COUNTS = (

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from scipy import optimize, special
 
 from firmware_host.analysis.limits import site_limit
+from firmware_host.analysis.second_pass import reaching
+from firmware_host.detection.sure_units import reaches
 from firmware_host.learning.match import match
 from firmware_host.learning.rate_nights import SiteNight
 from firmware_host.learning.score import in_valid_time
@@ -65,8 +67,8 @@ def known(night: SiteNight, least: float) -> Known | None:
     `least` is the least probability that counts, of what was found and of what was added.
     """
     night = replace(night, candidates=night.candidates.copy(), added=night.added.copy())
-    night.candidates["counted"] = night.candidates["probability"] >= least
-    night.added["found"] = night.added["worth"] >= least
+    night.candidates["counted"] = reaching(night.candidates, least)
+    night.added["found"] = reaches(night.added["worth"], night.added["sure"], least)
     limit = site_limit(night.added, night.coverage)
     valid = night.coverage[night.coverage["kind"] == 0]
     if limit is None or limit.limit_mg is None or not len(valid):

@@ -1,0 +1,49 @@
+"""Sure units: what repeats the shape of many sure twitches counts from a lower probability on.
+
+A unit that is surely seen so often is there; what is as like it as noise allows is mostly one of its
+twitches, and to leave it out costs more of these than it spares false alarms. No quiet night has such units.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from firmware_host.detection.signals import Bool
+
+SURELY = 0.8
+"""Probability from which on a member speaks for its unit. At points above it nothing is raised: who is that
+strict wants nothing doubtful."""
+FEWEST, SHARE = 50, 0.02
+"""So many such members, and such a share of all, make a unit sure: a heartbeat that slips through now and
+then has thousands that did not."""
+TIMES = 6.0
+"""By so much its members' odds are raised when it is asked whether they count."""
+
+
+def of_sure_units(unit: npt.NDArray[np.integer], member: Bool, probability: npt.NDArray[np.floating]) -> Bool:
+    """Tell which candidates of one site-night are members of sure units.
+
+    Parameters
+    ----------
+    unit : (n,) int
+        The unit that each is most like; anything where it is no member.
+    member : (n,) bool
+        Whether it is of that unit.
+    probability : (n,) float
+        As judged by pass 2.
+    """
+    out = np.zeros(len(unit), bool)
+    own = np.flatnonzero(member)
+    if len(own):
+        of, surely = unit[own], probability[own] >= np.float32(SURELY)
+        sure, members = np.bincount(of[surely], minlength=int(of.max()) + 1), np.bincount(of)
+        out[own] = ((sure >= FEWEST) & (sure >= SHARE * members))[of]
+    return out
+
+
+def reaches(probability: npt.NDArray[np.floating], sure: Bool, least: float) -> Bool:
+    """Tell which candidates count at an operating point: members of sure units with `TIMES` their odds."""
+    p = probability.astype(float)
+    raised = TIMES * p / (1.0 + (TIMES - 1.0) * p)
+    return np.asarray(np.where(sure & (least <= SURELY), raised, p) >= np.float32(least))
