@@ -308,7 +308,8 @@ class _Site:
         said[loud] = self._judged["probability"]
         said = np.append(said[kept], np.zeros(len(new)))[order]
         said[asked] = model.probability_again(rows[asked], again)
-        sure = of_sure_units(grouped.unit, grouped.member, said)
+        # Only the night's own make a unit sure: the added ones stand for units that fire seldom, too.
+        sure = of_sure_units(grouped.unit, grouped.member, np.where(asked, 0.0, said))
         probability, at = np.zeros(len(near.rows)), new[order[asked] - len(kept)]
         probability[at] = said[asked]
         near.rows["flags"][at] |= np.where(sure[asked], np.uint32(Flag.SURE_UNIT), np.uint32(0))
