@@ -52,6 +52,7 @@ def test_only_members_of_that_unit_gain() -> None:
     unit[-1], member[-2] = 1, False
     raised = of_sure_units(unit, member, probability)
     assert np.flatnonzero(~raised).tolist() == [FEWEST + 1, FEWEST + 2]
+    assert of_sure_units(np.full(FEWEST, 2**31 - 1), member[:FEWEST], probability[:FEWEST]).all()
     assert not of_sure_units(np.full(9, -1), np.zeros(9, bool), probability[:9]).any()
 
 

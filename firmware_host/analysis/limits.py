@@ -28,7 +28,7 @@ from firmware_host.detection.limit_waves import add_wave, waves
 from firmware_host.detection.quality import COVERED_DTYPE
 from firmware_host.detection.signals import make_plan
 from firmware_host.detection.site_night import SiteNight, make_site_night
-from firmware_host.detection.sure_units import of_sure_units, reaches
+from firmware_host.detection.sure_units import flagged, of_sure_units, reaches
 from firmware_host.detection.units import group
 from firmware_host.recording import Night
 from firmware_host.twitch_map import HourLimit, SiteLimit, inside, seconds_in
@@ -313,8 +313,7 @@ class _Site:
         probability, at = np.zeros(len(near.rows)), new[order[asked] - len(kept)]
         probability[at] = said[asked]
         near.rows["flags"][at] |= np.where(sure[asked], np.uint32(Flag.SURE_UNIT), np.uint32(0))
-        of_sure = near.rows["flags"] & np.uint32(Flag.SURE_UNIT) > 0
-        return probability, reaches(probability, of_sure, last_threshold(model, self._point, 2))
+        return probability, reaches(probability, flagged(near.rows), last_threshold(model, self._point, 2))
 
 
 def _nearest(times_s: Floats, added: Table) -> npt.NDArray[np.int64]:
@@ -333,7 +332,7 @@ def _marked(added: Table, rows: Table, probability: Floats, counted: npt.NDArray
     for name in ("worth", "sure", "measured_mg", "found"):
         added[name] = 0
     added["worth"][of[order]] = worth[order]
-    added["sure"][of[order]] = (rows["flags"] & np.uint32(Flag.SURE_UNIT) > 0)[order]
+    added["sure"][of[order]] = flagged(rows)[order]
     added["measured_mg"][of[order]] = rows["peak_to_peak_mg"][order]
     added["found"][of[hit & counted]] = True
     return added

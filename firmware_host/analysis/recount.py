@@ -141,7 +141,7 @@ def recount_night(
     if base.passes == 2:
         for own in site_slices(rows).values():
             unit = was.events["unit"][own]
-            mark_sure(rows, np.arange(own.start, own.stop), unit, unit >= 0)
+            mark_sure(rows, own, unit, unit >= 0)
     reaches = rows["score"] >= np.float32(least) if bundle.kind == "threshold" else reaching(rows, least)
     rows["counted"] = reaches & ((rows["flags"] & np.uint32(Flag.REJECTED)) == 0)
     rows["flags"] &= ~np.uint32(Flag.BELOW_FLOOR)

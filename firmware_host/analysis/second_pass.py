@@ -12,7 +12,7 @@ from firmware_host.analysis.findings import Findings
 from firmware_host.analysis.runs import finished
 from firmware_host.analysis.stored_units import no_units
 from firmware_host.detection.classifier import matrix_of
-from firmware_host.detection.sure_units import of_sure_units, reaches
+from firmware_host.detection.sure_units import flagged, of_sure_units, reaches
 from firmware_host.detection.unit_features import unit_features
 from firmware_host.twitches import UNIT_DTYPE, Flag, Table, table, valid_s
 
@@ -53,7 +53,10 @@ def judge_again(findings: Findings, model: BoostedModel, operating_point: str) -
 
 
 def mark_sure(
-    rows: Table, own: npt.NDArray[np.int64], unit: npt.NDArray[np.integer], member: npt.NDArray[np.bool_]
+    rows: Table,
+    own: npt.NDArray[np.int64] | slice,
+    unit: npt.NDArray[np.integer],
+    member: npt.NDArray[np.bool_],
 ) -> None:
     """Set `Flag.SURE_UNIT` anew in some rows, all those of one site; `unit` and `member` are theirs."""
     sure = of_sure_units(unit, member, rows["probability"][own])
@@ -63,7 +66,7 @@ def mark_sure(
 
 def reaching(events: Table, least: float) -> npt.NDArray[np.bool_]:
     """Tell which events reach an operating point, those of sure units (`mark_sure`) sooner."""
-    return reaches(events["probability"], events["flags"] & np.uint32(Flag.SURE_UNIT) > 0, least)
+    return reaches(events["probability"], flagged(events), least)
 
 
 def _said_of_all(findings: Findings, rows: Table, model: BoostedModel) -> Floats:

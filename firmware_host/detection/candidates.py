@@ -9,6 +9,7 @@ crossing rate.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -203,7 +204,7 @@ def pick(
     top = height >= lowest**2
     peaks, template, score, place = peaks[top], template[top], np.sqrt(height[top]), place[top]
     swing, look = _swings(band, peaks, plan.fs_internal_hz), _looks(band, peaks, plan.fs_internal_hz)
-    keep, merged = _one_a_burst(place, score, swing, look, template, shadow, plan)
+    keep, merged = _one_a_burst(_Maxima(place, score, swing, look, template), shadow, plan)
     return peaks[keep], template[keep], score[keep], merged, place[keep]
 
 
@@ -296,18 +297,21 @@ def _stairs(steps: tuple[tuple[float, float], ...], lag_s: Float64) -> Float64:
     return out
 
 
-def _one_a_burst(
-    place: Float64,
-    score: Float32,
-    swing: Float32,
-    look: Float32,
-    template: Int64,
-    shadow: Float64,
-    plan: Plan,
-) -> tuple[Int64, Bool]:
+class _Maxima(NamedTuple):
+    """Maxima of the statistic: where and how high, where the largest swing points, how it looks, of what."""
+
+    place: Float64
+    score: Float32
+    swing: Float32
+    look: Float32
+    template: Int64
+
+
+def _one_a_burst(maxima: _Maxima, shadow: Float64, plan: Plan) -> tuple[Int64, Bool]:
     """Keep the largest maxima first; each hides its side lobes and takes in what lies within 60 ms."""
     merge, apart = APART_S * plan.fs_internal_hz, COMPLEX_S * plan.fs_internal_hz
-    start, other, lobe = _hidden(place, score, swing, look, template, shadow, plan)
+    place, score, template = maxima.place, maxima.score, maxima.template
+    start, other, lobe = _hidden(maxima, shadow, plan)
     free = [True] * len(place)
     merged = np.zeros(len(place), bool)
     kept = []
@@ -339,19 +343,12 @@ def _one_a_burst(
     return keep, merged[keep]
 
 
-def _hidden(
-    place: Float64,
-    score: Float32,
-    swing: Float32,
-    look: Float32,
-    template: Int64,
-    shadow: Float64,
-    plan: Plan,
-) -> tuple[Int64, Int64, Bool]:
+def _hidden(maxima: _Maxima, shadow: Float64, plan: Plan) -> tuple[Int64, Int64, Bool]:
     """Return what each maximum may hide or take in: of maximum m, pairs `start[m]` to `start[m + 1]`.
 
     `start` (k + 1,); `other` (pairs,), the maximum that may go; `lobe` (pairs,), whether it is a side lobe.
     """
+    place, score, swing, look, template = maxima
     near, opposed = 2 * APART_S * plan.fs_internal_hz, OPPOSED_S * plan.fs_internal_hz
     reach, each = shadow.shape[1] // 2, np.arange(len(place))
     first = np.searchsorted(place, place - reach)

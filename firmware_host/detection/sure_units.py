@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.detection.signals import Bool
+from firmware_host.twitches import Flag, Table
 
 SURELY = 0.8
 """Probability from which on a member speaks for its unit. At points above it nothing is raised: who is that
@@ -36,10 +37,16 @@ def of_sure_units(unit: npt.NDArray[np.integer], member: Bool, probability: npt.
     out = np.zeros(len(unit), bool)
     own = np.flatnonzero(member)
     if len(own):
-        of, surely = unit[own], probability[own] >= np.float32(SURELY)
-        sure, members = np.bincount(of[surely], minlength=int(of.max()) + 1), np.bincount(of)
+        # Counted by rank: numbers read from a file may be of any size.
+        _, of, members = np.unique(unit[own], return_inverse=True, return_counts=True)
+        sure = np.bincount(of[probability[own] >= np.float32(SURELY)], minlength=len(members))
         out[own] = ((sure >= FEWEST) & (sure >= SHARE * members))[of]
     return out
+
+
+def flagged(events: Table) -> Bool:
+    """Tell which events have the flag of sure units."""
+    return np.asarray(events["flags"] & np.uint32(Flag.SURE_UNIT) > 0)
 
 
 def reaches(probability: npt.NDArray[np.floating], sure: Bool, least: float) -> Bool:
