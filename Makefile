@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
-.PHONY: demo test soak lint format bench picture screenshots pages docs clean
+.PHONY: demo test long soak lint format bench picture screenshots pages docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed  ## simulate a night, find its twitches, draw the map
@@ -14,9 +14,12 @@ demo: $(VENV)/.installed  ## simulate a night, find its twitches, draw the map
 # the order of tests/conftest.py, the longest first; xdist's own would begin with those of the most tests. Where
 # Python is told to keep no bytecode, as in many containers, each of the some hundred processes that tests start
 # would compile the package for itself.
-test: export PYTHONDONTWRITEBYTECODE :=
-test: $(VENV)/.tests  ## all tests; TWITCHMAP_REAL_DATA=FOLDER adds those on real recordings
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+test long: export PYTHONDONTWRITEBYTECODE :=
+test: $(VENV)/.tests  ## the tests; TWITCHMAP_REAL_DATA=FOLDER adds those on real recordings
+	$(BIN)/python -m pytest -m "not long and not soak" -n 4 --dist loadfile --no-loadscope-reorder
+
+long: $(VENV)/.tests  ## those that take more than some seconds each: whole evenings, training, every page for everybody
+	$(BIN)/python -m pytest -m long -n 4 --dist loadfile --no-loadscope-reorder
 
 soak: $(VENV)/.tests  ## the long storms
 	$(BIN)/python -m pytest -m soak --timeout=3600

@@ -69,6 +69,7 @@ async def all_more(nights: list[Night], n: int = 10) -> None:
         await until(check)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", models())
 def test_every_model_streams_and_comes_back(name: str) -> None:
     """A sensor of any model is identified, streams, and comes back from a drop, a reboot and a silence."""
@@ -91,6 +92,7 @@ def test_every_model_streams_and_comes_back(name: str) -> None:
     play(go())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NUMBERED)
 @pytest.mark.parametrize("fault", ["repeat", "reorder", "lose"])
 def test_numbered_packets_are_put_in_order(name: str, fault: str) -> None:
@@ -110,6 +112,7 @@ def test_numbered_packets_are_put_in_order(name: str, fault: str) -> None:
     play(go())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("drops", [10, pytest.param(200, marks=pytest.mark.soak)])
 def test_four_dropped_at_once_over_and_over(drops: int) -> None:
     """Four models that lose their links together many times stream again within 15 s each time."""
@@ -158,6 +161,7 @@ def test_four_that_are_away_come_back(fault: Callable[[VirtualWorld], None]) -> 
     play(go())
 
 
+@pytest.mark.long
 def test_a_dead_battery_costs_the_others_nothing() -> None:
     """A sensor whose battery dies is lost and looked for, while the others miss nothing."""
 

@@ -87,6 +87,7 @@ def test_a_reader_that_leaves_early_is_no_error(detected: Path) -> None:
     assert (process.wait(60), err) == (0, b"")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_it_cleanly(tmp_path: Path, number: signal.Signals, code: int) -> None:

@@ -55,6 +55,7 @@ def fit(arrival_s: Floats, index: npt.NDArray[np.int64], *, late: bool = True) -
     return fit_timeline(index, np.rint(arrival_s * 1e9).astype(np.int64) + BASE_NS, FS_HZ, late=late)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["exponential", "interval", "changing", "stalls", "bursts"])
 @pytest.mark.parametrize("warming_ppm", [0.0, 1000.0])
 def test_a_night_is_right_to_a_millisecond(kind: str, warming_ppm: float) -> None:

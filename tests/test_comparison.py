@@ -184,6 +184,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return paths
 
 
+@pytest.mark.long
 def test_stored_nights_are_compared(nights: list[Path], tmp_path: Path) -> None:
     """Night folders go in, a comparison above the larger of their limits comes out; also of two sites."""
     site = tm.open(nights[0]).sites[0]

@@ -172,6 +172,7 @@ def test_where_the_samples_fall_hardly_matters() -> None:
     assert max(each) < 1.03 * min(each)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("z_axis", [1.0, 2.0])
 def test_white_noise_gives_hardly_an_event(z_axis: float) -> None:
     """Simulated: 20 h of white noise, all axes alike or z twice as noisy, give at most 0.1 events an hour."""

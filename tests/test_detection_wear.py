@@ -83,6 +83,7 @@ def unconfirmed_s(found: Found, fs_hz: float = 100.0) -> float:
     return float((rows["stop_index"] - rows["start_index"]).sum() / fs_hz)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("chip", sorted(CHIPS))
 def test_hours_on_the_table_are_not_valid(chip: str) -> None:
     """Never put on, steps beside the table and a phone that buzzes on it: not worn, with any chip."""
@@ -100,6 +101,7 @@ def test_hours_on_the_table_are_not_valid(chip: str) -> None:
     assert kind_s(found, Kind.NOT_WORN) > 0.95 * 3 * 3600
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("chip", sorted(CHIPS))
 @pytest.mark.parametrize("breath", [0.3, 0.7])
 def test_still_people_who_hardly_breathe_are_worn(chip: str, breath: float) -> None:
@@ -133,6 +135,7 @@ def judged(rng: np.random.Generator, hours: float, density: float, breath: float
     return bool(worn.not_worn.all()), not (worn.not_worn | worn.unconfirmed).any()
 
 
+@pytest.mark.long
 def test_few_are_wrong_over_many_people_and_tables() -> None:
     """Simulated: over stretches of 0.5-4 h on chips of 70-400 ug hardly an hour is judged wrongly."""
     rng = np.random.default_rng(3)

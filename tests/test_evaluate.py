@@ -19,7 +19,7 @@ from firmware_host.learning.promises import promises
 from firmware_host.simulation.chips import CHIPS
 from firmware_host.simulation.cohort import TEST_NUMBERS, TRAIN_NUMBERS
 
-pytestmark = pytest.mark.lasts_s(20)
+pytestmark = [pytest.mark.lasts_s(20), pytest.mark.long]
 
 
 def test_cohorts_are_people_that_training_never_sees() -> None:

@@ -41,6 +41,7 @@ def raw_over_band(rise_s: float) -> float:
     return float(np.ptp(whole) / in_band_mg)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("rise_s", "kappa", "known_mg", "bank_mg"),
     [
@@ -252,6 +253,7 @@ def noise_of(chip: str, alarms: int, found: Any = None, hours: float = 60.0) -> 
     return NoiseResult(case, hours, {PLAIN: alarms}, {PLAIN: alarms}, hours, ALIKE, rises, size, hit)
 
 
+@pytest.mark.long
 def test_the_worst_of_many_chips_is_judged_beyond_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     """The highest count of 15 chips says nothing unless chance hardly gives it; sizes likewise."""
     monkeypatch.setattr(bounds, "bank_mg", lambda *_: 7.0)

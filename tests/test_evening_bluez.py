@@ -50,6 +50,7 @@ def two() -> list[FakeSensor]:
     ]
 
 
+@pytest.mark.long
 def test_an_evening_on_bluez(bus: str, tmp_path: Path) -> None:
     """What is in range, which is where by name, and whether all stream: nothing virtual is between."""
 
@@ -74,6 +75,7 @@ def test_an_evening_on_bluez(bus: str, tmp_path: Path) -> None:
     asyncio.run(go())
 
 
+@pytest.mark.long
 def test_a_sensor_is_saved_in_the_raw_on_bluez(bus: str, tmp_path: Path) -> None:
     """Its table and its notifications come over the real bus as over the virtual radio."""
 

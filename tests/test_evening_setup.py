@@ -155,6 +155,7 @@ def test_doubt_is_asked_again() -> None:
     assert "It sits at the left calf already: tap another." in text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted(models()))
 def test_every_model_is_told_by_its_tap_and_measured(name: str, tmp_path: Path) -> None:
     """At its rate and range, beside another sensor; and the check measures what the virtual chip does."""
@@ -179,6 +180,7 @@ def test_sensors_are_told_by_the_tap_not_by_their_order() -> None:
     assert [(one.site, one.model) for one in sensors] == [("left_calf", "movesense"), ("right_calf", "oba")]
 
 
+@pytest.mark.long
 def test_what_stays_unclear_is_said_with_a_way_out() -> None:
     """Nobody taps: after four times asking, naming the sensor is offered."""
     world = World(TWO)

@@ -83,6 +83,7 @@ def rows_of(path: Path) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(file)
 
 
+@pytest.mark.long
 def test_the_tables_fit_a_poisson_model_with_an_offset(tmp_path: Path) -> None:
     """A regression on counts.csv with the log of valid time finds the ratios that nights were made with."""
     from sklearn.linear_model import PoissonRegressor
@@ -177,6 +178,7 @@ def _parquet(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.long
 def test_nights_are_let_go_one_after_the_other(tmp_path: Path) -> None:
     """Three times as many nights need no more memory at the peak."""
     root = cohort(tmp_path / "nights", 2, 6)

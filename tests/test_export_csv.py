@@ -338,6 +338,7 @@ def test_utc_times_keep_the_millisecond(time_ns: int) -> None:
     assert abs(datetime.fromisoformat(text).timestamp() * 1000 - time_ns / 1e6) <= 0.51
 
 
+@pytest.mark.long
 def test_a_great_night_is_written_whole(tmp_path: Path) -> None:
     """A hundred thousand events are all there, the last as the first."""
     night = make_night(tmp_path / "a.night", make_events(100_000))

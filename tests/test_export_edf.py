@@ -235,6 +235,7 @@ def test_simulated_nights_say_so(tmp_path: Path) -> None:
     assert onset_s[list(text).index("simulated")] == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("origin", ["simulated", "imported"])
 @pytest.mark.parametrize("share", [False, True])
 def test_a_simulated_night_stays_one(tmp_path: Path, origin: str, share: bool) -> None:

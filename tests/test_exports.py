@@ -137,6 +137,7 @@ def test_a_suspend_and_a_dead_sensor_are_right_to_the_second(
         ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("start_ns", [AUTUMN_NS, SPRING_NS])
 def test_clock_changes_are_right_to_the_second(
@@ -356,6 +357,7 @@ def test_exports_start_light() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", SIGNAL_FORMATS)
 def test_signals_pass_through_in_pieces(changing: dict[int, Path], form: str, tmp_path: Path) -> None:
     """The samples of a night are never in memory at once: the peak is far below what they take there."""

@@ -148,6 +148,7 @@ def test_empty_and_senseless_files(tmp_path: Path, wanted: str, content: bytes) 
     assert attempt(tmp_path, "a.dat", content, format=wanted) is not None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())

@@ -73,6 +73,7 @@ def end(process: subprocess.Popen[str], folder: Path) -> None:
     assert not list((folder / "out").iterdir())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", COMMANDS)
 def test_workers_that_are_only_starting_say_nothing(tmp_path: Path, command: str) -> None:
     """Processes that are still importing when Ctrl-C comes end without words of their own."""
@@ -82,6 +83,7 @@ def test_workers_that_are_only_starting_say_nothing(tmp_path: Path, command: str
     end(process, tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["train", "evaluate"])
 def test_work_that_is_interrupted_leaves_nothing(tmp_path: Path, command: str) -> None:
     """Ctrl-C while nights are made leaves none of them, no model and no card."""

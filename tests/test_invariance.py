@@ -73,6 +73,7 @@ def usual(samples: dict[str, Samples], tmp_path_factory: pytest.TempPathFactory)
     return written(tmp_path_factory.mktemp("usual") / "a.night", samples, np.arange(1.0, 800.0))
 
 
+@pytest.mark.long
 def test_the_sampling_rate_hardly_matters(tmp_path: Path) -> None:
     """One body at 100, 200 and 416 Hz has the same counts within 2 %, at each operating point."""
     model, _ = load_model("standard")

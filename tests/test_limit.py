@@ -77,6 +77,7 @@ def test_a_twitch_near_the_end_of_the_samples_is_cut_off() -> None:
     assert np.isfinite(silence).all()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lapses", [0.0, 0.05])
 def test_the_fit_gives_back_the_limit(lapses: float) -> None:
     """From drawn twitches the limit comes back without bias, and its interval holds it nine times in ten."""

@@ -77,6 +77,7 @@ def replayed(night: Path) -> Findings:
     return replay_candidates(open_night(night), LOWEST)
 
 
+@pytest.mark.long
 def test_live_events_equal_a_replay_of_the_log(night: Path, whole: Fed, replayed: Findings) -> None:
     """What came out while recording is what `detect --pass 1` finds: samples, features, probabilities."""
     detector, out = whole
@@ -192,6 +193,7 @@ class Nobody:
         """Make no sound."""
 
 
+@pytest.mark.long
 def test_recording_finds_live_what_the_log_replays(tmp_path: Path) -> None:
     """With drops and a silent sensor, what was found while recording is what `detect --pass 1` finds."""
     world = VirtualWorld(

@@ -39,6 +39,7 @@ with (continue_night(folder) if folder.exists() else create_night(folder, meta(2
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no SIGKILL")
 def test_sigkill_at_any_moment_loses_nothing_acknowledged(tmp_path: Path) -> None:
     """A writer killed again and again at random moments: all that it said was written comes back."""

@@ -35,6 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return simulated_run(tmp_path_factory.mktemp("nights"))
 
 
+@pytest.mark.long
 def test_the_notebook_runs_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every block of the page runs after the ones before, and shows what stands below it but for numbers."""
     for library in ("pandas", "matplotlib"):

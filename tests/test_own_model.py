@@ -166,6 +166,7 @@ def test_a_damaged_model_is_refused(bundle: Path, tmp_path: Path, field: str, va
     assert analysis.current_model(tmp_path) == analysis.DEFAULT_MODEL
 
 
+@pytest.mark.long
 def test_a_model_is_put_to_use_and_taken_back(folder: Path) -> None:
     """What judges is told by a pointer that goes back step by step; a model that is gone judges nothing."""
     night = folder / NIGHT
@@ -194,6 +195,7 @@ def assert_same_but_units(one: Table, other: Table) -> None:
         np.testing.assert_array_equal(one[name], other[name], err_msg=name)
 
 
+@pytest.mark.long
 def test_to_count_anew_is_to_detect_anew(folder: Path) -> None:
     """Judged from what is stored, a night gives the events of a detection by that model, and no limit."""
     night = folder / NIGHT
@@ -273,6 +275,7 @@ def finished(client: TestClient) -> Any:
     return state
 
 
+@pytest.mark.long
 def test_learning_from_the_page(folder: Path) -> None:
     """Train, use, count anew, take back: each a request, the long ones in a process of their own."""
     label(folder / NIGHT, checks=2)

@@ -17,7 +17,7 @@ from firmware_host.simulation.truth import TRUTH_DTYPE
 from firmware_host.twitch_map import RateModel
 from firmware_host.twitches import COVERAGE_DTYPE, EVENT_DTYPE, Kind, table
 
-pytestmark = pytest.mark.lasts_s(20)
+pytestmark = [pytest.mark.lasts_s(20), pytest.mark.long]
 
 CURVE = Curve(6.0, 3.5, 0.0, 1.0, 0.1)
 SITE, DURATION_S, POINT = "left_calf", 7200.0, 0.8

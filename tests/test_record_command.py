@@ -109,6 +109,7 @@ def started(tmp_path: Path) -> Iterator[Callable[..., Recorder]]:
         one.kill()
 
 
+@pytest.mark.long
 def test_killed_then_continued_then_terminated(tmp_path: Path, started: Callable[..., Recorder]) -> None:
     """SIGKILL costs nothing that was on disk; record goes on with the night; SIGTERM ends it, exit 0."""
     first = started("--no-detect")
@@ -144,6 +145,7 @@ def test_killed_then_continued_then_terminated(tmp_path: Path, started: Callable
     assert (gone.returncode, b"No night is being recorded" in gone.stderr) == (1, True)
 
 
+@pytest.mark.long
 def test_interrupted_night_is_judged(tmp_path: Path, started: Callable[..., Recorder]) -> None:
     """Ctrl-C is a normal end: exit 0, twitches are looked for, and the next record begins a new night."""
     recorder = started("--label", "trial", "--participant", "P7", "--timezone", "Europe/Berlin")
@@ -161,6 +163,7 @@ def test_interrupted_night_is_judged(tmp_path: Path, started: Callable[..., Reco
     assert len(list_nights(tmp_path)) == 2
 
 
+@pytest.mark.long
 def test_a_terminal(tmp_path: Path) -> None:
     """In a terminal one line a sensor is redrawn, over what was typed too; q with Enter ends the night."""
     import pty

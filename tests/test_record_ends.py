@@ -280,6 +280,7 @@ def test_one_sensor_has_one_site(tmp_path: Path, run: Run) -> None:
     assert (code, err) == (1, "left_calf is given twice; a second sensor there is left_calf.2.\n")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
 @pytest.mark.parametrize("closed_at", [b"streaming", b"Looking for twitches"])
 def test_a_terminal_that_was_closed_costs_no_result(tmp_path: Path, closed_at: bytes) -> None:

@@ -127,6 +127,7 @@ def errors_ms(night: Night, sensor: PlayedSensor) -> list[float]:
     return found
 
 
+@pytest.mark.long
 def test_four_models_come_back_bit_for_bit(tmp_path: Path) -> None:
     """Every sample of four models that was sent is in the night, in order, at the time that it was taken."""
     evening = Evening(tmp_path, *MODELS)
@@ -152,6 +153,7 @@ def test_four_models_come_back_bit_for_bit(tmp_path: Path) -> None:
     assert all(one.share > 0.9 for one in summarise(night).sensors)
 
 
+@pytest.mark.long
 def test_every_fault_leaves_its_cause(tmp_path: Path) -> None:
     """Drops, silence, reboots, loss, repeats, garbage: all received is kept, each gap has a cause."""
     evening = Evening(tmp_path, *MODELS)
@@ -213,6 +215,7 @@ def test_the_radio_goes_away_and_comes_back(tmp_path: Path) -> None:
     assert evening.told.said.count("Bluetooth is back.") == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("models", [("polar_h10", "polar_oh1"), ("metamotion_r",)])
 def test_an_untimed_radio(tmp_path: Path, models: tuple[str, ...]) -> None:
     """Over a radio without delays, too, all that was sent is kept, through twelve drops."""
@@ -235,6 +238,7 @@ def test_an_untimed_radio(tmp_path: Path, models: tuple[str, ...]) -> None:
         }  # fmt: skip
 
 
+@pytest.mark.long
 def test_loss_that_nothing_counts_is_noticed(tmp_path: Path) -> None:
     """Half a second lost of a sensor without counter is a gap, and times stay right behind it."""
     evening = Evening(tmp_path, "witmotion", "movesense", "thingy52")

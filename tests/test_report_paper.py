@@ -48,6 +48,7 @@ def pdf_of(run: Run, out: Path, *arguments: object) -> list[Any]:
     return list(pypdf.PdfReader(out).pages)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [1280, 390])
 def test_everybody_can_read_it(browser: Chrome, run: Run, folder: Path, tmp_path: Path, width: int) -> None:
     """axe-core finds nothing, on a large screen and a phone, and nothing is wider than the screen."""
@@ -81,6 +82,7 @@ def test_a_browser_prints_one_page_a_night(printer: Chrome, run: Run, folder: Pa
         assert pages == 4
 
 
+@pytest.mark.long
 def test_the_pdf_has_one_page_a_night(run: Run, folder: Path, tmp_path: Path) -> None:
     """One page of all nights and one of each, A4 unless Letter is asked for."""
     pages = pdf_of(run, tmp_path / "r.pdf", folder)
@@ -97,6 +99,7 @@ def test_eight_sites_fit_on_a_page(run: Run, tmp_path: Path) -> None:
     assert len(pdf_of(run, tmp_path / "r.pdf", path)) == 1
 
 
+@pytest.mark.long
 def test_the_pdf_says_what_the_html_says(run: Run, folder: Path, tmp_path: Path) -> None:
     """Read back by another library, a night's page has each number and sentence of the HTML."""
     path = min(folder.iterdir())
@@ -117,6 +120,7 @@ def _letters(text: str) -> str:
     return re.sub(r"[\s\u00ad-]+", "", text)
 
 
+@pytest.mark.long
 def test_the_pdf_has_a_structure(run: Run, folder: Path, tmp_path: Path) -> None:
     """The PDF is tagged, so that a screen reader finds headings and tables, and has the night's name."""
     pages = pdf_of(run, tmp_path / "r.pdf", min(folder.iterdir()))

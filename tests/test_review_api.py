@@ -273,6 +273,7 @@ def wait_until_done(client: TestClient, name: str) -> dict[str, Any]:
     raise AssertionError(status)
 
 
+@pytest.mark.long
 def test_twitches_are_found_by_a_process_of_its_own(folder: Path, client: TestClient) -> None:
     """A search runs and adds a run; a second one of the same night is refused meanwhile, of another waits."""
     name = "raw.night"
@@ -291,6 +292,7 @@ def test_twitches_are_found_by_a_process_of_its_own(folder: Path, client: TestCl
     assert load_run(open_night(folder / name)).info.operating_point == "specific"
 
 
+@pytest.mark.long
 def test_a_search_can_be_stopped(folder: Path, client: TestClient) -> None:
     """Who stops a search gets that told, no run is added, and it can be begun again."""
     url = "/api/nights/raw.night/detection"

@@ -183,6 +183,7 @@ def test_a_nights_page_offers_the_new_run(browser: Chrome, served: Serve, night:
     wait_for(browser, "#strips", "left calf")
 
 
+@pytest.mark.long
 def test_a_night_grows_while_its_page_is_open(browser: Chrome, served: Serve, tmp_path: Path) -> None:
     """The signal of a night that is being recorded reaches its end as it was, and then as it is."""
     folder = tmp_path / "2026-11-22T23-30-00_grows.night"
@@ -270,6 +271,7 @@ def read_only(night: Path) -> Path:
     return night
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 def test_a_folder_that_takes_nothing_is_shown(browser: Chrome, served: Serve, read_only: Path) -> None:
     """A read-only folder is looked at like any other; what would change it is refused with a sentence."""

@@ -123,6 +123,7 @@ def test_this_computer_can_be_asked_too(served: Serve, folder: Path) -> None:
         urllib.request.urlopen(server.origin + "/api/nights", timeout=10)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("where", ["last", "2026-11-22", "{folder}/2026-11-22T23-30-00_a b.night"])
 def test_a_night_to_begin_with(served: Serve, folder: Path, where: str) -> None:
     """A night given by path, `last` or date is the page that is begun with, in its own folder."""

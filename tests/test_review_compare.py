@@ -239,6 +239,7 @@ def looked_at(standing: Standing, tmp_path_factory: pytest.TempPathFactory) -> s
     return standing(folder).url
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_axe_finds_nothing_wrong(browser: Chrome, looked_at: str, *, dark: bool) -> None:
     """axe-core has no complaints of the pages that look at many nights, and their controls are large."""

@@ -213,6 +213,7 @@ def test_a_pile_of_one_event_reads_as_one(browser: Chrome, server: str) -> None:
     assert words == "1 event: 12.3 mg, about 8 Hz, at 02:14. It does not count."
 
 
+@pytest.mark.long
 def test_whether_the_sensor_was_on_is_asked_once(browser: Chrome, served: Serve, tmp_path: Path) -> None:
     """Where wearing a sensor cannot be shown, the answer changes the count, and it is asked no more."""
     night = found_nights.made_night(tmp_path, 0, {"left_calf": 90, "right_calf": 40}, unconfirmed_s=7200.0)
@@ -257,6 +258,7 @@ def test_the_diary_keeps_what_is_pressed_and_written(browser: Chrome, server: st
     wait_for(browser, "[data-field=caffeine] [data-level=much][aria-pressed=false]")
 
 
+@pytest.mark.long
 def test_a_spot_check_ends_in_words_with_intervals(browser: Chrome, server: str, night: Path) -> None:
     """Judged by keys, left and taken up again, it says how many were twitches, and never hints."""
     address = f"{server}spot-check/{night.name}"
@@ -317,6 +319,7 @@ def test_counts_that_are_kept_back_are_not_corrected_unasked(
     browser.get("about:blank")
 
 
+@pytest.mark.long
 def test_the_result_of_a_spot_check_waits_for_one_click(browser: Chrome, served: Serve, alone: Path) -> None:
     """With `show = on_request` the precision of a finished check is there once somebody asks for it."""
     write_meta(alone, msgspec.structs.replace(known_meta(alone), origin="recorded"))
@@ -335,6 +338,7 @@ def test_the_result_of_a_spot_check_waits_for_one_click(browser: Chrome, served:
     browser.get("about:blank")
 
 
+@pytest.mark.long
 def test_learning_is_started_used_and_taken_back(browser: Chrome, served: Serve, alone: Path) -> None:
     """Training says what it did to labels kept aside; the model judges only when told, and is taken back."""
     client = TestClient(application(alone.parent), HOME)
@@ -358,6 +362,7 @@ def test_learning_is_started_used_and_taken_back(browser: Chrome, served: Serve,
     wait_for(browser, "#judge", "The shipped model")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "path", ["correct", "correct?show=events", "correct?show=stretch", "spot-check", "diary"]
 )

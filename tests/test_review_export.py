@@ -97,6 +97,7 @@ def test_tables_are_those_of_the_command(client: TestClient, night: Path, run: R
         assert SECRET.encode() in packed.read("night.json")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", formats.names("export"))
 def test_what_is_shared_tells_no_secret(client: TestClient, night: Path, form: str) -> None:
     """Every format arrives, and shared has no note in any of its files."""
@@ -232,6 +233,7 @@ def test_every_form_has_its_words() -> None:
     assert all(t(f"export.form_{form}") for form in (*REPORTS, *formats.names("export")))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_saves_a_file(
     browser: Chrome, served: Serve, night: Path, tmp_path: Path, width: int

@@ -214,6 +214,7 @@ def test_nonsense_is_refused(client: TestClient, method: str, path: str) -> None
             refused(client.request(method, path, content=body, headers=JSON), 400, 404, 409)
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None)
 @given(body=st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_random_bodies_are_refused(body: bytes) -> None:
@@ -327,6 +328,7 @@ def key(browser: Chrome, name: str, *, again: bool = False) -> None:
         browser.execute_cdp_cmd("Input.dispatchKeyEvent", press | {"type": kind})
 
 
+@pytest.mark.long
 def test_a_key_that_is_held_too_long_says_it_once(browser: Chrome, served: Serve, tmp_path: Path) -> None:
     """Held, `t`, and Enter on a button, judge once: `z` then leaves nothing that was said."""
     night = found_nights.simulated_run(tmp_path)
@@ -351,6 +353,7 @@ def test_a_key_that_is_held_too_long_says_it_once(browser: Chrome, served: Serve
     assert len(read_labels(night).active) == 2
 
 
+@pytest.mark.long
 def test_another_run_meanwhile_is_told_as_one(browser: Chrome, served: Serve, tmp_path: Path) -> None:
     """A label on a night that was searched again is kept; what the search changed is not its doing."""
     night = found_nights.simulated_run(tmp_path)

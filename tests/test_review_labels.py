@@ -315,6 +315,7 @@ def almost_done(client: Client) -> None:
         client.send("spot-check/answer", {"check": state["check"], "item": number, "answer": "twitch"})
 
 
+@pytest.mark.long
 def test_the_last_answer_can_be_put_right(client: Client, browser: Chrome, served: Serve) -> None:
     """Beside the result is a way back to the last moment, also by `b` and after a reload."""
     almost_done(client)
@@ -335,6 +336,7 @@ def test_the_last_answer_can_be_put_right(client: Client, browser: Chrome, serve
     assert not browser.find_element(By.ID, "untold").text
 
 
+@pytest.mark.long
 def test_no_moment_is_judged_before_it_is_seen(client: Client, browser: Chrome, served: Serve) -> None:
     """A verdict that comes before the picture is not taken, and the page says why."""
     almost_done(client)

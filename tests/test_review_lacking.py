@@ -68,6 +68,7 @@ def test_a_night_to_be_counted_first_is_linked(browser: Chrome, standing: Standi
     assert RAW in browser.current_url
 
 
+@pytest.mark.long
 def test_nights_of_different_detectors_are_allowed_on_the_page(
     browser: Chrome, served: Serve, folder: Path, tmp_path: Path
 ) -> None:

@@ -95,6 +95,7 @@ def fill(browser: Chrome, site: str) -> str:
     return str(browser.execute_script(script, site))
 
 
+@pytest.mark.long
 def test_the_map_tells_none_from_not_observed(browser: Chrome, looked_at: str) -> None:
     """Every number stands with interval, valid time and limit; places without a sensor are not measured."""
     opened(browser, looked_at)
@@ -221,6 +222,7 @@ def test_an_event_is_chosen_by_a_click(browser: Chrome, looked_at: str) -> None:
     wait_for(browser, "#event-facts", "hardly larger than the noise")  # it does not count
 
 
+@pytest.mark.long
 def test_labels_are_followed(browser: Chrome, served: Serve, folder: Path) -> None:
     """When something else on the page has changed labels, numbers, bars and the chosen event follow."""
     opened(browser, served(folder).url, "?site=left_calf&t0=0&t1=60")
@@ -261,6 +263,7 @@ def test_up_to_four_traces_with_their_axes(browser: Chrome, looked_at: str) -> N
     wait_for(browser, "#signal-said", "left forearm, right thigh, left calf")
 
 
+@pytest.mark.long
 def test_numbers_wait_until_they_are_asked_for(browser: Chrome, served: Serve, folder: Path) -> None:
     """Who chose not to see counts every morning sees none, in the title neither, until asked for."""
     write_settings(folder, Settings(show="on_request"))
@@ -277,6 +280,7 @@ def test_numbers_wait_until_they_are_asked_for(browser: Chrome, served: Serve, f
     wait_for(browser, "#signal-view[data-state='ready']")
 
 
+@pytest.mark.long
 def test_a_night_that_was_not_counted_shows_its_signal(
     browser: Chrome, served: Serve, tmp_path: Path
 ) -> None:
@@ -302,6 +306,7 @@ def test_a_night_without_samples_opens(browser: Chrome, served: Serve, tmp_path:
     wait_for(browser, "#limits", "not a diagnosis")
 
 
+@pytest.mark.long
 def test_what_is_wrong_with_a_night_stands_above_its_map(
     browser: Chrome, served: Serve, folder: Path
 ) -> None:
@@ -365,6 +370,7 @@ def test_long_names_of_sites_fit_a_phone(browser: Chrome, looked_at: str) -> Non
     assert title.value_of_css_property("text-align") == "left"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [390, 1280])
 def test_it_is_for_everybody(browser: Chrome, looked_at: str, width: int) -> None:
     """Nothing runs out of the page sideways, controls are large enough, and axe-core has nothing to say.

@@ -243,6 +243,7 @@ def test_bins_and_samples_agree(client: TestClient) -> None:
         np.testing.assert_allclose(bins[0, :, 1, k], own[:, 1:].max(axis=0), rtol=2e-3, atol=0.1)
 
 
+@pytest.mark.long
 def test_a_deleted_view_is_made_again(client: TestClient, folder: Path) -> None:
     """Somebody who deletes view.cache loses nothing: it is made again while the page waits."""
     ready(client)

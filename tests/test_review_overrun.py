@@ -80,6 +80,7 @@ def test_a_connection_that_asks_again_and_again_is_kept(hurried: str) -> None:
     connection.close()
 
 
+@pytest.mark.long
 def test_a_thousand_at_once_are_all_answered(served: Serve, night: Path) -> None:
     """A thousand requests from fifty at once are all answered, with bounded threads and memory."""
     server = served(night.parent, alone=True)

@@ -93,6 +93,7 @@ def test_the_list_shows_the_nights(browser: Chrome, standing: Standing, looked_a
     assert browser.title.startswith("Nights")
 
 
+@pytest.mark.long
 def test_twitches_are_found_from_the_list(browser: Chrome, served: Serve, folder: Path) -> None:
     """The button finds a night's twitches; the row then has its numbers, without a reload."""
     browser.get(served(folder, alone=True).url + "nights")
@@ -157,6 +158,7 @@ def test_the_calendar_has_every_night(browser: Chrome, standing: Standing, looke
     assert told == ["9,999", "300k"]  # as wide as a day is on a phone
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("show", ["on_request", "weekly"])
 def test_counts_are_kept_back(browser: Chrome, served: Serve, folder: Path, show: str) -> None:
     """No count of a night stands anywhere, in title, text or attributes, until somebody asks for it there."""
@@ -206,6 +208,7 @@ def test_markup_is_text(browser: Chrome, served: Serve, folder: Path) -> None:
     browser.get_log("browser")  # pages of nights that are not there say so
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", PAGES)
 def test_pages_are_for_everybody(browser: Chrome, standing: Standing, looked_at: Path, path: str) -> None:
     """axe-core finds nothing on any page, nor in its dark colours, and controls suit a weak hand.
@@ -368,6 +371,7 @@ def test_a_long_note_is_seen_whole(browser: Chrome, served: Serve, folder: Path)
     assert browser.execute_script(whole)
 
 
+@pytest.mark.long
 def test_an_order_that_lacked_a_night_is_put_right(browser: Chrome, served: Serve, folder: Path) -> None:
     """What was lacking is no longer said once nights are chosen, and the button keeps the focus."""
     browser.get(served(folder, alone=True).url + "export")

@@ -85,6 +85,7 @@ def test_labels_answer_counts_only_when_asked(
     assert client.post(asked(f"{whole}/undo"), json={}, headers=OWN).json()["labels"] == 0
 
 
+@pytest.mark.long
 def test_a_spot_check_can_be_done_and_its_result_waits(
     night: Path, client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,6 +129,7 @@ def test_a_verdict_is_of_the_event_that_was_stepped_to(browser: Chrome, served: 
     wait_for(browser, "#event-facts", "not a twitch")
 
 
+@pytest.mark.long
 def test_facts_that_cannot_be_read_are_not_those_of_another(browser: Chrome, looked_at: str) -> None:
     """When nobody answers, the event's place is shown with the reason, and no facts of the one before."""
     opened(browser, looked_at, "?site=left_calf&t0=0&t1=60")
@@ -144,6 +145,7 @@ def test_facts_that_cannot_be_read_are_not_those_of_another(browser: Chrome, loo
     assert not browser.find_element(By.ID, "event-problem").is_displayed()
 
 
+@pytest.mark.long
 def test_undo_takes_back_what_was_said_here_alone(browser: Chrome, served: Serve, folder: Path) -> None:
     """A fresh page takes nothing back; what is said on it can be taken back, and is named."""
     url = served(folder).url
@@ -185,6 +187,7 @@ def test_what_cannot_be_read_is_not_asked_for_without_end(browser: Chrome, looke
     until(browser, f"{asked} > 1 && document.getElementById('signal-state').hidden")
 
 
+@pytest.mark.long
 def test_a_range_is_of_one_site(browser: Chrome, looked_at: str) -> None:
     """With several sites shown the range is shaded on the first, and sentence and buttons name it."""
     opened(browser, looked_at, "?site=right_thigh,left_calf&t0=0&t1=60")
@@ -210,6 +213,7 @@ def test_a_range_is_of_one_site(browser: Chrome, looked_at: str) -> None:
     assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.long
 def test_the_times_of_the_page_are_times_of_the_night(browser: Chrome, looked_at: str) -> None:
     """Its first and last minute can be gone to and left out, though the night begins and ends within them."""
     opened(browser, looked_at, "?t0=600&t1=660", ODD)
@@ -292,6 +296,7 @@ def test_what_went_wrong_is_not_said_for_good(browser: Chrome, looked_at: str) -
     until(browser, "document.getElementById('problem').hidden")
 
 
+@pytest.mark.long
 def test_the_focus_goes_on_from_a_button_that_is_gone(
     browser: Chrome, served: Serve, made: Path, tmp_path: Path
 ) -> None:

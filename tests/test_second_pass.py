@@ -138,6 +138,7 @@ def test_pass_1_has_its_share(findings: Findings, model: BoostedModel) -> None:
     np.testing.assert_allclose(half, (alone + first) / 2, atol=1e-3)
 
 
+@pytest.mark.long
 def test_units_of_chance_keep_to_the_false_alarms_that_are_asked_for(tmp_path: Path) -> None:
     """Without twitches, and with each burst turned at random so that whatever is alike is so by chance, both
     passes of the standard model count at most 3 an hour of valid time, as they may."""
@@ -186,6 +187,7 @@ def test_units_are_those_that_twitch(
     assert same / pairs.shape[1] > 0.7
 
 
+@pytest.mark.long
 def test_a_run_keeps_its_units(night: tuple[Path, Truth]) -> None:
     """A run of two passes stores the units' table and templates; what is read back is what was made."""
     folder = night[0].parent / "models" / "two"

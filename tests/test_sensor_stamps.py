@@ -50,6 +50,7 @@ def feed(numbering: Numbering, sent: list[Packet]) -> list[tuple[int, int]]:
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stamp_of", ["first", "last"])
 @pytest.mark.parametrize("error", [-0.06, -0.0075, 0.0, 0.03, 0.06])
 @pytest.mark.parametrize("size", [1, 4, 8, 16, 36])

@@ -94,6 +94,7 @@ def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return secret_night(tmp_path_factory.mktemp("PATHSECRET") / "2026-10-24T23-30-00_LABELSECRET.night")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMATS)
 def test_no_byte_of_a_shared_file_tells_who_where_or_when(secret: Path, form: str, tmp_path: Path) -> None:
     """No planted secret is in a file or name, plain or packed; without `--share` the search finds them."""
@@ -134,6 +135,7 @@ def test_shared_times_keep_clock_weekday_and_intervals(secret: Path, form: str, 
     assert onsets == pytest.approx([60.0, 200.7, 1100.2, 8500.45], abs=1e-3)
 
 
+@pytest.mark.long
 def test_a_shared_diary_keeps_what_is_chosen_and_drops_what_is_written(secret: Path, tmp_path: Path) -> None:
     """Levels stay, free text goes, and accelerations are the same as unshared."""
     pd = pytest.importorskip("pandas")
@@ -220,6 +222,7 @@ def test_shared_bins_do_not_tell_the_offset_of_the_clock(secret: Path, tmp_path:
         assert [start % bin_s for start in starts] == [0.0] * len(rows)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMATS)
 def test_shared_files_do_not_lie_beside_others(secret: Path, form: str, tmp_path: Path) -> None:
     """A folder with an unshared export is refused as it is; one with the same shared files is taken."""

@@ -168,6 +168,7 @@ def test_units_that_fire_in_runs_do_so_every_80_ms() -> None:
     assert intervals[1.0] < 0.05
 
 
+@pytest.mark.long
 def test_sensors_on_one_muscle_share_twitches(tmp_path: Path) -> None:
     """Of the twitches of two sensors on one muscle 14-44 % come together (de Carvalho & Swash 2013), of two
     muscles next to none; the first sensor's are what they are without the second."""

@@ -249,6 +249,7 @@ def spell_night(
     return path, simulate_night(path, spec=spec)
 
 
+@pytest.mark.long
 def test_wearing_works_from_the_night_to_the_coverage(spell_night: tuple[Path, Truth]) -> None:
     """The night is written and detected, without a true twitch while the sensor is off, and found to tile."""
     path, truth = spell_night

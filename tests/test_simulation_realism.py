@@ -107,6 +107,7 @@ def test_plain_twitches_are_as_long_and_as_fast_as_evoked_ones(key: str) -> None
     assert 0.85 * high < found[2] < 1.5 * high
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SHAPES)
 def test_every_family_lies_in_the_band_of_twitches(name: str) -> None:
     """Half of the power below 4-20 Hz in the median, next to nothing above 45 Hz, all of it short."""
@@ -116,6 +117,7 @@ def test_every_family_lies_in_the_band_of_twitches(name: str) -> None:
     assert 30 < np.median(found["above_half_ms"]) < 200
 
 
+@pytest.mark.long
 def test_simulated_chests_beat_as_real_ones() -> None:
     """Size, band, rate and visibility of beats, and brief transients, are the measured ones."""
     chests = simulated_chests()

@@ -82,6 +82,7 @@ def assert_same(night: Path, run_id: str, pattern: Path) -> None:
     assert len(run.counted)
 
 
+@pytest.mark.long
 def test_a_study_finds_what_detect_finds(
     run: Run, folders: tuple[Path, Path], patterns: list[Path], tmp_path: Path
 ) -> None:
@@ -113,6 +114,7 @@ def test_a_study_finds_what_detect_finds(
     }
 
 
+@pytest.mark.long
 def test_only_what_would_be_the_same_is_left(run: Run, patterns: list[Path], tmp_path: Path) -> None:
     """A run by another model, point or pass, of other samples or findings, or unreadable, does not count."""
     same, samples, others, odd = (
@@ -140,6 +142,7 @@ def test_only_what_would_be_the_same_is_left(run: Run, patterns: list[Path], tmp
     }  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_bad_night_does_not_stop_the_others(run: Run, patterns: list[Path], tmp_path: Path) -> None:
     """Damaged, unwritable, slow and unfinished nights get a sentence each; the good one is detected."""
     good = fresh(patterns[0], tmp_path / "good.night") / "night.toml"
@@ -190,6 +193,7 @@ def stopped(folder: Path, number: signal.Signals) -> tuple[int, str, set[str]]:
     return process.returncode, err, kept()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 def test_an_interrupted_study_goes_on(run: Run, patterns: list[Path], tmp_path: Path) -> None:
     """After Ctrl-C and after a kill what is done is kept, and each night is detected once."""
@@ -285,6 +289,7 @@ def client() -> Iterator[Any]:
         yield client
 
 
+@pytest.mark.long
 def test_dask_finds_the_same(
     run: Run, client: Any, folders: tuple[Path, Path], patterns: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -304,6 +309,7 @@ def test_dask_finds_the_same(
     assert len(runs_of(folders[1] / "2.night")) == 2
 
 
+@pytest.mark.long
 def test_a_killed_worker_costs_its_night_only(run: Run, client: Any, folders: tuple[Path, Path]) -> None:
     """What a Dask worker had taken up when it was killed has failed; the others are detected."""
 

@@ -38,6 +38,7 @@ def summary_of(
     return summary.sensors[0], text(summary)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", [-0.06, -0.01, 0.01, 0.06])
 def test_a_rate_that_changes_at_once_is_said(tmp_path: Path, change: float) -> None:
     """A rate that changes by 1 % or more at once leaves times wrong: the summary says by about how much."""
@@ -68,6 +69,7 @@ def lateness(kind: str, n: int) -> Floats:
     return np.asarray(late_s)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("warming", [0.0, 0.001])
 @pytest.mark.parametrize("kind", ["exponential", "interval", "stalls"])
 def test_an_ordinary_night_is_not_called_unsure(tmp_path: Path, kind: str, warming: float) -> None:

@@ -112,6 +112,7 @@ def test_a_stricter_point_counts_a_part(night: Path) -> None:
     assert strict["counted"].sum() < middle["counted"].sum() < loose["counted"].sum()
 
 
+@pytest.mark.long
 def test_what_is_stored_counts_the_same(night: Path) -> None:
     """A recount at another point gives the events of a detection at it; counts follow flags."""
     for first, then in (("balanced", "sensitive"), ("sensitive", "balanced")):

@@ -103,6 +103,7 @@ def recorder_of(folder: Path) -> list[int]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
 def test_a_night_outlives_the_server_and_is_found_again(page: Page) -> None:
     """Started, marked, found by a server that starts anew, ended: each moment is where the API says it is."""
@@ -148,6 +149,7 @@ def test_a_night_outlives_the_server_and_is_found_again(page: Page) -> None:
     assert (now["search"]["state"], now["last"]["detected"]) == ("done", True)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
 def test_a_recorder_that_is_killed_is_told_of_and_goes_on(page: Page) -> None:
     """What came is safe, and continuing makes one night of both; a status that was left is not believed."""
@@ -349,6 +351,7 @@ def test_a_program_that_says_nonsense_is_survived(page: Page, monkeypatch: pytes
     assert (job["found"], job["error"]) == (None, "x" * 100)
 
 
+@pytest.mark.long
 def test_a_check_is_told_sensor_by_sensor(page: Page) -> None:
     """The report of a real check comes through, in plain words; without a set-up its sentence does."""
     page.post("check", {"seconds": 3})

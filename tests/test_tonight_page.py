@@ -58,6 +58,7 @@ def press(browser: Chrome, selector: str, key: str = Keys.ENTER) -> None:
     ActionChains(browser).send_keys(key).perform()
 
 
+@pytest.mark.long
 def test_from_an_empty_folder_to_a_finished_night(browser: Chrome, served: Serve, folder: Path) -> None:
     """Set up, check, start, mark, a server that is killed and comes back, end: by Tab, Enter and Space."""
     server = served(folder, alone=True)
@@ -153,6 +154,7 @@ def test_sensors_are_chosen_by_name(browser: Chrome, served: Serve, folder: Path
     assert not browser.find_elements(By.CSS_SELECTOR, "main i")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="hides BlueZ")
 def test_what_the_radio_refuses_is_said(
     browser: Chrome, served: Serve, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -186,6 +188,7 @@ def test_nothing_is_cut_off_and_everything_is_large_enough(
     assert small_targets(browser) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_page_is_for_everybody(browser: Chrome, served: Serve, folder: Path, dark: bool) -> None:
     """axe-core finds nothing wrong before the night, while one is recorded, dimmed or not, and after it."""

@@ -25,7 +25,7 @@ from firmware_host.simulation.cohort import TRAIN_NUMBERS
 from firmware_host.simulation.families import TRAINED
 from firmware_host.twitches import Table, table
 
-pytestmark = pytest.mark.lasts_s(30)
+pytestmark = [pytest.mark.lasts_s(30), pytest.mark.long]
 
 HOURS = 0.05
 CANDIDATES = np.dtype([("site", "U32"), ("peak_s", "f8"), ("score", "f4")])

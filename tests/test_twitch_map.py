@@ -182,6 +182,7 @@ def simulated_coverage(rate_per_h: float, spread: float, nights: int, seed: int)
     return held / nights
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("rate_per_h", "spread"), [(2, 0), (20, 0), (300, 0), (20, 1), (120, 2), (600, 0.5), (2400, 1)]
 )

@@ -171,6 +171,7 @@ def test_next_to_nothing_is_grouped_too(count: int) -> None:
         assert not np.isinf(values).any(), name
 
 
+@pytest.mark.long
 def test_a_night_of_many_candidates_is_held_in_little_memory() -> None:
     """60,000 candidates of one site take less than five times the memory of their waves."""
     few = made([*TWO, (0.09, (0, 1.0, 0), 40)], strangers=60)

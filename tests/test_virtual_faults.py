@@ -151,6 +151,7 @@ def test_lost_while_connecting(fault: Callable[[PlayedSensor], None], after_s: f
     lapse(work)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["lose", "repeat", "reorder", "garble"])
 def test_notifications_that_go_wrong(fault: str) -> None:
     """A share is lost, comes twice, comes after the next, or comes as noise; all else arrives as sent."""

@@ -89,6 +89,7 @@ class _Host:
         return b""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("model", models().values(), ids=models())
 def test_every_model_plays(model: Model) -> None:
     """Of every model at every rate, what its driver decodes from bleak's callbacks is what was sent."""
