@@ -255,6 +255,8 @@ def test_missing_values_of_parquet_are_left_out(tmp_path: Path) -> None:
         ({"t_s": T, "acc_g": list(ACC[:, :2])}, "", "three numbers in each row"),
         ({"t_s": T, "acc_g": [[1.0, 2.0], [1.0, 2.0, 3.0, 4.0]] * (N // 2)}, "", "three numbers in each row"),
         ({"r0_acc_g": list(ACC), "r1_acc_g": list(ACC)}, "", "the keys are r0, r1"),
+        ({"t_s": T, **_axes(), "device_id": [["left"]] * N}, "", "device_id holds list.*, not the name"),
+        ({"t_s": T, **_axes(), "device_id": [{"at": "left"}] * N}, "", "device_id holds struct"),
         (
             {"timestamp": (EPOCH_NS + np.arange(N) * 10**7).astype("datetime64[ns]"), **_axes()},
             "",

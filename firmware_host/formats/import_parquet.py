@@ -96,7 +96,7 @@ def _read_file(
         if arrays.rate is not None and recording.spool.rows == 0 and batch.num_rows:
             recording.fs_hz = float(_numbers(batch, arrays.rate, recording)[0, 0])
         if devices is not None:
-            own = devices.own(_texts(batch, device[0]))
+            own = devices.own(_texts(batch, device[0], recording))
             acc, stamps = acc[own], None if stamps is None else stamps[own]
         recording.spool.append(stamps, acc)
         progress(recording.spool.rows / max(rows, 1))
@@ -130,10 +130,13 @@ def _rate(file: pq.ParquetFile, recording: ForeignRecording) -> float | None:
         raise recording.fault(f"its note fs_hz is {written!r}, no number") from None
 
 
-def _texts(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.bytes_]:
+def _texts(batch: pa.RecordBatch, name: str, recording: ForeignRecording) -> npt.NDArray[np.bytes_]:
     import pyarrow as pa
 
-    texts = batch.column(name).cast(pa.string()).fill_null("").to_pylist()
+    column = batch.column(name)
+    if pa.types.is_nested(column.type):
+        raise recording.fault(f"{name} holds {column.type}, not the name of a sensor in each row")
+    texts = column.cast(pa.string()).fill_null("").to_pylist()
     return np.array([text.encode() for text in texts], f"S{LONGEST_DEVICE}")
 
 
