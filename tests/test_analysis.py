@@ -77,6 +77,7 @@ def test_coverage_tiles_the_night_of_every_site(simulated: Path) -> None:
         np.testing.assert_array_equal(rows["start_s"][1:], rows["end_s"][:-1])
 
 
+@pytest.mark.long
 def test_a_stored_run_is_the_run(night: Path) -> None:
     """What `detect` returns is what `load_run` reads back, and a repeated run finds the same."""
     first = tm.detect(night)

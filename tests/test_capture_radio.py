@@ -141,6 +141,7 @@ def _off(world: VirtualWorld) -> None:
     asyncio.get_running_loop().call_later(40.0, lambda: world.power(on=True))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", [_vanish, _off])
 def test_four_that_are_away_come_back(fault: Callable[[VirtualWorld], None]) -> None:
     """When four come back into range, or Bluetooth is on again, all stream within 15 s, on a timed radio."""

@@ -29,6 +29,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(awake, "_ways", lambda: ())
 
 
+@pytest.mark.long
 def test_setup_tells_sensors_by_their_taps(run: Run, tmp_path: Path) -> None:
     """Each site gets the sensor that was tapped for it, with its serial, and what else was given."""
     code, out, err = run(

@@ -193,6 +193,7 @@ def test_nothing_is_left_of_an_export_that_fails(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_night_without_a_date_says_so(
     troubled: Night, form: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]

@@ -175,6 +175,7 @@ def test_geneactiv_pages_that_are_missing_are_gaps(tmp_path: Path) -> None:
     assert np.diff(times_s(night)[:900]).max() < 0.011
 
 
+@pytest.mark.long
 def test_geneactiv_drift_over_hours_is_followed(tmp_path: Path) -> None:
     """Where page times over hours show another rate than the nominal one, samples follow them."""
     n = 300 * 1400  # 2 h 20 min at 50 Hz

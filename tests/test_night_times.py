@@ -90,6 +90,7 @@ def test_times_of_an_hour_that_comes_twice_are_told_apart(folder: Path, run: Run
     assert "start 2026-10-24 23:30:00+02:00 Europe/Berlin" in run("info", folder / DATED)[1]
 
 
+@pytest.mark.long
 def test_a_page_without_a_date_counts_from_0(browser: Chrome, standing: Standing, folder: Path) -> None:
     """The night's page begins at 00:00, and the list tells no time of day."""
     facts = TestClient(application(folder), HOME).get(f"/api/nights/{UNDATED}").json()

@@ -93,6 +93,7 @@ def test_the_pdf_has_one_page_a_night(run: Run, folder: Path, tmp_path: Path) ->
         assert (page.mediabox.width / MM, page.mediabox.height / MM) == pytest.approx(size, abs=0.2)
 
 
+@pytest.mark.long
 def test_eight_sites_fit_on_a_page(run: Run, tmp_path: Path) -> None:
     """A night of eight sensors is one page too."""
     path = found_nights.made_night(tmp_path, 0, dict.fromkeys(EIGHT, 200), placement="10 cm below the knee")
@@ -159,6 +160,7 @@ def test_what_a_pdf_needs_is_told(
     assert not out.exists()
 
 
+@pytest.mark.long
 def test_what_a_pdf_needs_is_told_first(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the library, or without Pango, the sentence comes before a night is looked for."""
     monkeypatch.setitem(sys.modules, "weasyprint", None)

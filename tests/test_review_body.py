@@ -134,6 +134,7 @@ def test_suggestions_follow_the_rule(measured: dict[str, Measured], sensors: int
         assert counts[SITES[site].region] == min(counts.values())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_page(browser: Chrome, looked_at: str, dark: bool) -> None:
     """The page colours what was measured, leaves the rest blank, and leads to each value's night."""

@@ -154,6 +154,7 @@ def test_a_library_that_is_not_there_is_told_first(
     assert client.get("/api/export").json()["parcel"] is None
 
 
+@pytest.mark.long
 def test_the_page_does_not_offer_what_cannot_be_made(
     browser: Chrome, served: Serve, night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -188,6 +188,7 @@ def test_a_spot_check_from_start_to_result(client: Client) -> None:
     client.send("spot-check/answer", body | {"check": fresh["check"], "item": 999}, status=400)
 
 
+@pytest.mark.long
 def test_a_spot_check_goes_on_under_corrected_sites(client: Client) -> None:
     """Where sites are put right in its midst, the events that were drawn stay those that are judged."""
     state = client.send("spot-check", {"seed": 3})

@@ -147,6 +147,7 @@ def test_a_site_is_chosen_on_the_body(browser: Chrome, looked_at: str) -> None:
     assert "per valid hour" in (spot.get_attribute("aria-label") or "")
 
 
+@pytest.mark.long
 def test_once_through_by_keyboard(browser: Chrome, looked_at: str) -> None:
     """Time, site, table, zoom, move, event and time field need no pointer."""
     opened(browser, looked_at)

@@ -115,6 +115,7 @@ def said_at_s(night: Path) -> list[float]:
     ]
 
 
+@pytest.mark.long
 def test_a_verdict_is_of_the_event_that_was_stepped_to(browser: Chrome, served: Serve, folder: Path) -> None:
     """Stepping and judging at once judges the new event, however late its facts come."""
     opened(browser, served(folder).url, "?site=left_calf&t0=0&t1=60")

@@ -86,6 +86,7 @@ def test_matching_agrees_with_an_assignment_solver_on_a_dense_series() -> None:
     assert matched(events.tolist(), truths.tolist()) == expected
 
 
+@pytest.mark.long
 def test_matching_a_night_of_300_000_events() -> None:
     """A night of 300,000 truths, each found with some jitter, is matched whole."""
     rng = np.random.default_rng(4)

@@ -211,6 +211,7 @@ def test_in_real_time(timed: bool) -> None:
     asyncio.run(asyncio.wait_for(work(), 60))
 
 
+@pytest.mark.long
 def test_time_lapse_is_the_same_each_time() -> None:
     """In time lapse the same seed gives the same bytes at the same times, another seed others."""
 
