@@ -19,7 +19,7 @@ test: $(VENV)/.tests  ## the tests; TWITCHMAP_REAL_DATA=FOLDER adds those on rea
 	$(BIN)/python -m pytest -m "not long and not soak" -n 4 --dist loadfile --no-loadscope-reorder
 
 long: $(VENV)/.tests  ## those that take more than some seconds each: whole evenings, training, every page for everybody
-	$(BIN)/python -m pytest -m long -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "long and not soak" -n 4 --dist loadfile --no-loadscope-reorder
 
 soak: $(VENV)/.tests  ## the long storms
 	$(BIN)/python -m pytest -m soak --timeout=3600
