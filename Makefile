@@ -14,12 +14,12 @@ demo: $(VENV)/.installed  ## simulate a night, find its twitches, draw the map
 # the order of tests/conftest.py, the longest first; xdist's own would begin with those of the most tests. Where
 # Python is told to keep no bytecode, as in many containers, each of the some hundred processes that tests start
 # would compile the package for itself.
+# TWITCHMAP_REAL_DATA=FOLDER adds the tests on real recordings.
 test long: export PYTHONDONTWRITEBYTECODE :=
-test: $(VENV)/.tests  ## the tests; TWITCHMAP_REAL_DATA=FOLDER adds those on real recordings
-	$(BIN)/python -m pytest -m "not long and not soak" -n 4 --dist loadfile --no-loadscope-reorder
-
-long: $(VENV)/.tests  ## those that take more than some seconds each: whole evenings, training, every page for everybody
-	$(BIN)/python -m pytest -m "long and not soak" -n 4 --dist loadfile --no-loadscope-reorder
+test: WHICH := not long
+long: WHICH := long
+test long: $(VENV)/.tests  ## the tests; those that take long: whole evenings, training, every page for everybody
+	$(BIN)/python -m pytest -m "$(WHICH) and not soak" -n 4 --dist loadfile --no-loadscope-reorder
 
 soak: $(VENV)/.tests  ## the long storms
 	$(BIN)/python -m pytest -m soak --timeout=3600

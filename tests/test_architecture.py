@@ -81,7 +81,6 @@ def test_the_package_is_seen() -> None:
     assert len(SOURCES) > 10
 
 
-@pytest.mark.long
 def test_imports_go_down_the_journey() -> None:
     """A room imports only itself, the rooms before it, and the three that are open to all."""
     for path in SOURCES:
@@ -111,7 +110,6 @@ def test_libraries_stay_in_their_rooms() -> None:
                 assert top not in NO_FILES_OR_RADIO, f"{relative} does I/O through {top}"
 
 
-@pytest.mark.long
 def test_files_and_functions_stay_short() -> None:
     """No file, also of tests, is over 400 lines, no function body over 60, and no name says nothing."""
     nothing = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}

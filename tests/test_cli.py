@@ -107,7 +107,6 @@ def test_a_mistake_gets_one_sentence(
     assert list((tmp_path / "empty").iterdir()) == []
 
 
-@pytest.mark.long
 def test_every_command_prints_one_json_document(run: Run, nights: Path) -> None:
     """With --json stdout is exactly one JSON document, for each command."""
     night = nights / "a.night"

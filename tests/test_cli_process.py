@@ -18,7 +18,6 @@ from conftest import Run
 from firmware_host.cli._terminal import Progress, aligned
 
 
-@pytest.mark.long
 def test_demo_leaves_all_that_it_names(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo ends with 0 without a terminal; map, tables and truth are there, marked as simulated."""
     monkeypatch.chdir(tmp_path)

@@ -9,14 +9,12 @@ from pathlib import Path
 
 import made_nights
 import numpy as np
-import pytest
 from conftest import Run
 
 from firmware_host.recording import create_night
 from firmware_host.simulation import demonstration, simulate_night
 
 
-@pytest.mark.long
 def test_the_map_tells_none_from_not_observed(run: Run, tmp_path: Path) -> None:
     """A bin without valid time has no rate in JSON; one with valid time and no twitch has the rate 0."""
     simulate_night(tmp_path / "a.night", spec=demonstration(2, 0.5))

@@ -257,6 +257,8 @@ def test_missing_values_of_parquet_are_left_out(tmp_path: Path) -> None:
         ({"r0_acc_g": list(ACC), "r1_acc_g": list(ACC)}, "", "the keys are r0, r1"),
         ({"t_s": T, **_axes(), "device_id": [["left"]] * N}, "", "device_id holds list.*, not the name"),
         ({"t_s": T, **_axes(), "device_id": [{"at": "left"}] * N}, "", "device_id holds struct"),
+        ({"t_s": T, **_axes(), "device_id": [b"\xff\xfe"] * N}, "", "device_id holds binary"),
+        ({"t_s": T, **_axes(), "device_id": ["x" * 200 + end for end in "ab"] * (N // 2)}, "", "shorten"),
         (
             {"timestamp": (EPOCH_NS + np.arange(N) * 10**7).astype("datetime64[ns]"), **_axes()},
             "",

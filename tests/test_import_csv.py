@@ -137,6 +137,14 @@ def test_a_column_of_sites_tells_sensors_apart(tmp_path: Path) -> None:
     assert np.allclose(samples(night), ACC[1::2], atol=2e-7)
 
 
+def test_names_of_devices_too_long_to_tell_apart_are_refused(tmp_path: Path) -> None:
+    """Two names that differ behind 200 letters are not taken for one sensor of twice the rate."""
+    path = tmp_path / "night.csv"
+    lines = [f"{i / 200:.3f},{'x' * 200}{'ab'[i % 2]},{x},{y},{z}" for i, (x, y, z) in enumerate(ACC)]
+    path.write_text("time_s,device_id,ax_g,ay_g,az_g\n" + "\n".join(lines) + "\n")
+    assert "a name of a device has 128 letters or more" in (refusal(tmp_path, path) or "")
+
+
 def test_ignored_columns_are_named(tmp_path: Path) -> None:
     """What was understood says which columns are not read."""
     path = tmp_path / "night.csv"

@@ -8,7 +8,8 @@ import numpy.typing as npt
 from firmware_host.errors import BadFileError
 from firmware_host.formats.foreign import ForeignRecording
 
-LONGEST_DEVICE = 64
+LONGEST_DEVICE = 128
+"""Names are kept up to so many bytes: two that begin alike for that long could not be told apart."""
 _LISTED = 6
 
 
@@ -18,7 +19,7 @@ class Devices:
     Raises
     ------
     BadFileError
-        If several devices are met and no key picks one, or the key fits none (`check`).
+        If several devices are met and no key picks one, a name is too long, or the key fits none (`check`).
     """
 
     def __init__(self, recording: ForeignRecording, column: int | None) -> None:
@@ -35,6 +36,10 @@ class Devices:
 
     def own(self, names: npt.NDArray[np.bytes_]) -> npt.NDArray[np.bool_]:
         """Tell which rows, by the names in them, are of the device that is meant."""
+        if np.char.str_len(names).max(initial=0) >= LONGEST_DEVICE:
+            raise self._recording.fault(
+                f"a name of a device has {LONGEST_DEVICE} letters or more: shorten the names in that column"
+            )
         unique, which = np.unique(np.char.strip(names), return_inverse=True)
         texts = [name.decode("utf-8", "replace") for name in unique.tolist()]
         key = self._recording.source.key

@@ -134,9 +134,10 @@ def _texts(batch: pa.RecordBatch, name: str, recording: ForeignRecording) -> npt
     import pyarrow as pa
 
     column = batch.column(name)
-    if pa.types.is_nested(column.type):
-        raise recording.fault(f"{name} holds {column.type}, not the name of a sensor in each row")
-    texts = column.cast(pa.string()).fill_null("").to_pylist()
+    try:
+        texts = column.cast(pa.string()).fill_null("").to_pylist()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise recording.fault(f"{name} holds {column.type}, not the name of a sensor in each row") from None
     return np.array([text.encode() for text in texts], f"S{LONGEST_DEVICE}")
 
 
