@@ -282,7 +282,8 @@ def test_a_broken_connection_gets_nothing(served: Serve, folder: Path, request_:
         answer = b""
         with contextlib.suppress(ConnectionError):  # it was cut off: that is an answer too
             connection.sendall(request_)
-            connection.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):  # whoever was cut off has no end to announce
+                connection.shutdown(socket.SHUT_WR)
             while part := connection.recv(65536):
                 answer += part
     assert not answer or answer.split(b" ")[1][:1] == b"4", answer[:200]
