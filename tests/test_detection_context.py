@@ -13,7 +13,9 @@ from firmware_host.detection.context import CANDIDATE_SCORE, CONTEXT_COLUMNS, ad
 from firmware_host.twitches import COVERAGE_DTYPE, Kind, Table, table
 
 NAMES = [column.name for column in CONTEXT_COLUMNS]
-ROW_DTYPE = np.dtype([("site", "U32"), ("peak_s", "f8"), ("score", "f4"), ("peak_to_peak_mg", "f4")])
+ROW_DTYPE = np.dtype(
+    [("site", "U32"), ("peak_s", "f8"), ("score", "f4"), ("peak_to_peak_mg", "f4"), ("side_lobe", "f4")]
+)
 ALL_NIGHT = ((0.0, 1000.0, Kind.VALID),)
 
 
@@ -236,12 +238,13 @@ def test_movement_and_gaps_of_the_own_site_are_near_or_far() -> None:
     assert rows["movement_share"].tolist() == pytest.approx([0.0, 10 / 60, 1 / 60])
 
 
-def test_fainter_candidates_are_no_neighbours() -> None:
-    """Candidates below the least score have a context but are in nobody's: the depth never matters."""
+@pytest.mark.parametrize(("column", "value"), [("score", CANDIDATE_SCORE - 0.1), ("side_lobe", 1.0)])
+def test_fainter_candidates_and_side_lobes_are_no_neighbours(column: str, value: float) -> None:
+    """They have a context but are in nobody's: neither the depth of the search nor swings ever matter."""
     rows, cover = random_night(7)
     faint = rows[::3].copy()
     faint["peak_s"] += 0.0333
-    faint["score"] = CANDIDATE_SCORE - 0.1
+    faint[column] = value
     both = add_context(np.concatenate([rows, faint]), cover)
     assert_same(add_context(rows, cover), both[: len(rows)])
     assert np.isfinite(both["around_per_min"][len(rows) :]).all()

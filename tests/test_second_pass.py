@@ -46,17 +46,18 @@ TREE = {
     "left": [1, 0, 0], "right": [2, 0, 0], "value": [0.0, -4.0, 4.0],
 }  # fmt: skip
 """Twitches are what stands above 1."""
+STRAIGHT = {"log_odds": [-10.0, 10.0], "calibrated": [-10.0, 10.0]}
+LOBES = {"baseline": 0.0, "calibration": STRAIGHT, "features": ["unit_odds"], "trees": [TREE]}
 
 
 def bundle(**second: Any) -> dict[str, Any]:
     """Return a bundle of two passes: pass 1 counts from a score of 7 on, pass 2 whose unit mostly does."""
     points = {"specific": 0.99, "balanced": 0.9, "sensitive": 0.5}
-    straight = {"log_odds": [-10.0, 10.0], "calibrated": [-10.0, 10.0]}
     one = {
         "candidate_score": 5.5, "operating_points": points, "features": ["score"], "baseline": 0.0,
-        "trees": [TREE | {"threshold": [7.0, 0.0, 0.0]}], "calibration": straight,
+        "trees": [TREE | {"threshold": [7.0, 0.0, 0.0]}], "calibration": STRAIGHT,
     }  # fmt: skip
-    two = one | {"candidate_score": LOWEST, "features": ["unit_odds"], "trees": [TREE]} | second
+    two = one | {"candidate_score": LOWEST, "lobes": LOBES} | LOBES | second
     frame = load_frame()
     return {
         "name": "two",
@@ -102,13 +103,15 @@ def findings(night: tuple[Path, Truth]) -> Findings:
 
 
 def test_pass_1_stays_as_it_is(findings: Findings, model: BoostedModel) -> None:
-    """Asked for pass 1 alone, a model of two passes judges as one without a second pass."""
+    """Asked for pass 1 alone, a model of two passes judges as one without a second pass, and no side lobe."""
     alone = bundle() | {"second": None}
     rows = judge(findings, model, passes=1)
     theirs = judge(findings, model_from_dict(alone))
     assert rows["score"].min() >= 5.5
     for name in ("peak_s", "probability", "counted", "reason"):
         np.testing.assert_array_equal(rows[name], theirs[name])
+    assert (findings.rows["side_lobe"] > 0).any()
+    assert not (rows["side_lobe"] > 0).any()
 
 
 def test_pass_2_judges_by_the_unit(findings: Findings, model: BoostedModel) -> None:
@@ -123,6 +126,7 @@ def test_pass_2_judges_by_the_unit(findings: Findings, model: BoostedModel) -> N
             "unit_odds"
         ]
         np.testing.assert_array_equal(rows["counted"][own], odds > 1.0)
+    assert (rows["counted"] & (rows["side_lobe"] > 0)).any()
     assert np.all((rows["flags"] & Flag.BELOW_FLOOR > 0) == ~rows["counted"])
     assert np.all((rows["reason"] == Reason.NONE) == rows["counted"])
     with pytest.raises(BadValueError, match="no operating point"):
@@ -134,6 +138,9 @@ def test_pass_1_has_its_share(findings: Findings, model: BoostedModel) -> None:
     mixed = [judge(findings, model_from_dict(bundle(first_share=share))) for share in (0.0, 0.5, 1.0)]
     alone, half, first = (np.log(rows["probability"] / (1 - rows["probability"])) for rows in mixed)
     ours = model.honest(model.log_odds(matrix_of(mixed[0], model.features)))
+    lobe = mixed[0]["side_lobe"] > 0
+    np.testing.assert_array_equal(half[lobe], alone[lobe])  # theirs are trees that have seen such
+    alone, half, first, ours = (each[~lobe] for each in (alone, half, first, ours))
     np.testing.assert_allclose(first, ours, atol=1e-3)
     np.testing.assert_allclose(half, (alone + first) / 2, atol=1e-3)
 
@@ -259,6 +266,9 @@ def test_a_run_of_pass_1_has_no_units(night: tuple[Path, Truth]) -> None:
         ({"first_share": 1.5}, "gives pass 1 a share of 1.5"),
         ({"operating_points": {"specific": 0.5, "balanced": 0.6, "sensitive": 0.4}}, "do not fall"),
         ({"trees": [TREE | {"left": [0, 0, 0], "right": [2, 0, 0]}]}, "number 0"),
+        ({"lobes": LOBES | {"features": ["snore"]}}, "asks for 'snore', which no candidate has, of its side"),
+        ({"lobes": LOBES | {"trees": [TREE | {"left": [0, 0, 0]}]}}, "number 0"),
+        ({"lobes": None}, "lobes"),
     ],
 )
 def test_a_bad_second_pass_is_refused(second: dict[str, Any], sentence: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_second_pass import LOWEST, TREE, bundle
+from test_second_pass import LOBES, LOWEST, TREE, bundle
 
 from firmware_host.analysis import detect_night, find_candidates, judge, recount_night
 from firmware_host.analysis.second_pass import reaching
@@ -16,9 +16,12 @@ from firmware_host.detection.sure_units import FEWEST, SHARE, SURELY, TIMES, of_
 from firmware_host.simulation import NightSpec, simulate_night
 from firmware_host.twitches import Flag
 
-DOUBT = {
+_TREES = {
     "features": ["score"],
     "trees": [TREE | {"threshold": [7.0, 0.0, 0.0], "value": [0.0, 0.5, 4.0]}],
+}
+DOUBT = _TREES | {
+    "lobes": LOBES | _TREES,
     "operating_points": {"specific": 0.99, "balanced": 0.75, "sensitive": 0.5},
 }
 """Pass 2 that is sure of large ones and gives others 0.62: balanced, these count in sure units alone."""
@@ -28,7 +31,7 @@ def made(sure: int, others: int) -> tuple[np.ndarray, ...]:
     """Return one unit of so many sure and other members, as `of_sure_units` takes it."""
     n = sure + others
     probability = np.where(np.arange(n) < sure, SURELY, 0.5).astype(np.float32)
-    return np.zeros(n, int), np.ones(n, bool), probability
+    return np.zeros(n, int), np.ones(n, bool), probability, np.zeros(n, bool)
 
 
 @pytest.mark.parametrize(
@@ -48,12 +51,25 @@ def test_a_unit_is_sure_by_number_and_share(sure: int, others: int, is_sure: boo
 
 def test_only_members_of_that_unit_gain() -> None:
     """Of another unit, and of none though alike, nothing is raised; nor where a site has no unit at all."""
-    unit, member, probability = made(FEWEST, 3)
+    unit, member, probability, lobe = made(FEWEST, 3)
     unit[-1], member[-2] = 1, False
-    raised = of_sure_units(unit, member, probability)
+    raised = of_sure_units(unit, member, probability, lobe)
     assert np.flatnonzero(~raised).tolist() == [FEWEST + 1, FEWEST + 2]
-    assert of_sure_units(np.full(FEWEST, 2**31 - 1), member[:FEWEST], probability[:FEWEST]).all()
-    assert not of_sure_units(np.full(9, -1), np.zeros(9, bool), probability[:9]).any()
+    first = (each[:FEWEST] for each in (member, probability, lobe))
+    assert of_sure_units(np.full(FEWEST, 2**31 - 1), *first).all()
+    assert not of_sure_units(np.full(9, -1), np.zeros(9, bool), probability[:9], lobe[:9]).any()
+
+
+def test_side_lobes_gain_but_speak_for_nobody() -> None:
+    """A side lobe of a sure unit gains with it, but neither makes a unit sure nor doubtful."""
+    unit, member, probability, lobe = made(FEWEST, 9)
+    lobe[-5:] = True
+    assert of_sure_units(unit, member, probability, lobe).all()
+    lobe[0] = True
+    assert not of_sure_units(unit, member, probability, lobe).any()
+    unit, member, probability, lobe = made(FEWEST, 9 * round(FEWEST / SHARE))
+    lobe[FEWEST:] = True
+    assert of_sure_units(unit, member, probability, lobe).all()
 
 
 def test_members_count_from_a_sixth_of_the_odds_on() -> None:

@@ -28,12 +28,12 @@ from firmware_host.twitches import Table, table
 pytestmark = [pytest.mark.lasts_s(30), pytest.mark.long]
 
 HOURS = 0.05
-CANDIDATES = np.dtype([("site", "U32"), ("peak_s", "f8"), ("score", "f4")])
+CANDIDATES = np.dtype([("site", "U32"), ("peak_s", "f8"), ("score", "f4"), ("side_lobe", "f4")])
 
 
 def candidates(*rows: tuple[str, float, float]) -> Table:
     """Return candidates: site, peak time and score."""
-    return np.array(list(rows), CANDIDATES)
+    return np.array([(*row, 0.0) for row in rows], CANDIDATES)
 
 
 def truths(*rows: tuple[str, float, float]) -> Table:
@@ -65,7 +65,7 @@ def drawn() -> list[Subject]:
 @pytest.fixture(scope="module")
 def nights(drawn: list[Subject]) -> list[Labelled]:
     """Simulate, search and label three minutes of each, and twelve of white noise."""
-    return collect(drawn, grow.LEARNT)
+    return collect(drawn, grow.COLLECTED)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +81,15 @@ def test_labels_are_one_to_one() -> None:
     assert kind.tolist() == [TWITCH, NOT, NOT, NOT, TWITCH]
     assert d[[0, 4]].tolist() == [10, 10]
     assert np.isnan(d[[1, 2, 3]]).all()
+
+
+def test_side_lobes_get_what_is_left() -> None:
+    """A side lobe is a twitch where a truth lies beside the one that a burst has, else not, however near."""
+    found = candidates(("a", 1.03, 9), ("a", 1.1, 9), ("a", 2.03, 9), ("a", 2.0, 9))
+    found["side_lobe"][1::2] = 1
+    kind, d = label(found, truths(("a", 1.0, 10), ("a", 1.1, 7), ("a", 2.0, 10)))
+    assert kind.tolist() == [TWITCH, TWITCH, TWITCH, NOT]
+    assert d[:3].tolist() == [10, 7, 10]
 
 
 def test_what_cannot_be_told_is_neither() -> None:
@@ -197,8 +206,9 @@ def test_bundle_equals_scikit_learn(drawn: list[Subject], nights: list[Labelled]
     """The bundle loads and gives scikit-learn's log-odds; every candidate is on its side of each point."""
     model = model_from_dict(json.loads(json.dumps(made.model)))
     assert isinstance(model, BoostedModel)
-    trees = grow.fit([night for one, night in zip(drawn, nights, strict=True) if one.part == "fit"], 3)
-    rows = np.concatenate([night.features for night in nights]).astype(np.float64)
+    bursts = [train.bursts_of(night, grow.LEARNT) for night in nights]
+    trees = grow.fit([night for one, night in zip(drawn, bursts, strict=True) if one.part == "fit"], 3)
+    rows = np.concatenate([night.features for night in bursts]).astype(np.float64)
     theirs = trees.decision_function(rows)
     assert len(rows) > 200
     assert np.abs(model.log_odds(rows) - theirs).max() < 1e-6
@@ -220,7 +230,7 @@ def test_pool_gives_the_same(drawn: list[Subject], nights: list[Labelled]) -> No
     """Several processes give the numbers that one gives, in the same order, as float32."""
     told: list[float] = []
     for one, other in zip(
-        collect(drawn[:4], grow.LEARNT, jobs=2, progress=told.append), nights, strict=False
+        collect(drawn[:4], grow.COLLECTED, jobs=2, progress=told.append), nights, strict=False
     ):
         assert one.features.dtype == np.float32
         for name in ("features", "label", "d", "truths_d", "valid_h"):
@@ -324,12 +334,13 @@ def test_the_help_says_how_many_subjects(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_nights_are_also_looked_at_with_few_twitches() -> None:
-    """Few twitches of a site stay, evenly, with what is none of them; swings of those that go, go too."""
+    """Few twitches of a site stay, evenly, no side lobes, and what is none; swings of others go with them."""
     at_s = np.arange(50) * 10.0
-    rows = np.zeros(103, CANDIDATES)
+    rows = np.zeros(104, CANDIDATES)
     rows["site"] = "a"
-    rows["peak_s"] = np.concatenate([at_s, at_s + 0.2, [3.0, 4.0, 5.0]])
-    kind = np.array([TWITCH] * 50 + [NOT] * 50 + [NOT, NEITHER, NOT], np.int8)
+    rows["peak_s"] = np.concatenate([at_s, at_s + 0.2, [3.0, 4.0, 5.0, 6.0]])
+    rows["side_lobe"][103] = 1
+    kind = np.array([TWITCH] * 50 + [NOT] * 50 + [NOT, NEITHER, NOT, TWITCH], np.int8)
     kept = dataset.few_twitches(rows, kind)
     assert np.all(np.diff(kept) > 0)
     twitches = kept[kind[kept] == TWITCH]
@@ -337,7 +348,7 @@ def test_nights_are_also_looked_at_with_few_twitches() -> None:
     assert (twitches[0], twitches[-1]) == (0, 49)
     others = kept[kind[kept] != TWITCH]
     assert set(others) == {*(twitches + 50), 100, 102}
-    assert len(dataset.few_twitches(rows, np.full(103, NOT, np.int8))) == 0
+    assert len(dataset.few_twitches(rows, np.full(104, NOT, np.int8))) == 0
 
 
 def test_the_few_are_candidates_of_their_night(nights: list[Labelled]) -> None:

@@ -28,9 +28,10 @@ class Made(NamedTuple):
     peak_s: Floats
     unit: npt.NDArray[np.int64]
 
-    def grouped(self) -> Grouped:
-        """Return them by unit."""
-        return group(self.wave_mg, self.floor_mg, self.score, self.peak_s)
+    def grouped(self, side_lobe: npt.NDArray[np.bool_] | None = None) -> Grouped:
+        """Return them by unit, some of them side lobes."""
+        lobe = np.zeros(len(self.unit), bool) if side_lobe is None else side_lobe
+        return group(self.wave_mg, self.floor_mg, self.score, self.peak_s, lobe)
 
 
 def made(
@@ -190,7 +191,8 @@ def test_a_night_of_many_candidates_is_held_in_little_memory() -> None:
 
 def features(some: Made, found: Grouped, odds: Floats, **rows: Any) -> dict[str, Floats]:
     """Return the features of made candidates; what pass 1 measured is 0 but for the score."""
-    named = {name: np.zeros(len(some.unit)) for name in POOLED} | {"score": some.score} | rows
+    zero = np.zeros(len(some.unit))
+    named = dict.fromkeys((*POOLED, "side_lobe"), zero) | {"score": some.score} | rows
     return unit_features(found, named, some.peak_s, odds, 1.0)
 
 
@@ -205,6 +207,28 @@ def test_others_of_a_unit_speak_for_a_candidate_not_itself() -> None:
     assert np.nanmax(told[some.unit == 1]) == pytest.approx(-3.0)
     odds[asked] = -6.0
     assert features(some, found, odds)["unit_odds"][asked] == pytest.approx(3.0)
+
+
+def test_side_lobes_change_nothing_of_bursts() -> None:
+    """Units, and all that pass 2 looks at of bursts, are to the digit those without side lobes among them;
+    these belong to units and have features like others."""
+    some = made([*TWO, (0.08, (0.2, 1.0, 0.1), 80)], strangers=20, size=(6.0, 30.0))
+    lobe = np.random.default_rng(5).random(len(some.unit)) < 0.4
+    some.peak_s[lobe] = some.peak_s[np.maximum(np.flatnonzero(lobe) - 1, 0)] + 0.08
+    order = np.argsort(some.peak_s)
+    some, lobe = Made(*(column[order] for column in some)), lobe[order]
+    odds = np.random.default_rng(6).normal(0, 3, len(lobe))
+    bursts = Made(*(column[~lobe] for column in some))
+    both, alone = some.grouped(lobe), bursts.grouped()
+    np.testing.assert_array_equal(both.templates, alone.templates)
+    assert (both.member & lobe).sum() > 10
+    told = features(some, both, odds, side_lobe=lobe.astype(float))
+    without = features(bursts, alone, odds[~lobe])
+    for name, values in without.items():
+        np.testing.assert_allclose(told[name][~lobe], values, rtol=1e-5, atol=1e-6, err_msg=name)
+        assert len(told[name]) == len(lobe)
+    assert np.isfinite(told["unit_odds"][lobe & both.member]).all()
+    assert np.isfinite(told["near_odds"][lobe]).all()
 
 
 def test_a_regular_heart_is_told_from_a_random_unit() -> None:
@@ -244,7 +268,11 @@ def test_a_second_swing_is_what_the_template_expects() -> None:
     stranger += 30.0 * shape(0.04) * np.array([1.0, -0.5, 0.0])[:, None]
     waves[-1] = stranger + rng.standard_normal(WAVE_SHAPE)
     found = group(
-        np.array(waves, np.float32), np.ones(80, np.float32), np.array(score, np.float32), np.array(peak_s)
+        np.array(waves, np.float32),
+        np.ones(80, np.float32),
+        np.array(score, np.float32),
+        np.array(peak_s),
+        np.zeros(80, bool),
     )
     assert np.all(found.beside_left[::2] == 1.0)
     assert np.median(found.beside_left[1:-1:2]) < 0.3

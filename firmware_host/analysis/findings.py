@@ -106,7 +106,7 @@ class Findings:
             own = np.flatnonzero((self.rows["site"] == site) & (self.rows["score"] >= lowest_score))
             rows, waves = self.rows[own], self.waves.at(own)
             with threadpool_limits(1, user_api="blas"):
-                self._grouped[key] = group(*waves, rows["score"], rows["peak_s"])
+                self._grouped[key] = group(*waves, rows["score"], rows["peak_s"], rows["side_lobe"] > 0)
         return self._grouped[key]
 
     def at(self, index: npt.NDArray[np.int64]) -> Findings:

@@ -66,7 +66,7 @@ LEAST_MG = 1.5
 LEAST_TRIED = 30
 """With fewer twitches nothing is said."""
 UNKNOWN_DENSITY = 0.1
-_SURROUNDINGS = ("site", "peak_s", "score", "peak_to_peak_mg")
+_SURROUNDINGS = ("site", "peak_s", "score", "peak_to_peak_mg", "side_lobe")
 
 
 ADDED_DTYPE = np.dtype(
@@ -302,14 +302,14 @@ class _Site:
         waves = Waves(*(np.concatenate(both)[order] for both in parts))
         first = np.append(self._first[kept], near.first[new])
         rows, asked = rows[order], order >= len(kept)
-        grouped = group(*waves, rows["score"], rows["peak_s"], asked)
+        grouped = group(*waves, rows["score"], rows["peak_s"], rows["side_lobe"] > 0, asked)
         again = said_again(rows, grouped, valid_s(self._valid) / 3600, model, first[order], asked)
         said = np.zeros(len(self._rows))
         said[loud] = self._judged["probability"]
         said = np.append(said[kept], np.zeros(len(new)))[order]
         said[asked] = model.probability_again(rows[asked], again)
         # Only the night's own make a unit sure: the added ones stand for units that fire seldom, too.
-        sure = of_sure_units(grouped.unit, grouped.member, np.where(asked, 0.0, said))
+        sure = of_sure_units(grouped.unit, grouped.member, np.where(asked, 0.0, said), rows["side_lobe"] > 0)
         probability, at = np.zeros(len(near.rows)), new[order[asked] - len(kept)]
         probability[at] = said[asked]
         near.rows["flags"][at] |= np.where(sure[asked], np.uint32(Flag.SURE_UNIT), np.uint32(0))

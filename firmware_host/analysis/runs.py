@@ -205,7 +205,7 @@ def judge(
 ) -> Table:
     """Return the candidates of a night with their probability and which of them count.
 
-    All rows are kept, those that do not count with `Flag.BELOW_FLOOR`.
+    All rows are kept, those that do not count with `Flag.BELOW_FLOOR`; but side lobes only in pass 2.
 
     Parameters
     ----------
@@ -225,7 +225,9 @@ def judge(
         from firmware_host.analysis.second_pass import judge_again
 
         return judge_again(findings, model, operating_point)
-    rows = findings.rows[findings.rows["score"] >= model.lowest_score]
+    from firmware_host.detection.classifier import are_bursts
+
+    rows = findings.rows[(findings.rows["score"] >= model.lowest_score) & are_bursts(findings.rows)]
     probability = model.probability(rows)
     rows["probability"] = probability
     rows["counted"] = model.counted(rows, operating_point, probability)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from firmware_host.analysis.findings import Findings
 from firmware_host.analysis.runs import finished
 from firmware_host.analysis.stored_units import no_units
-from firmware_host.detection.classifier import matrix_of
+from firmware_host.detection.classifier import are_bursts, matrix_of
 from firmware_host.detection.sure_units import flagged, of_sure_units, reaches
 from firmware_host.detection.unit_features import unit_features
 from firmware_host.twitches import UNIT_DTYPE, Flag, Table, table, valid_s
@@ -59,7 +59,7 @@ def mark_sure(
     member: npt.NDArray[np.bool_],
 ) -> None:
     """Set `Flag.SURE_UNIT` anew in some rows, all those of one site; `unit` and `member` are theirs."""
-    sure = of_sure_units(unit, member, rows["probability"][own])
+    sure = of_sure_units(unit, member, rows["probability"][own], ~are_bursts(rows[own]))
     rest = rows["flags"][own] & ~np.uint32(Flag.SURE_UNIT)
     rows["flags"][own] = rest | np.where(sure, np.uint32(Flag.SURE_UNIT), np.uint32(0))
 
@@ -111,13 +111,18 @@ def said_again(
     second = model.second
     assert second is not None
     of_unit = features_at(grouped, valid_h, rows, first)
-    own = np.arange(len(rows)) if asked is None else np.flatnonzero(asked)
-    features = np.empty((len(second.features), len(own)))  # trees look at it column by column
-    for column, name in zip(features, second.features, strict=True):
-        # In float32, as they were learnt.
-        column[:] = (of_unit[name] if name in of_unit else rows[name])[own].astype(np.float32)
-    share = second.first_share
-    return second.calibrated((1 - share) * second.log_odds(features.T) + share * model.honest(first[own]))
+    own = np.ones(len(rows), bool) if asked is None else asked
+    said = np.zeros(len(rows))
+    bursts = are_bursts(rows)
+    both = ((second, second.first_share, own & bursts), (second.lobes, 0.0, own & ~bursts))
+    for judge, share, some in both:
+        features = np.empty((len(judge.features), int(some.sum())))  # trees look at it column by column
+        for column, name in zip(features, judge.features, strict=True):
+            # In float32, as they were learnt.
+            column[:] = (of_unit[name] if name in of_unit else rows[name])[some].astype(np.float32)
+        odds = (1 - share) * judge.log_odds(features.T) + share * model.honest(first[some])
+        said[some] = judge.calibrated(odds)
+    return said[own]
 
 
 def features_at(grouped: Grouped, valid_h: float, rows: Table, log_odds: Floats) -> dict[str, Floats]:

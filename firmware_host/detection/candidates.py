@@ -1,4 +1,4 @@
-"""From filter outputs to candidates: whitening, the statistic, one maximum a twitch.
+"""From filter outputs to candidates: whitening, the statistic, its maxima.
 
 The statistic is the norm over three axes of each template's output in units of the local density, and of
 these the largest: for a burst of a template's own shape it is d = sqrt(2 E) / nd plus noise. In white noise
@@ -9,14 +9,15 @@ crossing rate.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
+from firmware_host.detection.lobes import LOBE_DTYPE, Maxima, bursts
 from firmware_host.detection.signals import CELL_S, Bool, Float32, Float64, Plan, make_plan, windows_at
-from firmware_host.twitches import MERGE_S
+from firmware_host.twitches import Table
 
 LEARN_LEAST = round(5.0 / CELL_S)
 """With fewer usable cells a block says nothing of the noise's shape."""
@@ -28,29 +29,10 @@ FINE_STEPS = 3
 """Places between two samples at which the templates are laid to a maximum."""
 FINE_REACH_S = 0.4
 """What of a template counts there."""
-APART_S = MERGE_S - 0.005
-"""Maxima of the statistic stand up to a few milliseconds from the peaks of their bursts, which overlap."""
-COMPLEX_S = 0.035
-COMPLEX_SHARE = 0.8
-"""A second maximum so far off and so high is another potential; others are swings of one burst."""
-SHADOW_MARGIN = 1.25
-"""Tissue rings on and shapes differ from the templates, so side lobes are larger than the templates' own."""
-AFTERSWING = ((0.10, 0.62), (0.15, 0.50), (0.30, 0.32), (0.45, 0.25), (0.60, 0.15))
-"""Share of a burst's statistic that tissue and relaxation leave up to each lag in seconds after it: measured
-on evoked thigh twitches. Twitches of one unit 80-100 ms apart differ by 10-20 % and pass."""
-FORESWING = ((0.15, 0.45), (0.30, 0.16), (0.60, 0.05))
-"""The same before it; beyond 0.15 s it is the band-pass that rings."""
-
-OPPOSED_S, OPPOSED_COSINE, OPPOSED_SHARE = 0.20, -0.7, 0.95
-"""A lower maximum so near a larger one that points the opposite way is the next swing of the same burst: a
-unit that fires again moves the skin the same way again, whatever the tissue rings like in between."""
 SWING_S = 0.025
 """The largest swing is looked for so far around a maximum of the statistic."""
-LOOK_S, AGAIN_ALIKE = 0.06, 0.3
-"""A maximum whose band-pass looks so much like the larger one's over that time is no next swing, whichever
-way its largest swing points: a unit of two lobes of nearly one size fired again."""
-RUN_S, RUN_ALIKE, RUN_SHARE = 0.15, 0.5, 0.3
-"""Nor is it a side lobe if it is so near, so alike and so high: units fire in runs, 60 to 100 ms apart."""
+LOOK_S = 0.06
+"""What a maximum looks like is its band-pass over that time."""
 
 Int64 = npt.NDArray[np.int64]
 
@@ -151,6 +133,34 @@ def cell_means(values: Float32, cell: int) -> Float32:
     return np.asarray(np.einsum("...ij,j->...i", cells, np.full(cell, 1.0 / cell, np.float32)))
 
 
+class Picked(NamedTuple):
+    """Candidates in order of time.
+
+    Attributes
+    ----------
+    sample, template : (k,) int64
+    score : (k,) float32
+        Height of the statistic's maximum, between samples.
+    merged : (k,) bool
+        Another maximum within 60 ms that is no side lobe: more than one burst.
+    place : (k,) float64
+        Where the maximum lies between samples, at most half a sample from `sample`.
+    lobe : table of LOBE_DTYPE, (k,)
+        Whether it may be a swing of another.
+    """
+
+    sample: Int64
+    template: Int64
+    score: Float32
+    merged: Bool
+    place: Float64
+    lobe: Table
+
+    def at(self, own: npt.NDArray[Any]) -> Picked:
+        """Return some of them."""
+        return Picked(*(values[own] for values in self))
+
+
 def pick(
     square: Float32,
     white: Float32,
@@ -161,8 +171,8 @@ def pick(
     shadow: Float64,
     lowest: float,
     asked: Bool,
-) -> tuple[Int64, Int64, Float32, Bool, Float64]:
-    """Find the maxima of the statistic that stand for a burst of their own.
+) -> Picked:
+    """Find the maxima of the statistic that are candidates.
 
     Parameters
     ----------
@@ -177,35 +187,25 @@ def pick(
     root : (templates, 3, 3) float32
         What whitens each template's answers.
     shadow : (templates, lags) float64
-        See `shadow_of`.
+        See `lobes.shadow_of`.
     lowest : float
         Score below which nothing is looked at.
     asked : (cells,) bool
         Where maxima are looked for: what is wanted, and the seconds around it that may hide something in it.
-
-    Returns
-    -------
-    index, template : (k,) int64
-        In order of time.
-    score : (k,) float32
-        Height of the statistic's maximum, between samples.
-    merged : (k,) bool
-        Another maximum within 60 ms that is no side lobe: more than one burst.
-    place : (k,) float64
-        Where the maximum lies between samples, at most half a sample from `index`.
     """
     high = np.flatnonzero(square > (BETWEEN_SAMPLES * lowest) ** 2)
     high = high[(high > 0) & (high < len(square) - 1) & asked[high // plan.cell]]
     here = square[high]
     peaks = high[(here > square[high - 1]) & (here >= square[high + 1])]
     if not len(peaks):
-        return peaks, peaks, np.zeros(0, np.float32), np.zeros(0, bool), np.zeros(0)
+        none = np.zeros(0, np.float32)
+        return Picked(peaks, peaks, none, none.astype(bool), none.astype(float), np.zeros(0, LOBE_DTYPE))
     height, template, place = _between(peaks, white, band, floor, root, plan)
     top = height >= lowest**2
     peaks, template, score, place = peaks[top], template[top], np.sqrt(height[top]), place[top]
     swing, look = _swings(band, peaks, plan.fs_internal_hz), _looks(band, peaks, plan.fs_internal_hz)
-    keep, merged = _one_a_burst(_Maxima(place, score, swing, look, template), shadow, plan)
-    return peaks[keep], template[keep], score[keep], merged, place[keep]
+    keep, merged, lobe = bursts(Maxima(place, score, swing, look, template), shadow, plan)
+    return Picked(peaks[keep], template[keep], score[keep], merged, place[keep], lobe)
 
 
 def _between(
@@ -268,103 +268,3 @@ def _looks(band: Float32, peaks: Int64, fs_hz: float) -> Float32:
     near = near.reshape(len(peaks), near.shape[1] * near.shape[2])
     size = np.einsum("ij,ij->i", near, near)
     return np.asarray(near / np.sqrt(np.maximum(size, 1e-9))[:, None])
-
-
-def room(index: Int64, place: Float64, alone: int, fs_hz: float) -> tuple[Float64, Float64]:
-    """Return (k,) samples from each maximum to the middles between it and its neighbours, `alone` if none."""
-    middle = (place[1:] + place[:-1]) / 2.0
-    # Middles 60 ms apart at least leave each peak room.
-    least = np.arange(len(middle)) * MERGE_S * fs_hz
-    middle = np.maximum.accumulate(middle - least) + least
-    return np.append(float(alone), index[1:] - middle), np.append(middle - index[:-1], float(alone))
-
-
-def shadow_of(plan: Plan) -> Float64:
-    """Return (templates, lags): the share of a burst's statistic below which a maximum is its side lobe.
-
-    Lags run from -0.6 s to 0.6 s.
-    """
-    lag_s = np.arange(plan.shadow.shape[1]) / plan.fs_internal_hz
-    own = np.minimum(plan.shadow * SHADOW_MARGIN, 1.0)
-    before, after = (np.maximum(own, _stairs(steps, lag_s)) for steps in (FORESWING, AFTERSWING))
-    return np.concatenate([before[:, :0:-1], after], axis=1)
-
-
-def _stairs(steps: tuple[tuple[float, float], ...], lag_s: Float64) -> Float64:
-    out = np.zeros(len(lag_s))
-    for until_s, share in reversed(steps):
-        out[lag_s <= until_s] = share
-    return out
-
-
-class _Maxima(NamedTuple):
-    """Maxima of the statistic: where and how high, where the largest swing points, how it looks, of what."""
-
-    place: Float64
-    score: Float32
-    swing: Float32
-    look: Float32
-    template: Int64
-
-
-def _one_a_burst(maxima: _Maxima, shadow: Float64, plan: Plan) -> tuple[Int64, Bool]:
-    """Keep the largest maxima first; each hides its side lobes and takes in what lies within 60 ms."""
-    merge, apart = APART_S * plan.fs_internal_hz, COMPLEX_S * plan.fs_internal_hz
-    place, score, template = maxima.place, maxima.score, maxima.template
-    start, other, lobe = _hidden(maxima, shadow, plan)
-    free = [True] * len(place)
-    merged = np.zeros(len(place), bool)
-    kept = []
-    # A few neighbours each: plain numbers are quicker here than arrays.
-    at, height, begin, neighbour, is_lobe = (x.tolist() for x in (place, score, start, other, lobe))
-    swings_on = (template == len(shadow) - 1).tolist()
-    for i in np.argsort(-score, kind="stable").tolist():
-        if not free[i]:
-            continue
-        free[i] = False
-        kept.append(i)
-        members = [i]
-        for m in members:
-            for pair in range(begin[m], begin[m + 1]):
-                j = neighbour[pair]
-                # What is too near to be an event of its own still hides its side lobes.
-                if not free[j]:
-                    continue
-                if is_lobe[pair]:
-                    free[j] = False
-                elif abs(at[j] - at[i]) < merge:
-                    free[j] = False
-                    members.append(j)
-        # The swings of a slow burst are themselves so far apart and so high.
-        if len(members) > 1 and not swings_on[i]:
-            high = COMPLEX_SHARE * height[i]
-            merged[i] = any(height[j] >= high and abs(at[j] - at[i]) >= apart for j in members)
-    keep = np.sort(np.array(kept, np.int64))
-    return keep, merged[keep]
-
-
-def _hidden(maxima: _Maxima, shadow: Float64, plan: Plan) -> tuple[Int64, Int64, Bool]:
-    """Return what each maximum may hide or take in: of maximum m, pairs `start[m]` to `start[m + 1]`.
-
-    `start` (k + 1,); `other` (pairs,), the maximum that may go; `lobe` (pairs,), whether it is a side lobe.
-    """
-    place, score, swing, look, template = maxima
-    near, opposed = 2 * APART_S * plan.fs_internal_hz, OPPOSED_S * plan.fs_internal_hz
-    reach, each = shadow.shape[1] // 2, np.arange(len(place))
-    first = np.searchsorted(place, place - reach)
-    count = np.searchsorted(place, place + reach, "right") - first
-    own = np.repeat(each, count)
-    other = np.arange(len(own)) + np.repeat(first - np.cumsum(count) + count, count)
-    lag = place[other] - place[own]
-    height = score.astype(float)
-    size, top = height[other], height[own]
-    lobe = size < shadow[template[own], np.rint(lag).astype(int) + reach] * top
-    maybe = np.flatnonzero(~lobe & (size < OPPOSED_SHARE * top) & (np.abs(lag) <= opposed))
-    x, y, z = (axis[own[maybe]] * axis[other[maybe]] for axis in swing.T.astype(float))
-    opposed_ones = maybe[x + y + z < OPPOSED_COSINE]
-    runs = np.flatnonzero(lobe & (np.abs(lag) <= RUN_S * plan.fs_internal_hz) & (size >= RUN_SHARE * top))
-    for some, least in ((runs, RUN_ALIKE), (opposed_ones, AGAIN_ALIKE)):
-        lobe[some] = np.einsum("ij,ij->i", look[own[some]], look[other[some]]) < least
-    # Two that a third takes in are no farther apart than this.
-    asked = np.flatnonzero((lobe | (np.abs(lag) < near)) & (own != other))
-    return np.searchsorted(own[asked], np.arange(len(place) + 1)), other[asked], lobe[asked]

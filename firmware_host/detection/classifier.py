@@ -27,7 +27,7 @@ from firmware_host.detection.unit_features import UNIT_FEATURES
 from firmware_host.errors import BadValueError
 from firmware_host.twitches import Table
 
-FRAME_VERSION = 5
+FRAME_VERSION = 6
 """Number of the candidate frame (bands, templates, floor, features): a model is made for one."""
 
 MODEL_FEATURES: tuple[str, ...] = (
@@ -131,8 +131,8 @@ class ThresholdModel(_Bundle, frozen=True, tag="threshold"):
         operating_point: str = "balanced",
         probability: Float64 | None = None,  # noqa: ARG002 - as of the other kind
     ) -> Bool:
-        """Tell which candidates reach an operating point; raises as `threshold`."""
-        return np.asarray(candidates["score"] >= self.threshold(operating_point))
+        """Tell which candidates reach an operating point, no side lobes; raises as `threshold`."""
+        return np.asarray((candidates["score"] >= self.threshold(operating_point)) & are_bursts(candidates))
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -201,11 +201,25 @@ def _fault_of_points(points: OperatingPoints, candidate_score: float) -> str | N
     return None
 
 
+class SideLobes(_ByTrees, msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
+    """What judges side lobes in pass 2: trees of their own. They count from the points of the others on."""
+
+    features: tuple[str, ...]
+    baseline: float
+    trees: tuple[Tree, ...]
+    calibration: Calibration
+
+    def fault(self) -> str | None:
+        """Say what no check of types finds wrong; None if all is right."""
+        return self._fault_of_trees(SECOND_FEATURES)
+
+
 class SecondPass(_ByTrees, msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
     """What judges in pass 2: trees over what pass 1 measured and over the candidate's unit.
 
     Candidates are looked at from `candidate_score` on, which may be lower than in pass 1. `first_share` is
     the weight of pass 1's calibrated log-odds in the sum with those of its own trees, before calibration.
+    `lobes` judges side lobes.
     """
 
     candidate_score: float
@@ -214,16 +228,19 @@ class SecondPass(_ByTrees, msgspec.Struct, frozen=True, dict=True, forbid_unknow
     baseline: float
     trees: tuple[Tree, ...]
     calibration: Calibration
+    lobes: SideLobes
     first_share: float = 0.0
 
     def fault(self) -> str | None:
         """Say what no check of types finds wrong; None if all is right."""
         if not 0 <= self.first_share <= 1:
             return f"gives pass 1 a share of {self.first_share}"
+        lobes = self.lobes.fault()
         return (
             self._fault_of_trees(SECOND_FEATURES)
             or _fault_of_points(self.operating_points, self.candidate_score)
             or _fault_of_order(self.operating_points)
+            or (lobes and f"{lobes}, of its side lobes")
         )
 
 
@@ -263,19 +280,20 @@ class BoostedModel(_ByTrees, _Bundle, frozen=True, dict=True, tag="boosted"):
     def counted(
         self, candidates: Table, operating_point: str = "balanced", probability: Float64 | None = None
     ) -> Bool:
-        """Tell which candidates reach an operating point of pass 1; raises as `threshold`.
+        """Tell which candidates reach an operating point of pass 1, no side lobes; raises as `threshold`.
 
         `probability` spares the trees where `probability` was asked for these candidates before.
         """
         least = self.threshold(operating_point)
         known = self.probability(candidates) if probability is None else probability
-        return np.asarray(known >= least)
+        return np.asarray((known >= least) & are_bursts(candidates))
 
     def settings(self) -> dict[str, Any]:
         """Return what is worth storing with each run: the bundle without its trees."""
         content = super().settings()
         if content["second"] is not None:
-            content["second"] = {key: value for key, value in content["second"].items() if key != "trees"}
+            for judge in (content["second"], content["second"]["lobes"]):
+                del judge["trees"]
         return content
 
     def fault(self) -> str | None:
@@ -335,6 +353,11 @@ class CorrectedModel(BoostedModel, frozen=True, dict=True, kw_only=True, tag="co
 
 
 Model = ThresholdModel | BoostedModel | CorrectedModel
+
+
+def are_bursts(candidates: Table) -> Bool:
+    """Tell which candidates are no side lobes; only such are looked at in pass 1."""
+    return np.asarray(candidates["side_lobe"] == 0)
 
 
 def matrix_of(candidates: Table, features: Sequence[str]) -> Float64:

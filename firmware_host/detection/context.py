@@ -24,6 +24,7 @@ from firmware_host.detection.site_night import (
     REACH_S,
     Int64,
     SiteNight,
+    are_neighbours,
     make_site_night,
     whole_ns,
 )
@@ -63,13 +64,17 @@ class Around(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """Candidates of one site whose context is asked for, and all sites in order of their names."""
+    """Candidates of one site whose context is asked for, and all sites in order of their names.
+
+    `among` tells which are themselves among the candidates of `here`.
+    """
 
     here: SiteNight
     sites: Sequence[SiteNight]
     time_ns: Int64
     score: Float64
     size_mg: Float64
+    among: Bool
     around: Around
 
 
@@ -94,7 +99,7 @@ def add_context(rows: Table, coverage: Table) -> Table:
 
     Parameters
     ----------
-    rows : table with site, peak_s, score and peak_to_peak_mg
+    rows : table with site, peak_s, score, peak_to_peak_mg and side_lobe
         In any order; columns of the context that it has are overwritten, others are added at the end.
     coverage : table of `COVERAGE_DTYPE`
         Tiles the night of every site.
@@ -142,7 +147,8 @@ def _asked(rows: Table, here: SiteNight, sites: Sequence[SiteNight]) -> Asked:
         np.where(there, lag_ns / 1e9, np.nan),
         np.where(there, np.append(here.score, 1.0)[at] / score[:, None], np.nan),
     )
-    return Asked(here, sites, time_ns, score, rows["peak_to_peak_mg"].astype(float), around)
+    size_mg = rows["peak_to_peak_mg"].astype(float)
+    return Asked(here, sites, time_ns, score, size_mg, are_neighbours(rows), around)
 
 
 @declares(
@@ -194,8 +200,7 @@ def beside(asked: Asked) -> Values:
 def usual(asked: Asked) -> Values:
     """Tell how many candidates there are here, how it stands among them, and how regularly they come."""
     lag_s, ratio = asked.around
-    itself = (asked.score >= CANDIDATE_SCORE).astype(int)
-    others = asked.here.count(asked.time_ns, REACH_S) - itself
+    others = asked.here.count(asked.time_ns, REACH_S) - asked.among
     valid_s = asked.here.valid.seconds(asked.time_ns, REACH_S)
     count = np.isfinite(ratio).sum(axis=1)
     ordered = np.sort(ratio, axis=1)

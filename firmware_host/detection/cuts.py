@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from firmware_host.detection import features, heart, waves
-from firmware_host.detection.candidates import Int64
-from firmware_host.detection.signals import Bool, Float32, Plan
+from firmware_host.detection import features, heart, lobes, waves
+from firmware_host.detection.candidates import Int64, Picked
+from firmware_host.detection.signals import Plan
 from firmware_host.twitches import Flag, Table
 
 
@@ -17,8 +17,7 @@ class Cut(NamedTuple):
     """Candidates whose features are still to be measured; `at` counts internal samples of the stretch."""
 
     at: Int64
-    score: Float32
-    merged: Bool
+    picked: Picked
     train: Table
     snippets: features.Snippets
 
@@ -53,11 +52,13 @@ def measure_cuts(cuts: Sequence[Cut], plan: Plan, rows: Table) -> None:
     rows["peak_to_peak_mg"] = features.peak_to_peak_mg(bursts)
     rows["snr"] = features.snr(bursts)
     rows["dominant_cps"] = features.dominant_hz(bursts) / plan.fs_hz
-    rows["score"] = np.concatenate([cut.score for cut in cuts])
-    rows["flags"] = np.concatenate([cut.merged for cut in cuts]) * np.uint32(Flag.COMPLEX)
+    rows["score"] = np.concatenate([cut.picked.score for cut in cuts])
+    rows["flags"] = np.concatenate([cut.picked.merged for cut in cuts]) * np.uint32(Flag.COMPLEX)
     rows["wave_mg"] = waves.on_grid(bursts.cut.band_mg, plan.fs_internal_hz)
     rows["floor_mg"] = np.sqrt(bursts.cut.floor)
     for name, function in features.FEATURES.items():
         rows[name] = function(bursts)
     for column in heart.HEART_COLUMNS:
         rows[column.name] = np.concatenate([cut.train[column.name] for cut in cuts])
+    for column in lobes.LOBE_COLUMNS:
+        rows[column.name] = np.concatenate([cut.picked.lobe[column.name] for cut in cuts])

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.detection import candidates as pick_stage
-from firmware_host.detection import features, heart, quality, waves
+from firmware_host.detection import features, heart, lobes, quality, waves
 from firmware_host.detection.cover import CellRows, Found, KeptCells, Searched, judge_stretches
 from firmware_host.detection.cuts import Cut, measure_cuts
 from firmware_host.detection.floor import REACH, FloorTracker, quiet_gain
@@ -24,7 +24,6 @@ from firmware_host.detection.signals import (
     Block,
     BlockFilter,
     Bool,
-    Float32,
     Float64,
     make_plan,
     windows_at,
@@ -46,6 +45,7 @@ CANDIDATE_COLUMNS: tuple[Column, ...] = (
     Column("flags", "u4", "", "see twitches.Flag"),
     *features.FEATURE_COLUMNS,
     *heart.HEART_COLUMNS,
+    *lobes.LOBE_COLUMNS,
 )
 CANDIDATE_DTYPE = np.dtype([*dtype_of(CANDIDATE_COLUMNS).descr, *waves.WAVE_FIELDS])
 """The columns, and the wave of each, which is not stored."""
@@ -111,7 +111,7 @@ class SiteDetector:
         self._step_g = step_g
         self._at_once = at_once
         self._expect_noise()
-        self._shadow = pick_stage.shadow_of(self._plan)
+        self._shadow = lobes.shadow_of(self._plan)
         self._filter = BlockFilter(self._plan)
         self._ring = Ring(self._plan.cell, REACH + 2 * MARGIN)
         self._picked = 0  # cells whose candidates are final
@@ -263,7 +263,7 @@ class SiteDetector:
         if not asked.any():
             return
         samples = slice(wide.start * plan.cell, wide.stop * plan.cell)
-        index, template, score, merged, place = pick_stage.pick(
+        picked = pick_stage.pick(
             ring.square[samples],
             ring.white[:, samples],
             ring.band[:, samples],
@@ -274,22 +274,20 @@ class SiteDetector:
             self._lowest_score,
             quality.widen(asked, BESIDE),
         )
-        if not len(index):
+        if not len(picked.sample):
             return
-        left, right = pick_stage.room(index, place, len(ring.square), plan.fs_internal_hz)
-        index += samples.start
+        side_lobe, alone = picked.lobe["side_lobe"], len(ring.square)
+        room = lobes.room(picked.sample, picked.place, side_lobe, alone, plan.fs_internal_hz)
+        index = picked.sample + samples.start
         cell = index // plan.cell
         final = (cell >= here.start) & (cell < here.stop) & (kind[cell] == Kind.VALID)
         if self._wanted is not None:
             final &= self._wanted((index + ring.first_cell * plan.cell) * plan.decimation)
         if final.any():
-            index = index[final]
-            train = self._beats(start, stop, moving, index)
+            train = self._beats(start, stop, moving, index[final])
             kept = ~heart.plain_beats(train)
-            template, score, merged, left, right = (
-                each[final][kept] for each in (template, score, merged, left, right)
-            )
-            self._cut(index[kept], template, score, merged, left, right, train[kept])
+            own = np.flatnonzero(final)[kept]
+            self._cut(index[own], picked.at(own), room.at(own), train[kept])
 
     def _beats(self, start: int, stop: int, moving: Bool, index: pick_stage.Int64) -> Table:
         """Measure how candidates (positions in the ring) fit the heartbeat."""
@@ -310,11 +308,8 @@ class SiteDetector:
     def _cut(
         self,
         index: pick_stage.Int64,
-        template: pick_stage.Int64,
-        score: Float32,
-        merged: Bool,
-        left: Float64,
-        right: Float64,
+        picked: pick_stage.Picked,
+        room: lobes.Room,
         train: Table,
     ) -> None:
         """Cut out what the features of some maxima (positions in the ring) need."""
@@ -324,13 +319,12 @@ class SiteDetector:
         step = np.linalg.norm(ring.mean_mg[:, cell[:, None] + STEP_CELLS] @ STEP_WEIGHTS, axis=0)
         snippets = features.Snippets(
             band_mg=windows_at(ring.band, index - half, 2 * half).transpose(1, 0, 2),
-            left=left.astype(np.float32),
-            right=right.astype(np.float32),
+            **{name: side.astype(np.float32) for name, side in room._asdict().items()},
             floor=ring.floor[0, cell],
-            template=template.astype(np.float32),
+            template=picked.template.astype(np.float32),
             step_mg=np.where(np.isfinite(step), step, np.float32(0.0)),
         )
-        self._waiting.append(Cut(index + ring.first_cell * plan.cell, score, merged, train, snippets))
+        self._waiting.append(Cut(index + ring.first_cell * plan.cell, picked, train, snippets))
         if sum(len(cut.at) for cut in self._waiting) >= BATCH:
             self._measure()
 

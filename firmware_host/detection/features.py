@@ -35,14 +35,16 @@ EDGE_MARGIN_S = 0.02
 class Snippets:
     """What is cut out around each of k candidates, from the internal rate.
 
-    `band_mg` (k, 3, samples), the candidate at the middle sample; `left`, `right` (k,) samples to the middle
-    between it and its neighbours; `floor` (k,) power of the band-pass per axis in mg^2; `template` and
+    `band_mg` (k, 3, samples), the candidate at the middle sample; `left` to `near_right` (k,) as of
+    `lobes.Room`; `floor` (k,) power of the band-pass per axis in mg^2; `template` and
     `step_mg` (k,).
     """
 
     band_mg: Float32
     left: Float32
     right: Float32
+    near_left: Float32
+    near_right: Float32
     floor: Float32
     template: Float32
     step_mg: Float32
@@ -121,7 +123,8 @@ def make_bursts(cut: Snippets, fs_internal_hz: float, bandwidth_hz: float) -> Bu
     time_s = (np.arange(fine) - middle) * dt_s
     # Half the merging time from the middle to each neighbour: the maxima of two events stay 60 ms apart.
     left_s, right_s = (
-        np.minimum(side / fs_internal_hz - MERGE_S / 2, PEAK_REACH_S) for side in (cut.left, cut.right)
+        np.minimum(side / fs_internal_hz - MERGE_S / 2, PEAK_REACH_S)
+        for side in (cut.near_left, cut.near_right)
     )
     reachable = (time_s >= -left_s[:, None] - dt_s) & (time_s <= right_s[:, None] + dt_s)
     top = np.argmax(np.where(reachable, power, -1.0), axis=1)

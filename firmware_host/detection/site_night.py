@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from firmware_host.detection.signals import Float64
+from firmware_host.detection.signals import Bool, Float64
 from firmware_host.twitches import Kind, Table
 
 CANDIDATE_SCORE = 5.5
-"""Candidates are found from this score on, and only such are neighbours to others."""
+"""Candidates are found from this score on; only such are neighbours to others, and no side lobes."""
 REACH_S = 30.0
 """Nothing farther off than this is looked at."""
 _FAR_NS = 1 << 60
@@ -23,7 +23,7 @@ Int64 = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class SiteNight:
-    """One site's night: its candidates of at least `CANDIDATE_SCORE` and its coverage, in order of time."""
+    """One site's night: its coverage and its candidates that are neighbours to others, in order of time."""
 
     name: str
     time_ns: Int64
@@ -117,7 +117,7 @@ class Spans:
 
 def make_site_night(name: str, rows: Table, coverage: Table) -> SiteNight:
     """Take from the candidates and the coverage of all sites what is looked at of one."""
-    own = np.flatnonzero((rows["site"] == name) & (rows["score"] >= CANDIDATE_SCORE))
+    own = np.flatnonzero((rows["site"] == name) & are_neighbours(rows))
     own = own[np.argsort(rows["peak_s"][own], kind="stable")]
     covered = coverage[coverage["site"] == name]
     covered = covered[np.argsort(covered["start_s"], kind="stable")]
@@ -130,6 +130,11 @@ def make_site_night(name: str, rows: Table, coverage: Table) -> SiteNight:
         whole_ns(covered["end_s"]),
         covered["kind"],
     )
+
+
+def are_neighbours(rows: Table) -> Bool:
+    """Tell which candidates others are compared with: neither the weakest nor side lobes."""
+    return np.asarray((rows["score"] >= CANDIDATE_SCORE) & (rows["side_lobe"] == 0))
 
 
 def whole_ns(seconds: npt.ArrayLike) -> Int64:

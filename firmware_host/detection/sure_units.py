@@ -22,7 +22,9 @@ TIMES = 6.0
 """By so much its members' odds are raised when it is asked whether they count."""
 
 
-def of_sure_units(unit: npt.NDArray[np.integer], member: Bool, probability: npt.NDArray[np.floating]) -> Bool:
+def of_sure_units(
+    unit: npt.NDArray[np.integer], member: Bool, probability: npt.NDArray[np.floating], side_lobe: Bool
+) -> Bool:
     """Tell which candidates of one site-night are members of sure units.
 
     Parameters
@@ -33,13 +35,17 @@ def of_sure_units(unit: npt.NDArray[np.integer], member: Bool, probability: npt.
         Whether it is of that unit.
     probability : (n,) float
         As judged by pass 2.
+    side_lobe : (n,) bool
+        Members that speak neither for nor against their unit.
     """
     out = np.zeros(len(unit), bool)
     own = np.flatnonzero(member)
     if len(own):
         # Counted by rank: numbers read from a file may be of any size.
-        _, of, members = np.unique(unit[own], return_inverse=True, return_counts=True)
-        sure = np.bincount(of[probability[own] >= np.float32(SURELY)], minlength=len(members))
+        names, of = np.unique(unit[own], return_inverse=True)
+        speaks = ~side_lobe[own]
+        members = np.bincount(of[speaks], minlength=len(names))
+        sure = np.bincount(of[speaks & (probability[own] >= np.float32(SURELY))], minlength=len(names))
         out[own] = ((sure >= FEWEST) & (sure >= SHARE * members))[of]
     return out
 

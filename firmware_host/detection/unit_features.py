@@ -83,21 +83,37 @@ def unit_features(
     Parameters
     ----------
     grouped : Grouped
-    rows : mapping of the names of `POOLED` to (n,) arrays
+    rows : mapping of the names of `POOLED`, and of side_lobe, to (n,) arrays
     peak_s : (n,) float64
         In order.
     log_odds : (n,) float64
         What pass 1 gives each, not calibrated.
     valid_h : float
         Valid hours of the site.
+
+    Side lobes are told of among all candidates, the others among those that are none: what a burst leaves
+    beside it changes nothing in what is known of bursts.
     """
+    told = _told(grouped, rows, peak_s, log_odds, valid_h)
+    own = np.flatnonzero(rows["side_lobe"] == 0)
+    if len(own) < len(log_odds):
+        rows = {name: rows[name][own] for name in POOLED}
+        bursts = _told(grouped.at(own), rows, peak_s[own], log_odds[own], valid_h)
+        for name, values in bursts.items():
+            told[name][own] = values
+    return told
+
+
+def _told(
+    grouped: Grouped, rows: Values, peak_s: Float64, log_odds: Float64, valid_h: float
+) -> dict[str, Float64]:
     odds = np.clip(log_odds, -SURE, SURE)
     size = np.asarray(rows["score"], float)
     return {
         **_of_unit(grouped, rows, peak_s, odds, max(valid_h, LEAST_HOURS)),
         **_of_nearest(grouped, odds),
         **_of_larger(grouped, size, peak_s, odds),
-        "first_odds": log_odds,
+        "first_odds": log_odds.copy(),
         "site_rate": np.full(len(odds), np.log(max(len(odds), 1) / max(valid_h, LEAST_HOURS))),
         "site_odds": np.full(len(odds), odds.mean() if len(odds) else 0.0),
     }

@@ -87,12 +87,20 @@ class Grouped(NamedTuple):
     near_like: Float32
     beside_left: Float32
 
+    def at(self, own: Indices) -> Grouped:
+        """Return some of them; likest others that are not among them are none."""
+        place = np.full(len(self.unit) + 1, -1, np.int32)  # the last is where -1 points
+        place[own] = np.arange(len(own))
+        some = {name: values[own] for name, values in self._asdict().items() if name != "templates"}
+        return self._replace(**some | {"near": place[self.near[own]]})
+
 
 def group(
     wave_mg: Float32,
     floor_mg: Float32,
     score: Float32,
     peak_s: npt.NDArray[np.float64],
+    side_lobe: Bool,
     asked: Bool | None = None,
 ) -> Grouped:
     """Group the candidates of one site-night.
@@ -105,6 +113,9 @@ def group(
     score : (n,) float32
     peak_s : (n,) float64
         In order.
+    side_lobe : (n,) bool
+        Candidates that only belong to units: they shape none and are nobody's likest or larger one, unless a
+        larger one is looked for beside another side lobe.
     asked : (n,) bool, optional
         Candidates whose likest others are asked for; others have none. By default, all.
     """
@@ -115,16 +126,19 @@ def group(
     size = np.asarray(np.linalg.norm(plain, axis=1), np.float32)
     rows = _unit_length(plain)
     templates = np.zeros((0, *WAVE_SHAPE), np.float32)
-    free = np.ones(len(waves), bool)
+    bursts = free = np.flatnonzero(~side_lobe)
     for _ in range(2):
-        found = _founded(waves, rows, size, seen, np.flatnonzero(free))
-        templates = _refined(np.concatenate([templates, found]), waves, rows, size, hoped)
+        found = _founded(waves, rows, size, seen, free)
+        templates = _refined(np.concatenate([templates, found]), waves, rows, size, hoped, bursts)
         like, second, unit = _likest(rows, templates)
-        free = like < OF_UNIT * hoped
+        free = bursts[like[bursts] < OF_UNIT * hoped[bursts]]
     lag = _best_lags(rows, templates, unit) if len(templates) else unit
-    near, near_like = _nearest(waves, lag, np.ones(len(waves), bool) if asked is None else asked)
+    near, near_like = _nearest(waves, lag, bursts, np.ones(len(waves), bool) if asked is None else asked)
     fit = np.asarray(like / np.maximum(hoped, np.float32(1e-9)), np.float32)
-    left = _beside(waves, templates, unit, lag, like * size, score, peak_s)
+    larger = larger_beside(score, peak_s)
+    among = larger_beside(score[bursts], peak_s[bursts])
+    larger[bursts] = np.where(among >= 0, bursts[among] if len(bursts) else among, -1)
+    left = _beside(waves, templates, unit, lag, like * size, larger, peak_s)
     return Grouped(
         templates, unit, fit >= OF_UNIT, like, second, fit, lag, size, near, near_like, left,
     )  # fmt: skip
@@ -239,9 +253,11 @@ def _mean(waves: Float32, of: Indices, lag: npt.NDArray[np.integer], size: Float
     return np.asarray(total / np.maximum(weight @ inside.astype(np.float32), 1e-9), np.float32)
 
 
-def _refined(templates: Float32, waves: Float32, rows: Float32, size: Float32, hoped: Float32) -> Float32:
+def _refined(
+    templates: Float32, waves: Float32, rows: Float32, size: Float32, hoped: Float32, among: Indices
+) -> Float32:
     """Return templates as the means of what belongs to them; those that became alike are one."""
-    some = np.unique(np.linspace(0, len(rows) - 1, min(REFINING, len(rows))).astype(int))
+    some = among[np.unique(np.linspace(0, len(among) - 1, min(REFINING, len(among))).astype(int))]
     waves, rows, size, hoped = waves[some], rows[some], size[some], hoped[some]
     for _ in range(ROUNDS if len(some) and len(templates) else 0):
         like, _second, unit = _likest(rows, templates)
@@ -265,14 +281,14 @@ def _refined(templates: Float32, waves: Float32, rows: Float32, size: Float32, h
     return templates
 
 
-def _nearest(waves: Float32, lag: Int32, asked: Bool) -> tuple[Int32, Float32]:
+def _nearest(waves: Float32, lag: Int32, among: Indices, asked: Bool) -> tuple[Int32, Float32]:
     """Return the likest others of each wave that is asked for, by index or -1, and how like they are."""
     near = np.full((len(waves), NEAREST), -1, np.int32)
     like = np.full(near.shape, -1.0, np.float32)
-    if len(waves) < 2:
+    if len(among) < 2:
         return near, like
     late = -lag.astype(np.int64)
-    some = np.unique(np.linspace(0, len(waves) - 1, min(REFERENCES, len(waves))).astype(int))
+    some = among[np.unique(np.linspace(0, len(among) - 1, min(REFERENCES, len(among))).astype(int))]
     others = _unit_length(_cut(waves[some], late[some]))
     place = np.full(len(waves), -1)
     place[some] = np.arange(len(some))
@@ -307,12 +323,11 @@ def larger_beside(score: Float32, peak_s: npt.NDArray[np.float64], within_s: flo
 
 
 def _beside(
-    waves: Float32, templates: Float32, unit: Int32, lag: Int32, gain: Float32, score: Float32,
+    waves: Float32, templates: Float32, unit: Int32, lag: Int32, gain: Float32, larger: Indices,
     peak_s: npt.NDArray[np.float64],
 ) -> Float32:  # fmt: skip
     """Take the template of the larger candidate beside off each candidate; return the share that is left."""
     out = np.ones(len(waves), np.float32)
-    larger = larger_beside(score, peak_s)
     own = np.flatnonzero(larger >= 0) if len(templates) else np.zeros(0, np.int64)
     if not len(own):
         return out

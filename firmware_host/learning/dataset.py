@@ -146,11 +146,11 @@ def label(candidates: Table, truth: Table) -> tuple[npt.NDArray[np.int8], Float3
 
     Each is paired one to one with the truths of d >= `LEAST_D`: the paired is a twitch, all others, second
     detections included, are not. What cannot be told is neither: pairs of very different size, and what lies
-    within the tolerance of a smaller truth.
+    within the tolerance of a smaller truth. Side lobes are paired with the truths that others leave.
 
     Parameters
     ----------
-    candidates : (n,) with site, peak_s and score
+    candidates : (n,) with site, peak_s, score and side_lobe
     truth : TRUTH_DTYPE, (m,)
         Of all sites; those closer than 60 ms taken as one already.
 
@@ -162,12 +162,14 @@ def label(candidates: Table, truth: Table) -> tuple[npt.NDArray[np.int8], Float3
     """
     kind = np.full(len(candidates), NOT, np.int8)
     d = np.full(len(candidates), np.nan, np.float32)
-    large = truth["d"] >= LEAST_D
-    hits, hit_by = match_sites(candidates, truth[large])
-    kind[hit_by], d[hit_by] = TWITCH, truth["d"][large][hits]
-    free = np.flatnonzero(np.isnan(d))
-    hits, hit_by = match_sites(candidates[free], truth[~large])
-    kind[free[hit_by]], d[free[hit_by]] = NEITHER, truth["d"][~large][hits]
+    lobe = candidates["side_lobe"] > 0
+    left = np.ones(len(truth), bool)
+    for some in (~lobe, lobe):
+        for of, said in ((truth["d"] >= LEAST_D, TWITCH), (truth["d"] < LEAST_D, NEITHER)):
+            own, among = np.flatnonzero(some & np.isnan(d)), np.flatnonzero(left & of)
+            hits, hit_by = match_sites(candidates[own], truth[among])
+            kind[own[hit_by]], d[own[hit_by]] = said, truth["d"][among[hits]]
+            left[among[hits]] = False
     ratio = candidates["score"] / d
     kind[(ratio < LEAST_SHARE) | (ratio > 1 / LEAST_SHARE)] = NEITHER
     return kind, d
@@ -179,13 +181,14 @@ PASS_2 = ("repeats", "few")
 def few_twitches(rows: Table, kind: npt.NDArray[np.int8]) -> npt.NDArray[np.int64]:
     """Return candidates of a night as if its sites had few twitches: no unit of them repeats often.
 
-    Of each site `FEW` twitches are left, evenly over the night, with what is no twitch; the others are taken
-    away with their later swings and with what is neither. Nothing is left of a night without twitches.
+    Of each site `FEW` twitches are left, evenly over the night, none of them a side lobe, with what is no
+    twitch; the others are taken away with their later swings and with what is neither. Nothing is left of a
+    night without twitches.
     """
     kept = []
     for site in dict.fromkeys(rows["site"].tolist()):
         own = np.flatnonzero(rows["site"] == site)
-        twitches = own[kind[own] == TWITCH]
+        twitches = own[(kind[own] == TWITCH) & (rows["side_lobe"][own] == 0)]
         some = twitches[np.unique(np.linspace(0, len(twitches) - 1, min(FEW, len(twitches))).astype(int))]
         gone_s = rows["peak_s"][np.setdiff1d(twitches, some)]
         others = own[kind[own] == NOT]

@@ -21,11 +21,14 @@ MOST_ROWS = 1000.0
 twitches teaches no more than a thousand. The calibration puts the true shares back."""
 ROWS_KEPT = 2500
 """Of more rows than this of one night and kind an even part is looked at; its weight stays."""
-LEFT_OUT = ("peak_to_peak_mg", "probability", "other_sites", "far_sites")
+LEFT_OUT = ("peak_to_peak_mg", "probability", "other_sites", "far_sites", "side_lobe")
 """How many mg twitches have, and how many sensors go with a kind of night, is the simulator's assumption: the
-model must not learn it."""
-LEARNT = tuple(name for name in MODEL_FEATURES if name not in LEFT_OUT)
+model must not learn it. Side lobes have trees of their own."""
+OF_LOBES = ("lobe_alike", "lobe_way")
+LEARNT = tuple(name for name in MODEL_FEATURES if name not in LEFT_OUT + OF_LOBES)
 SECOND_LEARNT = (*LEARNT, *(column.name for column in UNIT_FEATURES))
+LOBES_LEARNT = (*SECOND_LEARNT, *OF_LOBES)
+COLLECTED = (*LEARNT, *OF_LOBES)
 
 TREES: dict[str, Any] = {
     "learning_rate": 0.08,

@@ -20,6 +20,7 @@ from scipy import signal
 
 from firmware_host.analysis import find_candidates
 from firmware_host.analysis.findings import events_of
+from firmware_host.detection.classifier import are_bursts
 from firmware_host.detection.heart import every_beat_kept
 from firmware_host.learning.cohort_score import Judge, search_score
 from firmware_host.learning.match import TOLERANCE_S, match
@@ -73,7 +74,7 @@ def search(recording: Recording, file: str, judges: Sequence[Judge], scratch: Pa
         for one in judges
     }
     outcomes[NAIVE] = outcome_of(*naive_detector(recording), recording.truth)
-    rows = every.rows
+    rows = every.rows[are_bursts(every.rows)]  # what the plain detector may count
     hours = float(recording.time_s[-1]) / 3600
     return Searched(
         recording.key, recording.group, file, hours, outcomes, rows["peak_s"].astype(float),

@@ -28,6 +28,7 @@ class Repeats(NamedTuple):
     hours: npt.NDArray[np.float64]
     site: npt.NDArray[np.int64]
     peak_s: npt.NDArray[np.float64]
+    side_lobe: npt.NDArray[np.float32]
     pooled: npt.NDArray[np.float32]
     unit: npt.NDArray[Any]
     member: npt.NDArray[Any]
@@ -48,6 +49,7 @@ class Repeats(NamedTuple):
             templates = np.zeros((units, 3, 0), np.float32)
             grouped = Grouped(templates, **{name: getattr(self, name)[own] for name in _KEPT})
             rows = {name: self.pooled[own, column] for column, name in enumerate(POOLED)}
+            rows["side_lobe"] = self.side_lobe[own]
             told = unit_features(grouped, rows, self.peak_s[own], log_odds[own], hours)
             out[own] = np.stack([told[column.name] for column in UNIT_FEATURES], axis=1)
         return out
@@ -64,6 +66,7 @@ def repeats_of(findings: Findings, lowest_score: float) -> Repeats:
         np.array([findings.valid_h(site) for site in sites], np.float64),
         np.array([sites.index(site) for site in rows["site"].tolist()], np.int64),
         rows["peak_s"].astype(float),
+        rows["side_lobe"].astype(np.float32),
         np.stack([rows[name].astype(np.float32) for name in POOLED], axis=1),
         *(np.concatenate([getattr(one, name) for one in (empty, *grouped)]) for name in _KEPT),
     )
@@ -73,4 +76,4 @@ def _group_of_none() -> Grouped:
     """Return the units of a site without candidates."""
 
     none = np.zeros(0, np.float32)
-    return group(np.zeros((0, *WAVE_SHAPE), np.float32), none, none, np.zeros(0))
+    return group(np.zeros((0, *WAVE_SHAPE), np.float32), none, none, np.zeros(0), none > 0)

@@ -42,8 +42,10 @@ from firmware_host.learning.dataset import (
 )
 from firmware_host.learning.export_trees import export_trees
 from firmware_host.learning.grow import (
+    COLLECTED,
     FOLDS,
     LEARNT,
+    LOBES_LEARNT,
     RISING_AGAIN,
     SECOND_LEARNT,
     grow,
@@ -123,7 +125,7 @@ def train(
         raise BadValueError(f"A model needs {FEWEST} to {MOST} virtual subjects, not {subjects}.")
     drawn = draw_subjects(seed, subjects, hours)
     tell = None if progress is None else (lambda share: progress(0.9 * share))
-    nights = collect(drawn, LEARNT, jobs=jobs, cache=cache, progress=tell)
+    nights = collect(drawn, COLLECTED, jobs=jobs, cache=cache, progress=tell)
     with threadpool_limits(jobs):
         return make_model(name, seed, drawn, nights)
 
@@ -165,10 +167,19 @@ def make_model(name: str, seed: int, subjects: Sequence[Subject], nights: Sequen
     """Fit, calibrate, choose operating points and score, pass after pass.
 
     Calibration and operating points look at what trees say of nights that they have not seen, as does pass 2.
+    Both passes are made of candidates that are no side lobes; these get trees of their own after all else.
+
+    Parameters
+    ----------
+    name, seed, subjects
+        As for `train`.
+    nights
+        Of the subjects, with the columns `COLLECTED`.
     """
     folds = [one.fold for one in subjects]
-    trees, log_odds = grow(nights, folds, seed)
-    first = _stage(trees, LEARNT, CANDIDATE_SCORE, subjects, nights, log_odds, MOST_ALARMS_PER_H)
+    bursts = [bursts_of(night, LEARNT) for night in nights]
+    trees, log_odds = grow(bursts, folds, seed)
+    first = _stage(trees, LEARNT, CANDIDATE_SCORE, subjects, bursts, log_odds, MOST_ALARMS_PER_H)
     # Each night is looked at twice: as it is, and as if its sites twitched a few times only.
     again = [_with_units(night, said) for night, said in zip(nights, log_odds, strict=True)]
     twice = [i for i, night in enumerate(nights) if len(night.few_at)]
@@ -176,19 +187,23 @@ def make_model(name: str, seed: int, subjects: Sequence[Subject], nights: Sequen
     believed = [first.honest(said) for said in (*log_odds, *(log_odds[i][nights[i].few_at] for i in twice))]
     subjects = [*subjects, *(subjects[i] for i in twice)]
     folds += [folds[i] for i in twice]
-    trees, log_odds = grow(again, folds, seed, SECOND_LEARNT, RISING_AGAIN, lowest_score=SECOND_SCORE)
+    bursts = [bursts_of(night, SECOND_LEARNT) for night in again]
+    trees, log_odds = grow(bursts, folds, seed, SECOND_LEARNT, RISING_AGAIN, lowest_score=SECOND_SCORE)
     log_odds = [
         (1 - FIRST_SHARE) * said + FIRST_SHARE * before
         for said, before in zip(log_odds, believed, strict=True)
     ]
-    second = _stage(trees, SECOND_LEARNT, SECOND_SCORE, subjects, again, log_odds, MOST_ALARMS_OF_TWO_PER_H)
+    second = _stage(trees, SECOND_LEARNT, SECOND_SCORE, subjects, bursts, log_odds, MOST_ALARMS_OF_TWO_PER_H)
+    lobes = [_taught_by(night, night.repeats.side_lobe > 0) for night in again]
+    trees, log_odds = grow(lobes, folds, seed, LOBES_LEARNT, RISING_AGAIN, lowest_score=SECOND_SCORE)
+    beside, second = _side_lobes(trees, second, lobes, log_odds)
     model = first.bundle | {
         "name": name,
         "version": "1",
         "frame": FRAME_VERSION,
         "kind": "boosted",
         "made": MADE.format(len(nights), seed),
-        "second": second.bundle | {"first_share": FIRST_SHARE},
+        "second": second.bundle | {"first_share": FIRST_SHARE, "lobes": beside},
     }
     model_from_dict(model)
     return Trained(model, _training(seed, first, second))
@@ -196,7 +211,20 @@ def make_model(name: str, seed: int, subjects: Sequence[Subject], nights: Sequen
 
 def _with_units(night: Labelled, log_odds: Floats) -> Labelled:
     """Return a night with the features of pass 2, given what pass 1 says of its candidates."""
-    return replace(night, features=np.concatenate([night.features, night.repeats.features(log_odds)], axis=1))
+    first, of_lobes = night.features[:, : len(LEARNT)], night.features[:, len(LEARNT) :]
+    features = np.concatenate([first, night.repeats.features(log_odds), of_lobes], axis=1)
+    return replace(night, features=features)
+
+
+def bursts_of(night: Labelled, learnt: Sequence[str]) -> Labelled:
+    """Return a night with its first columns, of which side lobes neither teach nor count."""
+    first = replace(night, features=night.features[:, : len(learnt)])
+    return _taught_by(first, night.repeats.side_lobe == 0)
+
+
+def _taught_by(night: Labelled, own: npt.NDArray[np.bool_]) -> Labelled:
+    label, d = np.where(own, night.label, np.int8(NEITHER)), np.where(own, night.d, np.float32(np.nan))
+    return replace(night, label=label, d=d)
 
 
 class Stage(NamedTuple):
@@ -225,10 +253,7 @@ def _stage(
     looked_at = [night.score >= lowest_score for night in nights]
     nights = [night.at(own) for night, own in zip(nights, looked_at, strict=True)]
     said = [each[own] for each, own in zip(log_odds, looked_at, strict=True)]
-    apart = [i for i, one in enumerate(subjects) if one.part == "fit"]
-    label = np.concatenate([nights[i].label for i in apart])
-    known = label != NEITHER
-    at, value = calibration(np.concatenate([said[i] for i in apart])[known], label[known] == TWITCH)
+    at, value = _calibration(subjects, nights, said)
     cohort = Cohort(subjects, nights, [1 / (1 + np.exp(-np.interp(each, at, value))) for each in said])
     points = operating_points(
         cohort.each_judged("fit", "body"),
@@ -244,6 +269,36 @@ def _stage(
         calibration=(at.tolist(), value.tolist()),
     )
     return Stage(bundle, cohort, points)
+
+
+def _calibration(
+    subjects: Sequence[Subject], nights: Sequence[Labelled], log_odds: Sequence[Floats]
+) -> tuple[Floats, Floats]:
+    """Make log-odds honest by those of the nights that teach, which trees gave that had not seen them."""
+    apart = [i for i, one in enumerate(subjects) if one.part == "fit"]
+    label = np.concatenate([nights[i].label for i in apart])
+    known = label != NEITHER
+    return calibration(np.concatenate([log_odds[i] for i in apart])[known], label[known] == TWITCH)
+
+
+def _side_lobes(
+    trees: HistGradientBoostingClassifier,
+    second: Stage,
+    nights: Sequence[Labelled],
+    log_odds: Sequence[Floats],
+) -> tuple[dict[str, Any], Stage]:
+    """Return what judges side lobes as the bundle says it, and pass 2 with them; its points stay."""
+    of = second.cohort
+    at, value = _calibration(of.subjects, nights, log_odds)
+    whole, probability = [], []
+    for bursts, lobes, before, said in zip(of.nights, nights, of.probability, log_odds, strict=True):
+        own = lobes.repeats.side_lobe > 0
+        label, d = np.where(own, lobes.label, bursts.label), np.where(own, lobes.d, bursts.d)
+        whole.append(replace(bursts, label=label, d=d))
+        probability.append(np.where(own, 1 / (1 + np.exp(-np.interp(said, at, value))), before))
+    bundle = export_trees(trees, LOBES_LEARNT, operating_points={}, calibration=(at.tolist(), value.tolist()))
+    told = {name: bundle[name] for name in ("features", "baseline", "trees", "calibration")}
+    return told, second._replace(cohort=Cohort(of.subjects, whole, probability))
 
 
 @dataclass(frozen=True)
