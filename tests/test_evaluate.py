@@ -80,6 +80,9 @@ def test_a_small_evaluation_has_all_figures(small: tuple[dict[str, Any], str]) -
         ]  # fmt: skip
         assert sum(result["nights"][situation]["time_share"].values()) == pytest.approx(1)
     counts = result["nights"]["mixed"]["judges"]
+    known, bins = result["nights"]["mixed"]["known_filter_by_d"], counts["plain balanced"]["recall_by_d"]
+    assert len(known) == len(bins) > 1
+    assert known == sorted(known)
     assert counts["plain specific"]["counts"]["found"] <= counts["plain sensitive"]["counts"]["found"]
     assert "real recordings" in result["skipped"]
     assert result["effort"]["noise_h"] == QUICK.noise_h

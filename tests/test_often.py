@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from firmware_host.learning.often import LEVEL, OFTEN, Often, often_firing
+from firmware_host.learning.often import LEVEL, OFTEN, Often, filter_by_d, often_firing
 from firmware_host.learning.score import TRUTH_DTYPE, outcome_of
 from firmware_host.twitches import COVERAGE_DTYPE, EVENT_DTYPE, Kind, table
 
@@ -39,3 +39,11 @@ def test_without_twitches_there_is_nothing_to_count() -> None:
     coverage = table(COVERAGE_DTYPE, 1, site="left_calf", end_s=10.0, kind=Kind.VALID)
     units = np.zeros(0, [("site", "U32"), ("peak_s", "f8"), ("unit", "i4")])
     assert often_firing(outcome_of(table(EVENT_DTYPE, 0), coverage, none), units) == Often()
+
+
+def test_the_known_filter_by_d_is_that_of_each_twitch() -> None:
+    """At its level it finds half, far above it all, and nothing outside valid time is asked for."""
+    truth = table(TRUTH_DTYPE, 4, site="a", peak_s=[1.0, 2.0, 3.0, 50.0], d=[LEVEL, LEVEL, 25.0, 25.0])
+    coverage = table(COVERAGE_DTYPE, 1, site="a", end_s=10.0)
+    finds = filter_by_d(outcome_of(table(EVENT_DTYPE, 0), coverage, truth))
+    assert finds == pytest.approx((0.0, 1.0, 0.0, 0.0, 1.0))

@@ -14,6 +14,7 @@ from firmware_host.learning.card_texts import (
     CALIBRATION,
     CAUSES,
     EQUAL,
+    FILTER,
     HOW,
     LIMITS,
     LIMITS_OF_A_THRESHOLD,
@@ -54,7 +55,8 @@ def _what(result: Data) -> list[str]:
     if model["kind"] != "threshold":
         by = one_line(BY_TREES, features=len(model.get("features", ())))
         if second := model.get("second"):
-            by += one_line(BY_UNITS, features=len(second["features"]))
+            counts = {"features": len(second["features"]), "of_lobes": len(second["lobes"]["features"])}
+            by += one_line(BY_UNITS, **counts)
             own = ", ".join(f"{name} {value:g}" for name, value in second["operating_points"].items())
             points = f"pass 2: {own}; pass 1 alone: {points}"
     rows = [
@@ -112,13 +114,24 @@ def _nights(result: Data) -> list[str]:
         )
     )
     rows.append(("median timing error, ms", *(_number(judged[judge]["timing_error_ms"]) for judge in names)))
-    lines += [*_table(("mixed nights", *names), rows), ""]
-    for key, unit in (("recall_by_d", "d"), ("recall_by_amplitude_mg", "mg peak-to-peak")):
+    lines += [*_table(("mixed nights", *names), rows), "", one_line(FILTER), ""]
+    filters = [_percent(share) for share in result["nights"]["mixed"]["known_filter_by_d"]]
+    for key, unit, known in (
+        ("recall_by_d", "d", filters),
+        ("recall_by_amplitude_mg", "mg peak-to-peak", []),
+    ):
+        bins = zip(*(judged[judge][key] for judge in names), strict=True)
         rows = [
-            (_span(bins[0]), str(bins[0]["truths"]), *(_share(each["recall"]) for each in bins))
-            for bins in zip(*(judged[judge][key] for judge in names), strict=True)
+            (
+                _span(own[0]),
+                str(own[0]["truths"]),
+                *(_share(each["recall"]) for each in own),
+                *known[n : n + 1],
+            )
+            for n, own in enumerate(bins)
         ]
-        lines += [*_table((f"recall by {unit}", "twitches", *names), rows), ""]
+        header = (f"recall by {unit}", "twitches", *names, *("known filter",)[: len(known)])
+        lines += [*_table(header, rows), ""]
     return lines
 
 
@@ -207,10 +220,14 @@ def _splits(result: Data) -> list[str]:
             continue
         keys = list(next(iter(split.values()))["judges"][balanced])
         rows = [
-            (of, f"{own['valid_h']:.1f}", *(_value(key, own["judges"][balanced][key]) for key in keys))
+            (
+                of,
+                f"{own['valid_h']:.1f} ({_percent(own['valid_share'])})",
+                *(_value(key, own["judges"][balanced][key]) for key in keys),
+            )
             for of, own in split.items()
         ]
-        lines += [*_table((f"balanced, mixed nights, by {name}", "valid h", *keys), rows), ""]
+        lines += [*_table((f"balanced, mixed nights, by {name}", "valid h (share)", *keys), rows), ""]
     return lines
 
 

@@ -15,11 +15,15 @@ BY_SCORE = (
 )
 BY_TREES = """calibrated probability, from trees over {features} features of a candidate"""
 
-BY_UNITS = """; then, in pass 2, from trees over {features} features, its unit's among them"""
+BY_UNITS = """; then, in pass 2, from trees over {features} features, its unit's among them; side lobes by
+trees of their own, over {of_lobes}"""
 
 PROMISES = """At the balanced point {met} of {of} measured figures are as asked for. What is simulated says
 so; the last rows are of real sensors. A score of nights does not count where less than {valid} of their time
 without movement and gaps is valid."""
+
+FILTER = """Known filter: what a matched filter of each twitch's own unit would find in white noise of the
+same density at 1 false alarm an hour (science 6.1)."""
 
 OTHER_SORTS = """Other people than above. Twitch rates are ten times fewer or more than the person's own;
 people of the profile many are passed over for ten times more, as nobody twitches so often. Laid aside: two

@@ -20,7 +20,7 @@ from firmware_host.analysis.findings import events_of
 from firmware_host.detection import Model
 from firmware_host.learning.causes import causes
 from firmware_host.learning.match import match_sites
-from firmware_host.learning.often import Often, often_firing
+from firmware_host.learning.often import Often, filter_by_d, often_firing
 from firmware_host.learning.rejected import Rejected, rejected
 from firmware_host.learning.score import TRUTH_DTYPE, Score, in_valid_time, merge_truth, outcome_of, score_of
 from firmware_host.simulation import simulate_night
@@ -124,13 +124,15 @@ class SiteNight:
 class NightResult:
     """A night's sites; for each model with probabilities those of its candidates, and which proved true.
 
-    `often` holds by judge how the units fared that fire often, `rejected` of each judge at its balanced point
-    what the candidates were that do not count, and the reasons they were given.
+    `often` holds by judge how the units fared that fire often, `filter_by_d` what `often.filter_by_d` says of
+    all twitches, `rejected` of each judge at its balanced point what the candidates were that do not count,
+    and the reasons they were given.
     """
 
     sites: tuple[SiteNight, ...]
     probability: dict[str, tuple[Float32, npt.NDArray[np.bool_]]]
     often: dict[tuple[str, str], Often]
+    filter_by_d: tuple[float, ...]
     rejected: dict[tuple[str, str], Rejected]
 
 
@@ -201,7 +203,7 @@ def score_findings(
         _site_night(case, site, chip, _at(findings.coverage, site), _at(happenings, site), judged[site])
         for site, chip in zip(case.spec.sites, chips, strict=True)
     )
-    return NightResult(sites, probability, often, why_not)
+    return NightResult(sites, probability, often, filter_by_d(outcome), why_not)
 
 
 def proved(rows: Table, coverage: Table, truth: Table) -> tuple[Float32, npt.NDArray[np.bool_]]:

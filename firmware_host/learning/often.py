@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from firmware_host.learning.score import Outcome
+from firmware_host.learning.score import D_EDGES, Outcome
 from firmware_host.twitches import Table
 
 OFTEN = 50
@@ -54,3 +54,10 @@ def often_firing(outcome: Outcome, units: Table) -> Often:
     own = outcome.truth_in & np.fromiter((pair in many for pair in pairs), bool, len(truth))
     bound = special.ndtr(truth["d"][own] - LEVEL).sum()
     return Often(int(own.sum()), int(outcome.found[own].sum()), float(bound))
+
+
+def filter_by_d(outcome: Outcome) -> tuple[float, ...]:
+    """Return how many truths in valid time such a filter of each one's unit would find, by `D_EDGES`."""
+    d = outcome.truth["d"][outcome.truth_in]
+    sums, _ = np.histogram(d, (*D_EDGES[:-1], 1e9), weights=special.ndtr(d - LEVEL))
+    return tuple(sums.tolist())

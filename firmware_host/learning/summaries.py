@@ -76,6 +76,7 @@ def nights_summary(results: Sequence[NightResult], judges: Sequence[JudgeName]) 
                 for profile in sorted({one.sites[0].case.spec.profile for one in nights})
             },
             "often_firing": {label(judge): _often(nights, judge) for judge in judges},
+            "known_filter_by_d": _known_filter(own, nights, judges[0]),
             "rejected": {
                 label(judge): rejected_summary(night.rejected[judge] for night in nights)
                 for judge in judges
@@ -120,6 +121,13 @@ def _median(values: Sequence[float | None]) -> float | None:
     return float(np.median(known)) if known else None
 
 
+def _known_filter(sites: Sites, nights: Sequence[NightResult], judge: JudgeName) -> list[float]:
+    """Return the share that filters of known units would find, of each bin of d with truths in it."""
+    bins = pooled([_by(site, judge).score for site in sites]).recall_by_d
+    finds = np.sum([night.filter_by_d for night in nights], axis=0).tolist()
+    return [found / each.truths for found, each in zip(finds, bins, strict=False) if each.truths]
+
+
 def _by(site: SiteNight, judge: JudgeName) -> SiteScore:
     return next(one for one in site.scores if one.judge == judge)
 
@@ -148,6 +156,7 @@ def _split(sites: Sites, of: Callable[[SiteNight], str], judges: Sequence[JudgeN
         own = [site for site in sites if of(site) == name]
         split[name] = {
             "valid_h": sum(site.seconds["valid"] for site in own) / 3600,
+            "valid_share": _time_shares(own)["valid"],
             "judges": {
                 label(judge): {
                     key: figure(_by_subject(own, judge), FIGURES[key]).as_list() for key in SPLIT_FIGURES
