@@ -63,6 +63,8 @@ class Flag(IntFlag):
     """A candidate below the operating point, kept for review and for `export --candidates`."""
     SURE_UNIT = 8
     """Of a unit with many sure twitches: it counts from a lower probability on."""
+    SIDE_LOBE = 16
+    """By rules a swing of the larger event beside it; pass 2 says whether it is a twitch of its own."""
 
 
 class Reason(IntEnum):
@@ -107,7 +109,7 @@ EVENT_COLUMNS: tuple[Column, ...] = (
         "accepted by a reviewer; never where a reviewer rejected it",
     ),
     Column("label", "u1", "", "the reviewer's verdict: empty, twitch or not_twitch"),
-    Column("flags", "u4", "", "what else is known: complex, rejected, below_floor, sure_unit"),
+    Column("flags", "u4", "", "what else is known: complex, rejected, below_floor, sure_unit, side_lobe"),
     Column("reason", "u1", "", "what speaks most against it where it does not count, see twitches.Reason"),
 )
 

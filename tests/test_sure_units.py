@@ -60,22 +60,29 @@ def test_only_members_of_that_unit_gain() -> None:
     assert not of_sure_units(np.full(9, -1), np.zeros(9, bool), probability[:9], lobe[:9]).any()
 
 
-def test_side_lobes_gain_but_speak_for_nobody() -> None:
-    """A side lobe of a sure unit gains with it, but neither makes a unit sure nor doubtful."""
+def test_side_lobes_speak_for_nobody() -> None:
+    """A side lobe is of no sure unit, and neither makes one sure nor doubtful."""
     unit, member, probability, lobe = made(FEWEST, 9)
     lobe[-5:] = True
-    assert of_sure_units(unit, member, probability, lobe).all()
+    assert of_sure_units(unit, member, probability, lobe).tolist() == (~lobe).tolist()
     lobe[0] = True
     assert not of_sure_units(unit, member, probability, lobe).any()
     unit, member, probability, lobe = made(FEWEST, 9 * round(FEWEST / SHARE))
     lobe[FEWEST:] = True
-    assert of_sure_units(unit, member, probability, lobe).all()
+    assert of_sure_units(unit, member, probability, lobe).sum() == FEWEST
+
+
+def test_side_lobes_count_where_even() -> None:
+    """From the point of the others on, or from a half on if that asks for more; at a strict one as others."""
+    p, lobes = np.array([0.1, 0.45, 0.5, 0.79, 0.95]), np.full(5, Flag.SIDE_LOBE, np.uint32)
+    for least, counted in ((0.75, 3), (SURELY, 3), (0.4, 4), (0.9, 1)):
+        assert reaches(p, lobes, least).sum() == counted
 
 
 def test_members_count_from_a_sixth_of_the_odds_on() -> None:
     """A point of 0.75 (odds of 3) is reached by a sure unit's members from odds of a half on."""
     p = np.array([0.0, 0.33, 0.34, 0.74, 0.75, 1.0])
-    everyone, nobody = np.ones(6, bool), np.zeros(6, bool)
+    everyone, nobody = np.full(6, Flag.SURE_UNIT, np.uint32), np.zeros(6, np.uint32)
     assert TIMES == 6.0
     assert reaches(p, everyone, 0.75).tolist() == [False, False, True, True, True, True]
     assert reaches(p, nobody, 0.75).tolist() == [False] * 4 + [True] * 2
@@ -83,7 +90,7 @@ def test_members_count_from_a_sixth_of_the_odds_on() -> None:
 
 def test_a_strict_point_is_strict_with_everyone() -> None:
     """Above the probability that makes a unit sure, its members count as all do."""
-    p, everyone = np.array([0.79, 0.8, 0.85, 0.9], np.float32), np.ones(4, bool)
+    p, everyone = np.array([0.79, 0.8, 0.85, 0.9], np.float32), np.full(4, Flag.SURE_UNIT, np.uint32)
     assert reaches(p, everyone, SURELY).tolist() == [True] * 4
     assert reaches(p, everyone, 0.85).tolist() == [False, False, True, True]
 
@@ -103,18 +110,21 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_members_of_sure_units_count_from_lower_odds_on(night: Path) -> None:
-    """What reaches the point counts, and what the flag says is of a sure unit though it does not reach it."""
+    """What reaches the point counts, what the flag says is of a sure unit though it does not reach it, and side
+    lobes that are as likely as not."""
     findings = find_candidates(night, LOWEST)
     rows = judge(findings, model_from_dict(bundle(**DOUBT)))
     flagged, large = rows["flags"] & Flag.SURE_UNIT > 0, rows["score"] > 7.0
-    np.testing.assert_array_equal(rows["counted"], large | flagged)
+    lobe = rows["flags"] & Flag.SIDE_LOBE > 0
+    np.testing.assert_array_equal(lobe, rows["side_lobe"] > 0)
+    np.testing.assert_array_equal(rows["counted"], large | flagged | lobe)
     assert (flagged & ~large).sum() > 20
-    assert (~flagged & ~large).sum() > 20
+    assert (~flagged & ~large & ~lobe).sum() > 20
     for site in ("left_calf", "left_shin"):
         own, grouped = rows["site"] == site, findings.grouped(site, LOWEST)
         of = grouped.unit[flagged[own]]
         assert grouped.member[flagged[own]].all()
-        sure = np.bincount(grouped.unit[grouped.member & large[own]], minlength=1)
+        sure = np.bincount(grouped.unit[grouped.member & (large & ~lobe)[own]], minlength=1)
         assert (sure[of] >= FEWEST).all()
 
 

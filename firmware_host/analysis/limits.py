@@ -28,7 +28,7 @@ from firmware_host.detection.limit_waves import add_wave, waves
 from firmware_host.detection.quality import COVERED_DTYPE
 from firmware_host.detection.signals import make_plan
 from firmware_host.detection.site_night import SiteNight, make_site_night
-from firmware_host.detection.sure_units import flagged, of_sure_units, reaches
+from firmware_host.detection.sure_units import of_sure_units, reaches
 from firmware_host.detection.units import group
 from firmware_host.recording import Night
 from firmware_host.twitch_map import HourLimit, SiteLimit, inside, seconds_in
@@ -71,7 +71,7 @@ _SURROUNDINGS = ("site", "peak_s", "score", "peak_to_peak_mg", "side_lobe")
 
 ADDED_DTYPE = np.dtype(
     [("peak_s", "f8"), ("size_mg", "f8"), ("density", "f8"), ("slow", "?"), ("valid", "?"), ("found", "?"),
-     ("worth", "f8"), ("sure", "?"), ("measured_mg", "f8"), ("excerpt", "i8"), ("world", "i8")]
+     ("worth", "f8"), ("flags", "u4"), ("measured_mg", "f8"), ("excerpt", "i8"), ("world", "i8")]
 )  # fmt: skip
 """Added twitches: when, how large, the noise there, whether that moment stayed valid; whether it counts,
 and of the likest candidate the probability (the score where a model gives none), whether it is of a sure
@@ -313,7 +313,7 @@ class _Site:
         probability, at = np.zeros(len(near.rows)), new[order[asked] - len(kept)]
         probability[at] = said[asked]
         near.rows["flags"][at] |= np.where(sure[asked], np.uint32(Flag.SURE_UNIT), np.uint32(0))
-        return probability, reaches(probability, flagged(near.rows), last_threshold(model, self._point, 2))
+        return probability, reaches(probability, near.rows["flags"], last_threshold(model, self._point, 2))
 
 
 def _nearest(times_s: Floats, added: Table) -> npt.NDArray[np.int64]:
@@ -329,10 +329,10 @@ def _marked(added: Table, rows: Table, probability: Floats, counted: npt.NDArray
     worth = np.where(np.isfinite(probability), probability, rows["score"])
     order = np.argsort(worth, kind="stable")  # the likest of several is written last
     order = order[hit[order]]
-    for name in ("worth", "sure", "measured_mg", "found"):
+    for name in ("worth", "flags", "measured_mg", "found"):
         added[name] = 0
     added["worth"][of[order]] = worth[order]
-    added["sure"][of[order]] = flagged(rows)[order]
+    added["flags"][of[order]] = rows["flags"][order]
     added["measured_mg"][of[order]] = rows["peak_to_peak_mg"][order]
     added["found"][of[hit & counted]] = True
     return added

@@ -12,7 +12,7 @@ from firmware_host.analysis.findings import Findings
 from firmware_host.analysis.runs import finished
 from firmware_host.analysis.stored_units import no_units
 from firmware_host.detection.classifier import are_bursts, matrix_of
-from firmware_host.detection.sure_units import flagged, of_sure_units, reaches
+from firmware_host.detection.sure_units import of_sure_units, reaches
 from firmware_host.detection.unit_features import unit_features
 from firmware_host.twitches import UNIT_DTYPE, Flag, Table, table, valid_s
 
@@ -65,8 +65,8 @@ def mark_sure(
 
 
 def reaching(events: Table, least: float) -> npt.NDArray[np.bool_]:
-    """Tell which events reach an operating point, those of sure units (`mark_sure`) sooner."""
-    return reaches(events["probability"], flagged(events), least)
+    """Tell which events reach an operating point, those of sure units (`mark_sure`) and side lobes sooner."""
+    return reaches(events["probability"], events["flags"], least)
 
 
 def _said_of_all(findings: Findings, rows: Table, model: BoostedModel) -> Floats:

@@ -202,7 +202,7 @@ def _fault_of_points(points: OperatingPoints, candidate_score: float) -> str | N
 
 
 class SideLobes(_ByTrees, msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True):
-    """What judges side lobes in pass 2: trees of their own. They count from the points of the others on."""
+    """What judges side lobes in pass 2: trees of their own; from where on they count, `sure_units` says."""
 
     features: tuple[str, ...]
     baseline: float

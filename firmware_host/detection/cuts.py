@@ -53,7 +53,11 @@ def measure_cuts(cuts: Sequence[Cut], plan: Plan, rows: Table) -> None:
     rows["snr"] = features.snr(bursts)
     rows["dominant_cps"] = features.dominant_hz(bursts) / plan.fs_hz
     rows["score"] = np.concatenate([cut.picked.score for cut in cuts])
-    rows["flags"] = np.concatenate([cut.picked.merged for cut in cuts]) * np.uint32(Flag.COMPLEX)
+    for flag, is_so in (
+        (Flag.COMPLEX, [cut.picked.merged for cut in cuts]),
+        (Flag.SIDE_LOBE, [cut.picked.lobe["side_lobe"] > 0 for cut in cuts]),
+    ):
+        rows["flags"] |= np.concatenate(is_so) * np.uint32(flag)
     rows["wave_mg"] = waves.on_grid(bursts.cut.band_mg, plan.fs_internal_hz)
     rows["floor_mg"] = np.sqrt(bursts.cut.floor)
     for name, function in features.FEATURES.items():

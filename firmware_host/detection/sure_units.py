@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware_host.detection.signals import Bool
-from firmware_host.twitches import Flag, Table
+from firmware_host.twitches import Flag
 
 SURELY = 0.8
 """Probability from which on a member speaks for its unit. At points above it nothing is raised: who is that
@@ -20,6 +20,9 @@ FEWEST, SHARE = 50, 0.02
 then has thousands that did not."""
 TIMES = 6.0
 """By so much its members' odds are raised when it is asked whether they count."""
+EVEN = 0.5
+"""Probability from which on side lobes count, if the point asks for more: most stand where much twitches, and
+F1 is largest where what counts begins at half of it (Lipton, Elkan and Narayanaswamy 2014)."""
 
 
 def of_sure_units(
@@ -36,7 +39,7 @@ def of_sure_units(
     probability : (n,) float
         As judged by pass 2.
     side_lobe : (n,) bool
-        Members that speak neither for nor against their unit.
+        Those speak neither for nor against their unit, and are none of these.
     """
     out = np.zeros(len(unit), bool)
     own = np.flatnonzero(member)
@@ -46,17 +49,18 @@ def of_sure_units(
         speaks = ~side_lobe[own]
         members = np.bincount(of[speaks], minlength=len(names))
         sure = np.bincount(of[speaks & (probability[own] >= np.float32(SURELY))], minlength=len(names))
-        out[own] = ((sure >= FEWEST) & (sure >= SHARE * members))[of]
+        out[own] = ((sure >= FEWEST) & (sure >= SHARE * members))[of] & speaks
     return out
 
 
-def flagged(events: Table) -> Bool:
-    """Tell which events have the flag of sure units."""
-    return np.asarray(events["flags"] & np.uint32(Flag.SURE_UNIT) > 0)
+def reaches(probability: npt.NDArray[np.floating], flags: npt.NDArray[np.integer], least: float) -> Bool:
+    """Tell which candidates count at an operating point: members of sure units with `TIMES` their odds.
 
-
-def reaches(probability: npt.NDArray[np.floating], sure: Bool, least: float) -> Bool:
-    """Tell which candidates count at an operating point: members of sure units with `TIMES` their odds."""
+    Side lobes count from `EVEN` on.
+    """
     p = probability.astype(float)
-    raised = TIMES * p / (1.0 + (TIMES - 1.0) * p)
-    return np.asarray(np.where(sure & (least <= SURELY), raised, p) >= np.float32(least))
+    if least > SURELY:
+        return np.asarray(p >= np.float32(least))
+    sure, lobe = ((flags & np.uint32(flag)) > 0 for flag in (Flag.SURE_UNIT, Flag.SIDE_LOBE))
+    raised = np.where(sure, TIMES * p / (1.0 + (TIMES - 1.0) * p), p)
+    return np.asarray(raised >= np.where(lobe, np.float32(min(least, EVEN)), np.float32(least)))

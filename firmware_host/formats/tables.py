@@ -54,7 +54,10 @@ EVENTS = (
     ),
     Column("label", "U", "", "the reviewer's verdict: empty, twitch or not_twitch"),
     Column(
-        "flags", "U", "", "what else is known, separated by spaces: complex, rejected, below_floor, sure_unit"
+        "flags",
+        "U",
+        "",
+        "what else is known, separated by spaces: complex, rejected, below_floor, sure_unit, side_lobe",
     ),
     *_DETECTOR,
 )

@@ -23,7 +23,7 @@ import firmware_host
 from firmware_host.analysis import DEFAULT_MODEL, last_threshold, load_model, model_folders
 from firmware_host.analysis.own_model import CORRECTIONS_FILE, Agreement, Made
 from firmware_host.detection.classifier import BoostedModel, CorrectedModel, looked_at, model_from_dict
-from firmware_host.detection.sure_units import flagged, reaches
+from firmware_host.detection.sure_units import reaches
 from firmware_host.detection.trees import Tree
 from firmware_host.errors import BadValueError, StorageError
 from firmware_host.learning.bundle import MODEL_FILE
@@ -185,7 +185,7 @@ def _agreements(
             after[mine] = model.corrected(known.rows[mine], before[mine])
     least = last_threshold(base, POINT, known.passes)
     said, stands_for = known.answer[drawn], known.stands_for[drawn]
-    was, is_now = (reaches(p, flagged(known.rows), least)[drawn] for p in (before, after))
+    was, is_now = (reaches(p, known.rows["flags"], least)[drawn] for p in (before, after))
     return (
         _agreement(before[drawn], was, said, stands_for),
         _agreement(after[drawn], is_now, said, stands_for),

@@ -68,7 +68,7 @@ def known(night: SiteNight, least: float) -> Known | None:
     """
     night = replace(night, candidates=night.candidates.copy(), added=night.added.copy())
     night.candidates["counted"] = reaching(night.candidates, least)
-    night.added["found"] = reaches(night.added["worth"], night.added["sure"], least)
+    night.added["found"] = reaches(night.added["worth"], night.added["flags"], least)
     limit = site_limit(night.added, night.coverage)
     valid = night.coverage[night.coverage["kind"] == 0]
     if limit is None or limit.limit_mg is None or not len(valid):

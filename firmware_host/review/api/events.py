@@ -40,7 +40,7 @@ class Event(msgspec.Struct, frozen=True):
     label: str
     """The reviewer's verdict: empty, twitch or not_twitch."""
     flags: tuple[str, ...]
-    """complex, rejected, below_floor, sure_unit."""
+    """complex, rejected, below_floor, sure_unit, side_lobe."""
     reason: str
     """What speaks most against it where it does not count (`twitches.Reason`); else empty."""
 
