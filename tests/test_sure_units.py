@@ -110,8 +110,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_members_of_sure_units_count_from_lower_odds_on(night: Path) -> None:
-    """What reaches the point counts, and below it what the flag says is of a sure unit, and side lobes that are
-    as likely as not."""
+    """What reaches the point counts, and below it members of sure units and side lobes as likely as not."""
     findings = find_candidates(night, LOWEST)
     rows = judge(findings, model_from_dict(bundle(**DOUBT)))
     flagged, large = rows["flags"] & Flag.SURE_UNIT > 0, rows["score"] > 7.0
