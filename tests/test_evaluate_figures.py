@@ -22,7 +22,7 @@ from firmware_host.learning.reliability import expected_error, reliability
 from firmware_host.learning.score import TRUTH_DTYPE, Score, outcome_of, score, score_of
 from firmware_host.learning.summaries import in_order, wear_summary
 from firmware_host.simulation.truth import HAPPENING_DTYPE
-from firmware_host.twitches import COVERAGE_DTYPE, EVENT_DTYPE, Kind, Table, table
+from firmware_host.twitches import COVERAGE_DTYPE, EVENT_DTYPE, Flag, Kind, Table, table
 
 SITE = "left_calf"
 BAND = bounds.Band(5.0, 45.0)
@@ -205,6 +205,15 @@ def test_what_proved_true_leaves_tiny_twitches_out() -> None:
     probability, true = proved(rows, valid_hour(), truth_at(10, 20, d=[8.0, 2.0]))
     assert probability.tolist() == pytest.approx([0.9, 0.1])
     assert true.tolist() == [True, False]
+
+
+def test_of_a_burst_and_its_side_lobe_the_burst_is_the_twitch() -> None:
+    """However near a side lobe is to the truth, the burst proves true; the lobe does beside another truth."""
+    rows = events_at(10.05, 10.12, 20.0, 20.1)
+    rows["probability"] = [0.9, 0.1, 0.9, 0.4]
+    rows["flags"][1::2] = Flag.SIDE_LOBE
+    _, true = proved(rows, valid_hour(), truth_at(10.11, 20.01, 20.11, d=[8.0, 8.0, 8.0]))
+    assert true.tolist() == [True, False, True, True]
 
 
 def test_shared_time_counts_once() -> None:

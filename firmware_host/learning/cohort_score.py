@@ -19,7 +19,7 @@ from firmware_host.analysis import Findings, find_candidates, judge, passes_of
 from firmware_host.analysis.findings import events_of
 from firmware_host.detection import Model
 from firmware_host.learning.causes import causes
-from firmware_host.learning.match import match_sites
+from firmware_host.learning.match import match_in_turn
 from firmware_host.learning.often import Often, filter_by_d, often_firing
 from firmware_host.learning.rejected import Rejected, rejected
 from firmware_host.learning.score import TRUTH_DTYPE, Score, in_valid_time, merge_truth, outcome_of, score_of
@@ -212,7 +212,7 @@ def proved(rows: Table, coverage: Table, truth: Table) -> tuple[Float32, npt.NDA
     Candidates that match a truth of d < 3.9 are left out.
     """
     rows, truth = rows[in_valid_time(rows, coverage)], merge_truth(truth)
-    hits, hit_by = match_sites(rows, truth)
+    hits, hit_by = match_in_turn(rows, truth)
     is_true, keep = np.zeros(len(rows), bool), np.ones(len(rows), bool)
     is_true[hit_by] = truth["d"][hits] >= LEAST_D
     keep[hit_by] = is_true[hit_by]

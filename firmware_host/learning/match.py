@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from firmware_host.twitches import Table
+from firmware_host.twitches import Flag, Table
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -56,6 +56,19 @@ def match(events_s: Floats, truths_s: Floats, tolerance_s: float = TOLERANCE_S) 
         j -= step_back != _SKIP_TRUTH
     found = np.array(pairs[::-1], np.int64).reshape(-1, 2)
     return found[:, 0], found[:, 1]
+
+
+def match_in_turn(events: Table, truth: Table) -> tuple[Indices, Indices]:
+    """Match as `match_sites`, but side lobes only with what is left: of both a burst is the twitch."""
+    lobe = events["flags"] & np.uint32(Flag.SIDE_LOBE) > 0
+    truth_at: list[Indices] = []
+    event_at: list[Indices] = []
+    for some in (np.flatnonzero(~lobe), np.flatnonzero(lobe)):
+        left = np.setdiff1d(np.arange(len(truth)), np.concatenate([np.zeros(0, int), *truth_at]))
+        hits, hit_by = match_sites(events[some], truth[left])
+        truth_at.append(left[hits])
+        event_at.append(some[hit_by])
+    return np.concatenate(truth_at), np.concatenate(event_at)
 
 
 def match_sites(events: Table, truth: Table) -> tuple[Indices, Indices]:
