@@ -164,9 +164,10 @@ def test_all_candidates_are_stored_with_what_speaks_for_them(night: Path) -> Non
     assert 0 < below.sum() < len(below)
     stored = ResultsStore(night).read_events(run.info.run_id, analysis.row_columns())
     found = analysis.find_candidates(night, 5.5).rows
-    assert len(stored) == len(found)
+    found = found[found["side_lobe"] == 0]  # `plain` counts none of those
+    assert 0 < len(stored) == len(found)
     for column in analysis.row_columns():
-        if column.name not in {"counted", "flags", "reason"}:
+        if column.name not in {"event_id", "counted", "flags", "reason"}:
             np.testing.assert_array_equal(stored[column.name], found[column.name], err_msg=column.name)
     assert (found["other_sites"] > 0).mean() > 0.9
 
