@@ -91,13 +91,12 @@ def test_several_blocks_together_give_what_they_give_alone(at_once: int) -> None
         for cuts in ([], [7, 20_000, 20_300, 51_000])
     )
     assert together.candidates.tobytes() == split.candidates.tobytes()
-    assert len(alone) > 150
     bursts, theirs = (rows[rows["side_lobe"] == 0] for rows in (together.candidates, alone))
-    assert len(bursts) == len(theirs)
     for name in ("peak_index", "score", "snr", "flags", "rise_ms"):
         # A side lobe that is found in one of them only, next to the least score, leaves a burst less room.
         assert np.isclose(bursts[name], theirs[name], rtol=5e-3, atol=1e-4).mean() > 0.98
     assert len(together.candidates) == pytest.approx(len(alone), rel=0.01)
+    assert len(bursts) > 150
 
 
 @pytest.mark.parametrize("fs_hz", [46.0, 100.0, 119.0, 208.0])

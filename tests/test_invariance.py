@@ -108,5 +108,5 @@ def test_how_a_sensor_lay_does_not_matter(samples: dict[str, Samples], usual: Ta
     for site in SITES:
         here, there = (rows["peak_s"][rows["counted"] & (rows["site"] == site)] for rows in (usual, other))
         near = np.abs(here[:, None] - there).min(axis=1) < 0.02
-        assert len(there) == pytest.approx(len(here), rel=0.01)
+        assert len(there) == pytest.approx(len(here), rel=0.02)
         assert near.mean() > 0.98

@@ -292,7 +292,10 @@ def test_nights_that_are_kept_back_are_not_told_as_none(
         wait_for(
             browser, *(("#trend-said", "valid hour") if path == "compare" else ("#nights", "with counts"))
         )
-        assert "until you ask" not in browser.find_element(By.TAG_NAME, "main").text
+        # Its parts are told anew one after the other.
+        WebDriverWait(browser, 10).until(
+            lambda driver: "until you ask" not in driver.find_element(By.TAG_NAME, "main").text
+        )
 
 
 LATE = """
