@@ -278,7 +278,7 @@ def finished(client: TestClient) -> Any:
 @pytest.mark.long
 def test_learning_from_the_page(folder: Path) -> None:
     """Train, use, count anew, take back: each a request, the long ones in a process of their own."""
-    label(folder / NIGHT, checks=2)
+    label(folder / NIGHT, checks=4)
     client = TestClient(application(folder), "http://127.0.0.1:8765")
     with client:
         state = ask(client, "learning")
