@@ -275,3 +275,11 @@ def test_a_bad_second_pass_is_refused(second: dict[str, Any], sentence: str) -> 
     """What is wrong with the second pass of a bundle is said in a sentence when it is loaded."""
     with pytest.raises(BadValueError, match=sentence):
         model_from_dict(bundle(**second))
+
+
+def test_a_model_of_an_older_frame_is_told_of_that() -> None:
+    """A bundle from before side lobes had trees is refused for its frame, not for a field that it lacks."""
+    old = bundle() | {"frame": load_frame() - 1}
+    del old["second"]["lobes"]
+    with pytest.raises(BadValueError, match=r"was made for candidate frame .* train yours again"):
+        model_from_dict(old)

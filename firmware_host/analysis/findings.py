@@ -97,6 +97,7 @@ class Findings:
         """
         from threadpoolctl import threadpool_limits
 
+        from firmware_host.detection.lobes import are_bursts
         from firmware_host.detection.units import group
 
         if self.waves is None:
@@ -106,7 +107,7 @@ class Findings:
             own = np.flatnonzero((self.rows["site"] == site) & (self.rows["score"] >= lowest_score))
             rows, waves = self.rows[own], self.waves.at(own)
             with threadpool_limits(1, user_api="blas"):
-                self._grouped[key] = group(*waves, rows["score"], rows["peak_s"], rows["side_lobe"] > 0)
+                self._grouped[key] = group(*waves, rows["score"], rows["peak_s"], ~are_bursts(rows))
         return self._grouped[key]
 
     def at(self, index: npt.NDArray[np.int64]) -> Findings:

@@ -25,6 +25,7 @@ from firmware_host.detection.cover import Found
 from firmware_host.detection.detector import AT_ONCE, SiteDetector
 from firmware_host.detection.limit import LARGEST_MG, Tried, fit
 from firmware_host.detection.limit_waves import add_wave, waves
+from firmware_host.detection.lobes import are_bursts
 from firmware_host.detection.quality import COVERED_DTYPE
 from firmware_host.detection.signals import make_plan
 from firmware_host.detection.site_night import SiteNight, make_site_night
@@ -74,8 +75,8 @@ ADDED_DTYPE = np.dtype(
      ("worth", "f8"), ("flags", "u4"), ("measured_mg", "f8"), ("excerpt", "i8"), ("world", "i8")]
 )  # fmt: skip
 """Added twitches: when, how large, the noise there, whether that moment stayed valid; whether it counts,
-and of the likest candidate the probability (the score where a model gives none), whether it is of a sure
-unit, and the size; 0 without any."""
+and of the likest candidate the probability (the score where a model gives none), its flags, and
+the size; 0 without any."""
 
 
 def measure_limits(
@@ -302,14 +303,14 @@ class _Site:
         waves = Waves(*(np.concatenate(both)[order] for both in parts))
         first = np.append(self._first[kept], near.first[new])
         rows, asked = rows[order], order >= len(kept)
-        grouped = group(*waves, rows["score"], rows["peak_s"], rows["side_lobe"] > 0, asked)
+        grouped = group(*waves, rows["score"], rows["peak_s"], ~are_bursts(rows), asked)
         again = said_again(rows, grouped, valid_s(self._valid) / 3600, model, first[order], asked)
         said = np.zeros(len(self._rows))
         said[loud] = self._judged["probability"]
         said = np.append(said[kept], np.zeros(len(new)))[order]
         said[asked] = model.probability_again(rows[asked], again)
         # Only the night's own make a unit sure: the added ones stand for units that fire seldom, too.
-        sure = of_sure_units(grouped.unit, grouped.member, np.where(asked, 0.0, said), rows["side_lobe"] > 0)
+        sure = of_sure_units(grouped.unit, grouped.member, np.where(asked, 0.0, said), ~are_bursts(rows))
         probability, at = np.zeros(len(near.rows)), new[order[asked] - len(kept)]
         probability[at] = said[asked]
         near.rows["flags"][at] |= np.where(sure[asked], np.uint32(Flag.SURE_UNIT), np.uint32(0))

@@ -225,7 +225,7 @@ def judge(
         from firmware_host.analysis.second_pass import judge_again
 
         return judge_again(findings, model, operating_point)
-    from firmware_host.detection.classifier import are_bursts
+    from firmware_host.detection.lobes import are_bursts
 
     rows = findings.rows[(findings.rows["score"] >= model.lowest_score) & are_bursts(findings.rows)]
     probability = model.probability(rows)

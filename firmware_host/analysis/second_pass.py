@@ -11,7 +11,8 @@ import numpy.typing as npt
 from firmware_host.analysis.findings import Findings
 from firmware_host.analysis.runs import finished
 from firmware_host.analysis.stored_units import no_units
-from firmware_host.detection.classifier import are_bursts, matrix_of
+from firmware_host.detection.classifier import matrix_of
+from firmware_host.detection.lobes import are_bursts
 from firmware_host.detection.sure_units import of_sure_units, reaches
 from firmware_host.detection.unit_features import unit_features
 from firmware_host.twitches import UNIT_DTYPE, Flag, Table, table, valid_s

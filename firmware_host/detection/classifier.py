@@ -21,6 +21,7 @@ from scipy import special
 
 from firmware_host.detection.context import CANDIDATE_SCORE, CONTEXT_COLUMNS
 from firmware_host.detection.detector import CANDIDATE_COLUMNS
+from firmware_host.detection.lobes import are_bursts
 from firmware_host.detection.signals import Bool, Float64
 from firmware_host.detection.trees import MOST_LOG_ODDS, Forest, Tree, are_log_odds
 from firmware_host.detection.unit_features import UNIT_FEATURES
@@ -355,11 +356,6 @@ class CorrectedModel(BoostedModel, frozen=True, dict=True, kw_only=True, tag="co
 Model = ThresholdModel | BoostedModel | CorrectedModel
 
 
-def are_bursts(candidates: Table) -> Bool:
-    """Tell which candidates are no side lobes; only such are looked at in pass 1."""
-    return np.asarray(candidates["side_lobe"] == 0)
-
-
 def matrix_of(candidates: Table, features: Sequence[str]) -> Float64:
     """Return the columns of candidates, (n, features), as a model looks at them."""
     out = np.empty((len(features), len(candidates)))  # trees look at it column by column
@@ -384,15 +380,21 @@ def model_from_dict(bundle: Mapping[str, Any]) -> Model:
         not in order, the trees are none, or the model was made for another candidate frame.
     """
     try:
+        # Before all else: a model of another frame may have other fields, too.
+        _check_frame(msgspec.convert(bundle, dict[str, Any]))
         model: Model = msgspec.convert(bundle, ThresholdModel | BoostedModel | CorrectedModel)
     except msgspec.ValidationError as error:
         raise BadValueError(f"The detector model cannot be used: {error}.") from error
-    if model.frame != FRAME_VERSION:
-        raise BadValueError(
-            f"The model {model.name!r} was made for candidate frame {model.frame}; this twitchmap has frame "
-            f"{FRAME_VERSION}. Use a model shipped with this version or train yours again."
-        )
     fault = model.fault()
     if fault is not None:
         raise BadValueError(f"The model {model.name!r} {fault}.")
     return model
+
+
+def _check_frame(fields: Mapping[str, Any]) -> None:
+    name, frame = fields.get("name"), fields.get("frame")
+    if isinstance(frame, int) and frame != FRAME_VERSION:
+        raise BadValueError(
+            f"The model {name!r} was made for candidate frame {frame}; this twitchmap has frame "
+            f"{FRAME_VERSION}. Use a model shipped with this version or train yours again."
+        )

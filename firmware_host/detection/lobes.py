@@ -55,6 +55,11 @@ KEPT_S, KEPT_SHARE = 0.3, 0.1
 Int64 = npt.NDArray[np.int64]
 
 
+def are_bursts(candidates: Table) -> Bool:
+    """Tell which candidates are no side lobes; only such are looked at in pass 1."""
+    return np.asarray(candidates["side_lobe"] == 0)
+
+
 class Maxima(NamedTuple):
     """Maxima of the statistic in order: where, how high, which way they swing, how they look, and of what.
 

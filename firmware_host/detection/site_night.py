@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from firmware_host.detection.lobes import are_bursts
 from firmware_host.detection.signals import Bool, Float64
 from firmware_host.twitches import Kind, Table
 
@@ -134,7 +135,7 @@ def make_site_night(name: str, rows: Table, coverage: Table) -> SiteNight:
 
 def are_neighbours(rows: Table) -> Bool:
     """Tell which candidates others are compared with: neither the weakest nor side lobes."""
-    return np.asarray((rows["score"] >= CANDIDATE_SCORE) & (rows["side_lobe"] == 0))
+    return np.asarray((rows["score"] >= CANDIDATE_SCORE) & are_bursts(rows))
 
 
 def whole_ns(seconds: npt.ArrayLike) -> Int64:

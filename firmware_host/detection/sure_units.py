@@ -1,4 +1,4 @@
-"""Sure units: what repeats the shape of many sure twitches counts from a lower probability on.
+"""What counts from a lower probability on: side lobes, and what repeats the shape of many sure twitches.
 
 A unit that is surely seen so often is there; what is as like it as noise allows is mostly one of its
 twitches, and to leave it out costs more of these than it spares false alarms. No quiet night has such units.
@@ -20,7 +20,7 @@ FEWEST, SHARE = 50, 0.02
 then has thousands that did not."""
 TIMES = 6.0
 """By so much its members' odds are raised when it is asked whether they count."""
-LOBE = 0.2
+LOBES_FROM = 0.2
 """Probability from which on side lobes count, if the point asks for more: most stand where much twitches. On
 simulated nights developed on F1 hardly changes from 0.6 to 0.2, and more of the units that fire often are
 found."""
@@ -57,11 +57,11 @@ def of_sure_units(
 def reaches(probability: npt.NDArray[np.floating], flags: npt.NDArray[np.integer], least: float) -> Bool:
     """Tell which candidates count at an operating point: members of sure units with `TIMES` their odds.
 
-    Side lobes count from `LOBE` on.
+    Side lobes count from `LOBES_FROM` on.
     """
     p = probability.astype(float)
     if least > SURELY:
         return np.asarray(p >= np.float32(least))
     sure, lobe = ((flags & np.uint32(flag)) > 0 for flag in (Flag.SURE_UNIT, Flag.SIDE_LOBE))
     raised = np.where(sure, TIMES * p / (1.0 + (TIMES - 1.0) * p), p)
-    return np.asarray(raised >= np.where(lobe, np.float32(min(least, LOBE)), np.float32(least)))
+    return np.asarray(raised >= np.where(lobe, np.float32(min(least, LOBES_FROM)), np.float32(least)))

@@ -80,6 +80,9 @@ def unit_features(
 ) -> dict[str, Float64]:
     """Return the columns of `UNIT_FEATURES` for the candidates of one site-night, (n,) float64 each.
 
+    Side lobes are told of among all candidates, the others among those that are none: what a burst leaves
+    beside it changes nothing in what is known of bursts.
+
     Parameters
     ----------
     grouped : Grouped
@@ -90,9 +93,6 @@ def unit_features(
         What pass 1 gives each, not calibrated.
     valid_h : float
         Valid hours of the site.
-
-    Side lobes are told of among all candidates, the others among those that are none: what a burst leaves
-    beside it changes nothing in what is known of bursts.
     """
     told = _told(grouped, rows, peak_s, log_odds, valid_h)
     own = np.flatnonzero(rows["side_lobe"] == 0)

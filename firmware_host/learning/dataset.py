@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 import firmware_host
 from firmware_host.analysis import find_candidates
 from firmware_host.analysis.interrupts import deaf_children
+from firmware_host.detection.lobes import are_bursts
 from firmware_host.detection.units import BESIDE_S
 from firmware_host.learning.match import match_sites
 from firmware_host.learning.repeats import Repeats, repeats_of
@@ -162,9 +163,9 @@ def label(candidates: Table, truth: Table) -> tuple[npt.NDArray[np.int8], Float3
     """
     kind = np.full(len(candidates), NOT, np.int8)
     d = np.full(len(candidates), np.nan, np.float32)
-    lobe = candidates["side_lobe"] > 0
+    bursts = are_bursts(candidates)
     left = np.ones(len(truth), bool)
-    for some in (~lobe, lobe):
+    for some in (bursts, ~bursts):
         for of, said in ((truth["d"] >= LEAST_D, TWITCH), (truth["d"] < LEAST_D, NEITHER)):
             own, among = np.flatnonzero(some & np.isnan(d)), np.flatnonzero(left & of)
             hits, hit_by = match_sites(candidates[own], truth[among])
@@ -188,7 +189,7 @@ def few_twitches(rows: Table, kind: npt.NDArray[np.int8]) -> npt.NDArray[np.int6
     kept = []
     for site in dict.fromkeys(rows["site"].tolist()):
         own = np.flatnonzero(rows["site"] == site)
-        twitches = own[(kind[own] == TWITCH) & (rows["side_lobe"][own] == 0)]
+        twitches = own[(kind[own] == TWITCH) & are_bursts(rows[own])]
         some = twitches[np.unique(np.linspace(0, len(twitches) - 1, min(FEW, len(twitches))).astype(int))]
         gone_s = rows["peak_s"][np.setdiff1d(twitches, some)]
         others = own[kind[own] == NOT]

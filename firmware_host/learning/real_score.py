@@ -20,8 +20,8 @@ from scipy import signal
 
 from firmware_host.analysis import find_candidates
 from firmware_host.analysis.findings import events_of
-from firmware_host.detection.classifier import are_bursts
 from firmware_host.detection.heart import every_beat_kept
+from firmware_host.detection.lobes import are_bursts
 from firmware_host.learning.cohort_score import Judge, search_score
 from firmware_host.learning.match import TOLERANCE_S, match
 from firmware_host.learning.recordings import SITE, Recording
