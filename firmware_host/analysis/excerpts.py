@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,8 @@ from firmware_host.recording import Stretch
 from firmware_host.twitches import Table, dtype_of
 
 Floats = npt.NDArray[np.float64]
+
+ROWS_AT_ONCE = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,21 @@ def together(parts: list[Beside]) -> Beside:
         Waves(*(np.concatenate(of) for of in zip(*waves, strict=True))),
         np.concatenate([none.first, *(part.first for part in parts)]),
     )
+
+
+def among_both(
+    night: npt.NDArray[Any], near: npt.NDArray[Any], at: npt.NDArray[np.int64]
+) -> npt.NDArray[Any]:
+    """Return rows of a night and of what is near added twitches, numbered one after the other.
+
+    A part at a time, so that what is kept of a night is there twice and not three times.
+    """
+    out = np.empty((len(at), *night.shape[1:]), night.dtype)
+    for first in range(0, len(at), ROWS_AT_ONCE):
+        some, part = at[first : first + ROWS_AT_ONCE], out[first : first + ROWS_AT_ONCE]
+        own = some < len(night)
+        part[own], part[~own] = night[some[own]], near[some[~own] - len(night)]
+    return out
 
 
 def near_which(times_s: Floats, others_s: Floats, within_s: float) -> npt.NDArray[np.int64]:

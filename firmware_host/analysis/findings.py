@@ -6,7 +6,7 @@ judge the same findings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
@@ -45,9 +45,16 @@ class Waves(NamedTuple):
     wave_mg: npt.NDArray[np.float32]
     floor_mg: npt.NDArray[np.float32]
 
-    def at(self, index: npt.NDArray[Any]) -> Waves:
+    def at(self, index: npt.NDArray[Any] | slice) -> Waves:
         """Return those of some rows."""
         return Waves(self.wave_mg[index], self.floor_mg[index])
+
+
+def as_run(index: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | slice:
+    """Return rising indices as a slice if they leave none out: what is taken by it is not copied."""
+    if len(index) and index[-1] - index[0] == len(index) - 1:
+        return slice(int(index[0]), int(index[-1]) + 1)
+    return index
 
 
 def no_waves() -> Waves:
@@ -104,7 +111,7 @@ class Findings:
             raise ValueError("these findings were made for pass 1 alone and hold no waves")
         key = site, lowest_score
         if key not in self._grouped:
-            own = np.flatnonzero((self.rows["site"] == site) & (self.rows["score"] >= lowest_score))
+            own = as_run(np.flatnonzero((self.rows["site"] == site) & (self.rows["score"] >= lowest_score)))
             rows, waves = self.rows[own], self.waves.at(own)
             with threadpool_limits(1, user_api="blas"):
                 self._grouped[key] = group(*waves, rows["score"], rows["peak_s"], ~are_bursts(rows))
@@ -185,10 +192,12 @@ def find_candidates(
     if found and not any(site.searched for site in found):
         warnings = (site.warning for site in facts if site.warning)
         raise BadValueError(next(warnings, f"{night.path.name} holds no samples."))
-    dtype = dtype_of(row_columns())
-    coverage = np.concatenate([np.zeros(0, COVERAGE_DTYPE), *(site.coverage for site in found)])
-    rows = add_context(np.concatenate([np.zeros(0, dtype), *(site.rows for site in found)]), coverage)
-    kept = rows["score"] >= lowest_score
+    coverage = joined([table(COVERAGE_DTYPE, 0), *(site.coverage for site in found)])
+    rows = joined([table(dtype_of(row_columns()), 0), *(site.rows for site in found)])
+    waves = Waves(*map(joined, zip(no_waves(), *(site.waves for site in found), strict=True)))
+    del found
+    rows = add_context(rows, coverage)
+    kept = as_run(np.flatnonzero(rows["score"] >= lowest_score))
     rows = rows[kept]
     rows["event_id"] = np.arange(len(rows))
     try:
@@ -198,7 +207,6 @@ def find_candidates(
         why = str(error).partition(":")[0]
         text = f"{night.path.name} cannot be searched: {why}. `twitchmap verify` tells of damage."
         raise BadFileError(text, path=night.path) from error
-    waves = Waves(*(np.concatenate(parts) for parts in zip(*(site.waves for site in found), strict=True)))
     return Findings(rows, coverage, facts, waves.at(kept))
 
 
@@ -227,10 +235,10 @@ def _find_at(night: Night, site: str, lowest_score: float, tell: Progress) -> _S
 
     stretches = night.stretches(site)
     info = night.meta.sensor(site)
-    longest = max(stretches, key=lambda stretch: stretch.n, default=None)
+    longest = max(range(len(stretches)), key=lambda number: stretches[number].n, default=None)
     if longest is None:
         return _unseen(night, SiteFacts(site, 0.0, info.fs_hz, warning=f"{site}: the sensor sent nothing."))
-    fs_hz = longest.fs_hz
+    fs_hz = stretches[longest].fs_hz
     warning = f"{site}: below {RATE_WARNED_BELOW_HZ:.0f} samples a second fast twitches are seen weakened."
     try:
         slow = check_rate(min(fs_hz, info.fs_hz), site)
@@ -253,23 +261,36 @@ def _find_at(night: Night, site: str, lowest_score: float, tell: Progress) -> _S
         )
         done += stretch.n
     pauses_s = [float(b.time_ns(0) - a.time_ns(a.n)) / 1e9 for a, b in pairwise(stretches)]
-    parts, noise = [], None
     judged = judge_stretches(searched, pauses_s)
     del searched  # and with them all cells
-    for stretch, found in zip(stretches, judged, strict=True):
-        rows = candidate_rows(found, stretch, night.start_ns)
-        coverage = _coverage(found, stretch, night.start_ns)
-        parts.append((rows, coverage, found.candidates["wave_mg"], found.candidates["floor_mg"]))
-        if stretch is longest and np.isfinite(found.density).all():
-            noise = float(np.sqrt(np.mean(found.density**2)))
-    rows, coverage, *waves = (np.concatenate(tables) for tables in zip(*parts, strict=True))
-    order = np.argsort(rows["peak_s"], kind="stable")
+    density = judged[longest].density
+    parts = [_of_stretch(judged.pop(0), stretch, night.start_ns) for stretch in stretches]
+    rows, coverage, *waves = map(joined, zip(*parts, strict=True))
+    del parts
+    seen = Waves(*waves)
+    if np.any(np.diff(rows["peak_s"]) < 0):  # a burst at the end of a stretch, and one in the next
+        order = np.argsort(rows["peak_s"], kind="stable")
+        rows, seen = rows[order], seen.at(order)
+    noise = float(np.sqrt(np.mean(density**2))) if np.isfinite(density).all() else None
     return _SiteFound(
         SiteFacts(site, fs_hz, info.fs_hz, noise, warning if slow else None),
-        rows[order],
+        rows,
         tiled(coverage, site, night.duration_s),
-        Waves(*waves).at(order),
+        seen,
     )
+
+
+def _of_stretch(found: Found, stretch: Stretch, start_ns: int) -> tuple[npt.NDArray[Any], ...]:
+    """Return rows, coverage and waves of a stretch; nothing of them holds on to what was found."""
+    candidates = found.candidates
+    waves = (np.ascontiguousarray(candidates[name]) for name in Waves._fields)
+    return candidate_rows(found, stretch, start_ns), _coverage(found, stretch, start_ns), *waves
+
+
+def joined(tables: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Return tables, one at least, as one; what is the only one is not copied."""
+    some = [each for each in tables if len(each)] or list(tables[:1])
+    return some[0] if len(some) == 1 else np.concatenate(some)
 
 
 def _told(

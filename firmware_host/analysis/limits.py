@@ -14,8 +14,8 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from firmware_host.analysis.excerpts import Beside, Excerpt, near_which, samples_with, together
-from firmware_host.analysis.findings import Findings, Waves, candidate_rows
+from firmware_host.analysis.excerpts import Beside, Excerpt, among_both, near_which, samples_with, together
+from firmware_host.analysis.findings import Findings, Waves, as_run, candidate_rows
 from firmware_host.analysis.recount import last_threshold
 from firmware_host.analysis.runs import passes_of
 from firmware_host.analysis.second_pass import first_odds, said_again
@@ -127,7 +127,7 @@ class _Site:
         self._start_ns, self._site, self._model, self._point = night.start_ns, site, model, point
         self._info = night.meta.sensor(site)
         self._stretches = night.stretches(site)
-        own = np.flatnonzero(findings.rows["site"] == site)
+        own = as_run(np.flatnonzero(findings.rows["site"] == site))
         self._rows = findings.rows[own]
         self._waves = findings.waves.at(own) if findings.waves is not None else None
         if isinstance(model, BoostedModel):
@@ -135,8 +135,9 @@ class _Site:
         self._slim = _slim(self._rows)
         self._coverage = findings.coverage[findings.coverage["site"] == site]
         self._valid = self._coverage[self._coverage["kind"] == Kind.VALID]
-        self._judged = judged[judged["site"] == site]
-        self._counted_s = self._judged["peak_s"][self._judged["counted"]]
+        here = judged["site"] == site
+        self._said = judged["probability"][here]
+        self._counted_s = judged["peak_s"][here & judged["counted"]]
         self._sites = sites
         noise = next(facts.noise_mg_per_sqrt_hz for facts in findings.sites if facts.site == site)
         self._density = noise or UNKNOWN_DENSITY
@@ -297,17 +298,16 @@ class _Site:
         loud = self._rows["score"] >= model.search_score
         kept = np.flatnonzero(loud & (near_which(self._rows["peak_s"], times_s, NEAR_S) < 0))
         new = np.flatnonzero(near.rows["score"] >= model.search_score)
-        rows = np.concatenate([self._rows[kept], near.rows[new]])
-        order = np.argsort(rows["peak_s"], kind="stable")
-        parts = zip(self._waves.at(kept), near.waves.at(new), strict=True)
-        waves = Waves(*(np.concatenate(both)[order] for both in parts))
-        first = np.append(self._first[kept], near.first[new])
-        rows, asked = rows[order], order >= len(kept)
-        grouped = group(*waves, rows["score"], rows["peak_s"], ~are_bursts(rows), asked)
-        again = said_again(rows, grouped, valid_s(self._valid) / 3600, model, first[order], asked)
-        said = np.zeros(len(self._rows))
-        said[loud] = self._judged["probability"]
-        said = np.append(said[kept], np.zeros(len(new)))[order]
+        order = np.argsort(np.append(self._rows["peak_s"][kept], near.rows["peak_s"][new]), kind="stable")
+        both, asked = np.append(kept, len(self._rows) + new)[order], order >= len(kept)
+        rows = among_both(self._rows, near.rows, both)
+        wave_mg, floor_mg = (among_both(*pair, both) for pair in zip(self._waves, near.waves, strict=True))
+        grouped = group(wave_mg, floor_mg, rows["score"], rows["peak_s"], ~are_bursts(rows), asked)
+        first = np.append(self._first, near.first)[both]
+        again = said_again(rows, grouped, valid_s(self._valid) / 3600, model, first, asked)
+        said = np.zeros(len(loud) + len(near.rows))
+        said[: len(loud)][loud] = self._said
+        said = said[both]
         said[asked] = model.probability_again(rows[asked], again)
         # Only the night's own make a unit sure: the added ones stand for units that fire seldom, too.
         sure = of_sure_units(grouped.unit, grouped.member, np.where(asked, 0.0, said), ~are_bursts(rows))

@@ -27,6 +27,8 @@ LEAST_COUNTED = 3
 """A unit is told of from so many counted twitches on."""
 RUN_S = (0.06, 0.15)
 """Units that fire in runs do so every 80 ms or so (Kleine 2008)."""
+ROWS_AT_ONCE = 1 << 14
+"""Candidates whose features are laid out for the trees at once: a week has ten times as many."""
 
 
 def judge_again(findings: Findings, model: BoostedModel, operating_point: str) -> Table:
@@ -81,7 +83,19 @@ def _said_of_all(findings: Findings, rows: Table, model: BoostedModel) -> Floats
 
 def first_odds(findings: Findings, model: BoostedModel) -> Floats:
     """Return what the trees of pass 1 say of all findings, log-odds not calibrated; made once."""
-    return findings.kept(model, lambda: model.log_odds(matrix_of(findings.rows, model.features)))
+
+    def make() -> Floats:
+        out = np.empty(len(findings.rows))
+        for part in _parts(len(out)):
+            out[part] = model.log_odds(matrix_of(findings.rows[part], model.features))
+        return out
+
+    return findings.kept(model, make)
+
+
+def _parts(count: int) -> Iterator[slice]:
+    for first in range(0, count, ROWS_AT_ONCE):
+        yield slice(first, min(first + ROWS_AT_ONCE, count))
 
 
 def said_again(
@@ -111,25 +125,32 @@ def said_again(
     """
     second = model.second
     assert second is not None
-    of_unit = features_at(grouped, valid_h, rows, first)
     own = np.ones(len(rows), bool) if asked is None else asked
+    of_unit = features_at(grouped, valid_h, rows, first, own)
     said = np.zeros(len(rows))
     bursts = are_bursts(rows)
-    both = ((second, second.first_share, own & bursts), (second.lobes, 0.0, own & ~bursts))
-    for judge, share, some in both:
-        features = np.empty((len(judge.features), int(some.sum())))  # trees look at it column by column
-        for column, name in zip(features, judge.features, strict=True):
-            # In float32, as they were learnt.
-            column[:] = (of_unit[name] if name in of_unit else rows[name])[some].astype(np.float32)
-        odds = (1 - share) * judge.log_odds(features.T) + share * model.honest(first[some])
-        said[some] = judge.calibrated(odds)
+    for judge, share, of in ((second, second.first_share, bursts), (second.lobes, 0.0, ~bursts)):
+        those = np.flatnonzero(own & of)
+        for some in (those[part] for part in _parts(len(those))):
+            features = np.empty((len(judge.features), len(some)))  # trees look at it column by column
+            for column, name in zip(features, judge.features, strict=True):
+                # In float32, as they were learnt.
+                column[:] = (of_unit[name] if name in of_unit else rows[name])[some].astype(np.float32)
+            odds = (1 - share) * judge.log_odds(features.T) + share * model.honest(first[some])
+            said[some] = judge.calibrated(odds)
     return said[own]
 
 
-def features_at(grouped: Grouped, valid_h: float, rows: Table, log_odds: Floats) -> dict[str, Floats]:
-    """Return `UNIT_FEATURES` of a site's candidates, given what pass 1 says of them."""
+def features_at(
+    grouped: Grouped,
+    valid_h: float,
+    rows: Table,
+    log_odds: Floats,
+    asked: npt.NDArray[np.bool_] | None = None,
+) -> dict[str, Floats]:
+    """Return `UNIT_FEATURES` of a site's candidates, given what pass 1 says of them; `asked` as there."""
     named = {name: rows[name] for name in rows.dtype.names or ()}
-    return unit_features(grouped, named, rows["peak_s"].astype(float), log_odds, valid_h)
+    return unit_features(grouped, named, rows["peak_s"].astype(float), log_odds, valid_h, asked)
 
 
 def _sites(rows: Table) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:

@@ -63,6 +63,8 @@ MOST_ROOM = 1 << 22
 """Room is made beforehand for so many cells at most, 12 days: an announced length may be wrong."""
 BATCH = 64
 """Candidates whose features are measured at once."""
+ROOM = 4096
+"""Memory for so many is taken at once: what is taken in small pieces is not given back."""
 
 
 class SiteDetector:
@@ -122,6 +124,7 @@ class SiteDetector:
         self._variances: list[Float64] = []
         self._waiting: list[Cut] = []
         self._tables: list[Table] = []
+        self._room: Table = np.zeros(0, CANDIDATE_DTYPE)
 
     def push(self, first: int, acc_g: npt.ArrayLike) -> None:
         """Take contiguous samples (n, 3) in g from grid index `first` on; a jump from the last is a gap.
@@ -331,7 +334,10 @@ class SiteDetector:
     def _measure(self) -> None:
         """Turn what was cut out into rows of the candidate table."""
         if self._waiting:
-            rows = np.zeros(sum(len(cut.at) for cut in self._waiting), CANDIDATE_DTYPE)
+            count = sum(len(cut.at) for cut in self._waiting)
+            if len(self._room) < count:
+                self._room = np.zeros(max(count, ROOM), CANDIDATE_DTYPE)
+            rows, self._room = self._room[:count], self._room[count:]
             measure_cuts(self._waiting, self._plan, rows)
             self._tables.append(rows)
             self._waiting = []

@@ -188,12 +188,15 @@ def _hidden(maxima: Maxima, shadow: Float64, plan: Plan) -> tuple[Int64, Int64, 
 def _keep_lobes(kept: Bool, maxima: Maxima, fs_hz: float) -> None:
     """Keep, largest first, what lies beside kept maxima and is neither too near nor too small for a burst."""
     apart, reach = APART_S * fs_hz, KEPT_S * fs_hz
-    at, height, there = maxima.place.tolist(), maxima.score.tolist(), kept.tolist()
-    first = np.searchsorted(maxima.place, maxima.place - reach).tolist()
-    stop = np.searchsorted(maxima.place, maxima.place + reach, "right").tolist()
-    for i in np.argsort(-maxima.score, kind="stable").tolist():
-        if there[i]:
-            continue
+    place, score = maxima.place, maxima.score
+    # What is too near to what is kept already is the most of it; only the rest is asked one by one.
+    own = np.concatenate([[-np.inf], place[kept], [np.inf]])
+    after = np.searchsorted(own, place)
+    asked = np.flatnonzero(~kept & (np.minimum(place - own[after - 1], own[after] - place) >= apart))
+    at, height, there = place.tolist(), score.tolist(), kept.tolist()
+    first = np.searchsorted(place, place - reach).tolist()
+    stop = np.searchsorted(place, place + reach, "right").tolist()
+    for i in asked[np.argsort(-score[asked], kind="stable")].tolist():
         beside = [j for j in range(first[i], stop[i]) if there[j]]
         there[i] = bool(beside) and all(
             abs(at[j] - at[i]) >= apart and KEPT_SHARE * height[j] <= height[i] for j in beside

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from firmware_host.detection.series import unevenness
 from firmware_host.detection.signals import Bool, Float64
-from firmware_host.detection.units import DIMENSIONS, Grouped, Int32, larger_beside
+from firmware_host.detection.units import DIMENSIONS, Grouped, Indices, Int32, larger_beside
 from firmware_host.twitches import Column
 
 Values = Mapping[str, npt.NDArray[np.generic]]
@@ -34,6 +34,11 @@ LIKE_SIZE = 0.35
 """Sizes that differ by less, in the logarithm, are alike."""
 HABIT_STEP_S = 0.02
 LEAST_HOURS = 0.02
+
+ROWS_AT_ONCE = 1 << 12
+NEAR_COLUMNS = (
+    "near_odds", "near_odds_most", "near_odds_least", "near_like", "near_like_most", "near_sizes",
+)  # fmt: skip
 
 UNIT_FEATURES: tuple[Column, ...] = (
     Column("unit_like", "f4", "", "correlation with the template of its unit"),
@@ -76,7 +81,12 @@ UNIT_FEATURES: tuple[Column, ...] = (
 
 
 def unit_features(
-    grouped: Grouped, rows: Values, peak_s: Float64, log_odds: Float64, valid_h: float
+    grouped: Grouped,
+    rows: Values,
+    peak_s: Float64,
+    log_odds: Float64,
+    valid_h: float,
+    asked: Bool | None = None,
 ) -> dict[str, Float64]:
     """Return the columns of `UNIT_FEATURES` for the candidates of one site-night, (n,) float64 each.
 
@@ -93,25 +103,30 @@ def unit_features(
         What pass 1 gives each, not calibrated.
     valid_h : float
         Valid hours of the site.
+    asked : (n,) bool, optional
+        Candidates that are told of by those that they are like; `near_` columns of others are NaN. By
+        default, all are.
     """
-    told = _told(grouped, rows, peak_s, log_odds, valid_h)
-    own = np.flatnonzero(rows["side_lobe"] == 0)
-    if len(own) < len(log_odds):
-        rows = {name: rows[name][own] for name in POOLED}
-        bursts = _told(grouped.at(own), rows, peak_s[own], log_odds[own], valid_h)
-        for name, values in bursts.items():
-            told[name][own] = values
+    asked = np.ones(len(log_odds), bool) if asked is None else asked
+    burst = np.asarray(rows["side_lobe"] == 0)
+    if burst.all():
+        return _told(grouped, rows, peak_s, log_odds, valid_h, asked)
+    told = _told(grouped, rows, peak_s, log_odds, valid_h, asked & ~burst)
+    own = np.flatnonzero(burst)
+    rows = {name: rows[name][own] for name in POOLED}
+    for name, values in _told(grouped.at(own), rows, peak_s[own], log_odds[own], valid_h, asked[own]).items():
+        told[name][own] = values
     return told
 
 
 def _told(
-    grouped: Grouped, rows: Values, peak_s: Float64, log_odds: Float64, valid_h: float
+    grouped: Grouped, rows: Values, peak_s: Float64, log_odds: Float64, valid_h: float, asked: Bool
 ) -> dict[str, Float64]:
     odds = np.clip(log_odds, -SURE, SURE)
     size = np.asarray(rows["score"], float)
     return {
         **_of_unit(grouped, rows, peak_s, odds, max(valid_h, LEAST_HOURS)),
-        **_of_nearest(grouped, odds),
+        **_of_nearest(grouped, odds, np.flatnonzero(asked)),
         **_of_larger(grouped, size, peak_s, odds),
         "first_odds": log_odds.copy(),
         "site_rate": np.full(len(odds), np.log(max(len(odds), 1) / max(valid_h, LEAST_HOURS))),
@@ -159,28 +174,30 @@ def _of_unit(
     }
 
 
-def _of_nearest(grouped: Grouped, odds: Float64) -> dict[str, Float64]:
-    known = grouped.near >= 0
-    at = np.where(known, grouped.near, 0)
-    like = grouped.near_like.astype(float)
-    weight = np.where(known, np.maximum(like, 0.0) ** 4 + 1e-6, 0.0)
-    there = np.where(known, odds[at] if len(odds) else 0.0, np.nan)
+def _of_nearest(grouped: Grouped, odds: Float64, asked: Indices) -> dict[str, Float64]:
+    """Tell of some candidates what pass 1 says of those that they are most like; of others nothing."""
+    out = {name: np.full(len(odds), np.nan) for name in NEAR_COLUMNS}
     size = np.log(np.maximum(grouped.size.astype(float), 1e-3))
-    alike = known & (np.abs((size[at] if len(size) else size[:, None]) - size[:, None]) < LIKE_SIZE)
-    any_known = known.any(axis=1)
-
-    def told(values: Float64) -> Float64:
-        return np.where(any_known, values, np.nan)
-
-    count = np.maximum(known.sum(axis=1), 1)
-    return {
-        "near_odds": told((np.nan_to_num(there) * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-9)),
-        "near_odds_most": told(np.where(known, there, -np.inf).max(axis=1)),
-        "near_odds_least": told(np.where(known, there, np.inf).min(axis=1)),
-        "near_like": told((like * known).sum(axis=1) / count),
-        "near_like_most": told(like.max(axis=1)),
-        "near_sizes": told(alike.sum(axis=1) / count),
-    }
+    for some in (asked[first : first + ROWS_AT_ONCE] for first in range(0, len(asked), ROWS_AT_ONCE)):
+        near, like = grouped.near[some], grouped.near_like[some].astype(float)
+        known = near >= 0
+        at = np.where(known, near, 0)
+        there = np.where(known, odds[at], np.nan)
+        weight = np.where(known, np.maximum(like, 0.0) ** 4 + 1e-6, 0.0)
+        alike = known & (np.abs(size[at] - size[some, None]) < LIKE_SIZE)
+        count = np.maximum(known.sum(axis=1), 1)
+        told = (
+            (np.nan_to_num(there) * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-9),
+            np.where(known, there, -np.inf).max(axis=1),
+            np.where(known, there, np.inf).min(axis=1),
+            (like * known).sum(axis=1) / count,
+            like.max(axis=1),
+            alike.sum(axis=1) / count,
+        )
+        any_known = known.any(axis=1)
+        for name, values in zip(NEAR_COLUMNS, told, strict=True):
+            out[name][some] = np.where(any_known, values, np.nan)
+    return out
 
 
 def _of_larger(grouped: Grouped, score: Float64, peak_s: Float64, odds: Float64) -> dict[str, Float64]:

@@ -9,6 +9,7 @@ among strong ones of its unit (Kleine 2008 and Jahanmiri-Nezhad 2014 sort potent
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -47,7 +48,7 @@ ROUNDS, REFINING = 2, 4000
 """So many times templates are made anew, from so many candidates, evenly over the night."""
 NEAREST, REFERENCES = 10, 800
 """Each candidate's likest among so many of its site."""
-ROWS_AT_ONCE = 4096
+ROWS_AT_ONCE = 1024
 
 
 class Grouped(NamedTuple):
@@ -119,12 +120,10 @@ def group(
     asked : (n,) bool, optional
         Candidates whose likest others are asked for; others have none. By default, all.
     """
-    waves = _smoothed(wave_mg, floor_mg)
+    waves = _Waves(wave_mg, floor_mg)
     seen = np.minimum(score.astype(np.float32), np.float32(SURELY_SEEN))
     hoped = _hoped(seen)
-    plain = _cut(waves, np.zeros(len(waves), np.int64))
-    size = np.asarray(np.linalg.norm(plain, axis=1), np.float32)
-    rows = _unit_length(plain)
+    rows, size = _compared(waves)
     templates = np.zeros((0, *WAVE_SHAPE), np.float32)
     bursts = free = np.flatnonzero(~side_lobe)
     for _ in range(2):
@@ -133,7 +132,7 @@ def group(
         like, second, unit = _likest(rows, templates)
         free = bursts[like[bursts] < OF_UNIT * hoped[bursts]]
     lag = _best_lags(rows, templates, unit) if len(templates) else unit
-    near, near_like = _nearest(waves, lag, bursts, np.ones(len(waves), bool) if asked is None else asked)
+    near, near_like = _nearest(waves, lag, bursts, np.ones(len(rows), bool) if asked is None else asked)
     fit = np.asarray(like / np.maximum(hoped, np.float32(1e-9)), np.float32)
     larger = larger_beside(score, peak_s)
     among = larger_beside(score[bursts], peak_s[bursts])
@@ -149,13 +148,37 @@ def _hoped(seen: Float32) -> Float32:
     return np.asarray(seen / np.sqrt(seen * seen + np.float32(NOISE)), np.float32)
 
 
-def _smoothed(wave_mg: Float32, floor_mg: Float32) -> Float32:
-    """Return waves in units of their noise without what lies above some 25 Hz."""
-    out = 0.5 * wave_mg
-    out[..., 1:] += 0.25 * wave_mg[..., :-1]
-    out[..., :-1] += 0.25 * wave_mg[..., 1:]
-    out /= np.maximum(floor_mg, 1e-6)[:, None, None]
-    return np.asarray(out, np.float32)
+class _Waves(NamedTuple):
+    """Waves of a site-night, and the noise of each; they are smoothed where they are looked at."""
+
+    wave_mg: Float32
+    floor_mg: Float32
+
+    def at(self, some: Indices | slice) -> Float32:
+        """Return some in units of their noise, without what lies above some 25 Hz."""
+        wave_mg = self.wave_mg[some]
+        out = 0.5 * wave_mg
+        out[..., 1:] += 0.25 * wave_mg[..., :-1]
+        out[..., :-1] += 0.25 * wave_mg[..., 1:]
+        out /= np.maximum(self.floor_mg[some], 1e-6)[:, None, None]
+        return np.asarray(out, np.float32)
+
+
+def _parts(count: int) -> Iterator[slice]:
+    for first in range(0, count, ROWS_AT_ONCE):
+        yield slice(first, min(first + ROWS_AT_ONCE, count))
+
+
+def _compared(waves: _Waves) -> tuple[Float32, Float32]:
+    """Return what is compared of each wave, (n, DIMENSIONS) of length 1, and what its length was."""
+    rows = np.empty((len(waves.wave_mg), DIMENSIONS), np.float32)
+    size = np.empty(len(rows), np.float32)
+    for part in _parts(len(rows)):
+        here = waves.at(part)
+        plain = _cut(here, np.zeros(len(here), np.int64))
+        size[part] = np.linalg.norm(plain, axis=1)
+        rows[part] = _unit_length(plain)
+    return rows, size
 
 
 def _cut(waves: Float32, lag: Indices) -> Float32:
@@ -203,8 +226,7 @@ def _likest(rows: Float32, templates: Float32) -> tuple[Float32, Float32, Int32]
     """Return how like each row is to its likest template and to the next, and which one that is."""
     like, second = (np.full(len(rows), -1.0, np.float32) for _ in range(2))
     unit = np.zeros(len(rows), np.int32)
-    for first in range(0, len(rows) if len(templates) else 0, ROWS_AT_ONCE):
-        part = slice(first, first + ROWS_AT_ONCE)
+    for part in _parts(len(rows) if len(templates) else 0):
         every = _all_alike(rows[part], templates)
         each, best = np.arange(len(every)), np.argmax(every, axis=1)
         unit[part], like[part] = best, every[each, best]
@@ -213,14 +235,15 @@ def _likest(rows: Float32, templates: Float32) -> tuple[Float32, Float32, Int32]
     return like, second, unit
 
 
-def _founded(waves: Float32, rows: Float32, size: Float32, seen: Float32, among: Indices) -> Float32:
+def _founded(waves: _Waves, rows: Float32, size: Float32, seen: Float32, among: Indices) -> Float32:
     """Return templates: means of candidates that are alike, from the largest crowd on."""
     order = among[np.argsort(-seen[among], kind="stable")]
     order = order[: max(FEWEST_FOUNDERS, int(np.count_nonzero(seen[among] >= FOUNDING_SCORE)))]
     some = order[np.unique(np.linspace(0, len(order) - 1, min(FOUNDERS, len(order))).astype(int))]
     if len(some) < 2:
         return np.zeros((0, *WAVE_SHAPE), np.float32)
-    like = _all_alike(rows[some], waves[some])
+    shown, rows, size = waves.at(some), rows[some], size[some]
+    like = _all_alike(rows, shown)
     hoped = _hoped(seen[some])
     alike = like >= np.maximum(ALIKE * hoped[:, None] * hoped, LEAST_ALIKE)
     np.fill_diagonal(alike, val=True)
@@ -232,8 +255,8 @@ def _founded(waves: Float32, rows: Float32, size: Float32, seen: Float32, among:
         if not free[middle] or crowd[middle] < 2:
             break
         own = np.flatnonzero(alike[:, middle] & free)
-        lag = _best_lags(rows[some[own]], waves[some[middle : middle + 1]], np.zeros(len(own), np.int32))
-        found.append(_mean(waves, some[own], lag, size))
+        lag = _best_lags(rows[own], shown[middle : middle + 1], np.zeros(len(own), np.int32))
+        found.append(_mean(shown, own, lag, size))
         free[own] = False
         crowd = crowd - alike[own].sum(axis=0)
     return np.array(found, np.float32).reshape(-1, *WAVE_SHAPE)
@@ -254,11 +277,11 @@ def _mean(waves: Float32, of: Indices, lag: npt.NDArray[np.integer], size: Float
 
 
 def _refined(
-    templates: Float32, waves: Float32, rows: Float32, size: Float32, hoped: Float32, among: Indices
+    templates: Float32, waves: _Waves, rows: Float32, size: Float32, hoped: Float32, among: Indices
 ) -> Float32:
     """Return templates as the means of what belongs to them; those that became alike are one."""
     some = among[np.unique(np.linspace(0, len(among) - 1, min(REFINING, len(among))).astype(int))]
-    waves, rows, size, hoped = waves[some], rows[some], size[some], hoped[some]
+    shown, rows, size, hoped = waves.at(some), rows[some], size[some], hoped[some]
     for _ in range(ROUNDS if len(some) and len(templates) else 0):
         like, _second, unit = _likest(rows, templates)
         lag = _best_lags(rows, templates, unit)
@@ -270,7 +293,7 @@ def _refined(
         for number in range(len(templates)):
             own = order[stops[number] : stops[number + 1]]
             # One that only its founders know stays as it is.
-            new.append(_mean(waves, own, lag[own], size) if len(own) > 1 else templates[number])
+            new.append(_mean(shown, own, lag[own], size) if len(own) > 1 else templates[number])
         templates = np.array(new, np.float32).reshape(-1, *WAVE_SHAPE)
         both = _all_alike(_unit_length(_cut(templates, np.zeros(len(templates), np.int64))), templates)
         keep: list[int] = []
@@ -281,22 +304,21 @@ def _refined(
     return templates
 
 
-def _nearest(waves: Float32, lag: Int32, among: Indices, asked: Bool) -> tuple[Int32, Float32]:
+def _nearest(waves: _Waves, lag: Int32, among: Indices, asked: Bool) -> tuple[Int32, Float32]:
     """Return the likest others of each wave that is asked for, by index or -1, and how like they are."""
-    near = np.full((len(waves), NEAREST), -1, np.int32)
+    near = np.full((len(lag), NEAREST), -1, np.int32)
     like = np.full(near.shape, -1.0, np.float32)
     if len(among) < 2:
         return near, like
     late = -lag.astype(np.int64)
     some = among[np.unique(np.linspace(0, len(among) - 1, min(REFERENCES, len(among))).astype(int))]
-    others = _unit_length(_cut(waves[some], late[some]))
-    place = np.full(len(waves), -1)
+    others = _unit_length(_cut(waves.at(some), late[some]))
+    place = np.full(len(lag), -1)
     place[some] = np.arange(len(some))
     count = min(NEAREST, len(some) - 1)
     own = np.flatnonzero(asked)
-    for first in range(0, len(own), ROWS_AT_ONCE):
-        part = own[first : first + ROWS_AT_ONCE]
-        every = _unit_length(_cut(waves[part], late[part])) @ others.T
+    for part in (own[each] for each in _parts(len(own))):
+        every = _unit_length(_cut(waves.at(part), late[part])) @ others.T
         itself = np.flatnonzero(place[part] >= 0)
         every[itself, place[part][itself]] = -2.0
         best = np.argpartition(-every, count - 1, axis=1)[:, :count]
@@ -323,21 +345,20 @@ def larger_beside(score: Float32, peak_s: npt.NDArray[np.float64], within_s: flo
 
 
 def _beside(
-    waves: Float32, templates: Float32, unit: Int32, lag: Int32, gain: Float32, larger: Indices,
+    waves: _Waves, templates: Float32, unit: Int32, lag: Int32, gain: Float32, larger: Indices,
     peak_s: npt.NDArray[np.float64],
 ) -> Float32:  # fmt: skip
     """Take the template of the larger candidate beside off each candidate; return the share that is left."""
-    out = np.ones(len(waves), np.float32)
-    own = np.flatnonzero(larger >= 0) if len(templates) else np.zeros(0, np.int64)
-    if not len(own):
-        return out
-    other = larger[own]
-    form, before = templates[unit[other]], lag[other].astype(np.int64)
-    # The template's own middle lies so many samples after the other candidate's, and has its size there.
-    scale = gain[other] / np.maximum(np.linalg.norm(_cut(form, before), axis=1), 1e-9)
-    late = np.rint((peak_s[own] - peak_s[other]) * WAVE_HZ).astype(np.int64) + before
-    expected = _cut(form, late) * scale[:, None]
-    seen = _cut(waves[own], np.zeros(len(own), np.int64))
-    left = np.square(seen - expected).sum(axis=1)
-    out[own] = left / np.maximum(np.square(seen).sum(axis=1), 1e-9)
+    out = np.ones(len(larger), np.float32)
+    beside = np.flatnonzero(larger >= 0) if len(templates) else np.zeros(0, np.int64)
+    for own in (beside[each] for each in _parts(len(beside))):
+        other = larger[own]
+        form, before = templates[unit[other]], lag[other].astype(np.int64)
+        # The template's own middle lies so many samples after the other candidate's, and has its size there.
+        scale = gain[other] / np.maximum(np.linalg.norm(_cut(form, before), axis=1), 1e-9)
+        late = np.rint((peak_s[own] - peak_s[other]) * WAVE_HZ).astype(np.int64) + before
+        expected = _cut(form, late) * scale[:, None]
+        seen = _cut(waves.at(own), np.zeros(len(own), np.int64))
+        left = np.square(seen - expected).sum(axis=1)
+        out[own] = left / np.maximum(np.square(seen).sum(axis=1), 1e-9)
     return out
