@@ -41,7 +41,7 @@ WIDER = (1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2.0, 2.25, 2.5, 2.75,
 
 RARE = 30.0
 """Nights with fewer true twitches, one at least and one found: there `RateModel.found_few` is fitted."""
-FEW_TRIED = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 11.0, 14.0, 18.0, 24.0)
+FEW_TRIED = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 11.0, 14.0, 18.0, 24.0, 32.0)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from firmware_host.learning.rate_nights import HOURS, SiteNight, collect, specs
 from firmware_host.learning.rate_score import shown
 from firmware_host.twitch_map import RateFile
 
-FIT_SUBJECTS, SUBJECTS = 60, 110
+FIT_SUBJECTS, SUBJECTS = 140, 110
 """Virtual people, four sites each."""
 
 
