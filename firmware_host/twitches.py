@@ -7,7 +7,7 @@ candidate), a row of `COVERAGE_COLUMNS` a stretch of one site's night and what c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Any
@@ -175,6 +175,12 @@ def table(dtype: np.dtype[np.void], n: int, **columns: Any) -> Table:  # noqa: A
             raise ValueError(f"{name!r} is no column; the columns are {', '.join(names)}")
         rows[name] = values
     return rows
+
+
+def in_parts(count: int, at_once: int) -> Iterator[slice]:
+    """Yield slices of so many rows, the last of what is left: long tables are worked through in parts."""
+    for first in range(0, count, at_once):
+        yield slice(first, min(first + at_once, count))
 
 
 def check_events(events: Table) -> None:

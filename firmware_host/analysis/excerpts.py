@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from firmware_host.analysis.findings import Waves, no_waves, row_columns
 from firmware_host.recording import Stretch
-from firmware_host.twitches import Table, dtype_of
+from firmware_host.twitches import Table, dtype_of, in_parts
 
 Floats = npt.NDArray[np.float64]
 
@@ -75,10 +75,10 @@ def among_both(
     A part at a time, so that what is kept of a night is there twice and not three times.
     """
     out = np.empty((len(at), *night.shape[1:]), night.dtype)
-    for first in range(0, len(at), ROWS_AT_ONCE):
-        some, part = at[first : first + ROWS_AT_ONCE], out[first : first + ROWS_AT_ONCE]
+    for part in in_parts(len(at), ROWS_AT_ONCE):
+        some, rows = at[part], out[part]
         own = some < len(night)
-        part[own], part[~own] = night[some[own]], near[some[~own] - len(night)]
+        rows[own], rows[~own] = night[some[own]], near[some[~own] - len(night)]
     return out
 
 

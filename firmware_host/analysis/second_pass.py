@@ -15,7 +15,7 @@ from firmware_host.detection.classifier import matrix_of
 from firmware_host.detection.lobes import are_bursts
 from firmware_host.detection.sure_units import of_sure_units, reaches
 from firmware_host.detection.unit_features import unit_features
-from firmware_host.twitches import UNIT_DTYPE, Flag, Table, table, valid_s
+from firmware_host.twitches import UNIT_DTYPE, Flag, Table, in_parts, table, valid_s
 
 if TYPE_CHECKING:
     from firmware_host.detection.classifier import BoostedModel
@@ -86,16 +86,11 @@ def first_odds(findings: Findings, model: BoostedModel) -> Floats:
 
     def make() -> Floats:
         out = np.empty(len(findings.rows))
-        for part in _parts(len(out)):
+        for part in in_parts(len(out), ROWS_AT_ONCE):
             out[part] = model.log_odds(matrix_of(findings.rows[part], model.features))
         return out
 
     return findings.kept(model, make)
-
-
-def _parts(count: int) -> Iterator[slice]:
-    for first in range(0, count, ROWS_AT_ONCE):
-        yield slice(first, min(first + ROWS_AT_ONCE, count))
 
 
 def said_again(
@@ -131,7 +126,7 @@ def said_again(
     bursts = are_bursts(rows)
     for judge, share, of in ((second, second.first_share, bursts), (second.lobes, 0.0, ~bursts)):
         those = np.flatnonzero(own & of)
-        for some in (those[part] for part in _parts(len(those))):
+        for some in (those[part] for part in in_parts(len(those), ROWS_AT_ONCE)):
             features = np.empty((len(judge.features), len(some)))  # trees look at it column by column
             for column, name in zip(features, judge.features, strict=True):
                 # In float32, as they were learnt.

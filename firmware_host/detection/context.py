@@ -28,7 +28,7 @@ from firmware_host.detection.site_night import (
     make_site_night,
     whole_ns,
 )
-from firmware_host.twitches import Column, Kind, Table
+from firmware_host.twitches import Column, Kind, Table, in_parts
 
 __all__ = [
     "CANDIDATE_SCORE",
@@ -119,8 +119,7 @@ def add_context(rows: Table, coverage: Table) -> Table:
     sites = {name: make_site_night(name, rows, coverage) for name in everywhere}
     for name in names:
         of_site = np.flatnonzero(rows["site"] == name)
-        for first in range(0, len(of_site), ROWS_AT_ONCE):
-            at = of_site[first : first + ROWS_AT_ONCE]
+        for at in (of_site[part] for part in in_parts(len(of_site), ROWS_AT_ONCE)):
             for column, values in context_of(rows[at], sites[name], list(sites.values())):
                 out[column][at] = values
     return out

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from firmware_host.detection.series import unevenness
 from firmware_host.detection.signals import Bool, Float64
 from firmware_host.detection.units import DIMENSIONS, Grouped, Indices, Int32, larger_beside
-from firmware_host.twitches import Column
+from firmware_host.twitches import Column, in_parts
 
 Values = Mapping[str, npt.NDArray[np.generic]]
 
@@ -178,7 +178,7 @@ def _of_nearest(grouped: Grouped, odds: Float64, asked: Indices) -> dict[str, Fl
     """Tell of some candidates what pass 1 says of those that they are most like; of others nothing."""
     out = {name: np.full(len(odds), np.nan) for name in NEAR_COLUMNS}
     size = np.log(np.maximum(grouped.size.astype(float), 1e-3))
-    for some in (asked[first : first + ROWS_AT_ONCE] for first in range(0, len(asked), ROWS_AT_ONCE)):
+    for some in (asked[part] for part in in_parts(len(asked), ROWS_AT_ONCE)):
         near, like = grouped.near[some], grouped.near_like[some].astype(float)
         known = near >= 0
         at = np.where(known, near, 0)

@@ -9,7 +9,6 @@ among strong ones of its unit (Kleine 2008 and Jahanmiri-Nezhad 2014 sort potent
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from firmware_host.detection.signals import Bool, Float32
 from firmware_host.detection.waves import WAVE_FROM, WAVE_HZ, WAVE_SHAPE, WAVE_STOP
+from firmware_host.twitches import in_parts
 
 Int32 = npt.NDArray[np.int32]
 Indices = npt.NDArray[np.int64]
@@ -164,16 +164,11 @@ class _Waves(NamedTuple):
         return np.asarray(out, np.float32)
 
 
-def _parts(count: int) -> Iterator[slice]:
-    for first in range(0, count, ROWS_AT_ONCE):
-        yield slice(first, min(first + ROWS_AT_ONCE, count))
-
-
 def _compared(waves: _Waves) -> tuple[Float32, Float32]:
     """Return what is compared of each wave, (n, DIMENSIONS) of length 1, and what its length was."""
     rows = np.empty((len(waves.wave_mg), DIMENSIONS), np.float32)
     size = np.empty(len(rows), np.float32)
-    for part in _parts(len(rows)):
+    for part in in_parts(len(rows), ROWS_AT_ONCE):
         here = waves.at(part)
         plain = _cut(here, np.zeros(len(here), np.int64))
         size[part] = np.linalg.norm(plain, axis=1)
@@ -226,7 +221,7 @@ def _likest(rows: Float32, templates: Float32) -> tuple[Float32, Float32, Int32]
     """Return how like each row is to its likest template and to the next, and which one that is."""
     like, second = (np.full(len(rows), -1.0, np.float32) for _ in range(2))
     unit = np.zeros(len(rows), np.int32)
-    for part in _parts(len(rows) if len(templates) else 0):
+    for part in in_parts(len(rows) if len(templates) else 0, ROWS_AT_ONCE):
         every = _all_alike(rows[part], templates)
         each, best = np.arange(len(every)), np.argmax(every, axis=1)
         unit[part], like[part] = best, every[each, best]
@@ -317,7 +312,7 @@ def _nearest(waves: _Waves, lag: Int32, among: Indices, asked: Bool) -> tuple[In
     place[some] = np.arange(len(some))
     count = min(NEAREST, len(some) - 1)
     own = np.flatnonzero(asked)
-    for part in (own[each] for each in _parts(len(own))):
+    for part in (own[each] for each in in_parts(len(own), ROWS_AT_ONCE)):
         every = _unit_length(_cut(waves.at(part), late[part])) @ others.T
         itself = np.flatnonzero(place[part] >= 0)
         every[itself, place[part][itself]] = -2.0
@@ -351,7 +346,7 @@ def _beside(
     """Take the template of the larger candidate beside off each candidate; return the share that is left."""
     out = np.ones(len(larger), np.float32)
     beside = np.flatnonzero(larger >= 0) if len(templates) else np.zeros(0, np.int64)
-    for own in (beside[each] for each in _parts(len(beside))):
+    for own in (beside[each] for each in in_parts(len(beside), ROWS_AT_ONCE)):
         other = larger[own]
         form, before = templates[unit[other]], lag[other].astype(np.int64)
         # The template's own middle lies so many samples after the other candidate's, and has its size there.
