@@ -192,9 +192,9 @@ def find_candidates(
     if found and not any(site.searched for site in found):
         warnings = (site.warning for site in facts if site.warning)
         raise BadValueError(next(warnings, f"{night.path.name} holds no samples."))
-    coverage = joined([table(COVERAGE_DTYPE, 0), *(site.coverage for site in found)])
-    rows = joined([table(dtype_of(row_columns()), 0), *(site.rows for site in found)])
-    waves = Waves(*map(joined, zip(no_waves(), *(site.waves for site in found), strict=True)))
+    coverage = _joined([table(COVERAGE_DTYPE, 0), *(site.coverage for site in found)])
+    rows = _joined([table(dtype_of(row_columns()), 0), *(site.rows for site in found)])
+    waves = Waves(*map(_joined, zip(no_waves(), *(site.waves for site in found), strict=True)))
     del found
     rows = add_context(rows, coverage)
     kept = as_run(np.flatnonzero(rows["score"] >= lowest_score))
@@ -265,7 +265,7 @@ def _find_at(night: Night, site: str, lowest_score: float, tell: Progress) -> _S
     del searched  # and with them all cells
     density = judged[longest].density
     parts = [_of_stretch(judged.pop(0), stretch, night.start_ns) for stretch in stretches]
-    rows, coverage, *waves = map(joined, zip(*parts, strict=True))
+    rows, coverage, *waves = map(_joined, zip(*parts, strict=True))
     del parts
     seen = Waves(*waves)
     if np.any(np.diff(rows["peak_s"]) < 0):  # a burst at the end of a stretch, and one in the next
@@ -287,7 +287,7 @@ def _of_stretch(found: Found, stretch: Stretch, start_ns: int) -> tuple[npt.NDAr
     return candidate_rows(found, stretch, start_ns), _coverage(found, stretch, start_ns), *waves
 
 
-def joined(tables: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+def _joined(tables: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     """Return tables, one at least, as one; what is the only one is not copied."""
     some = [each for each in tables if len(each)] or list(tables[:1])
     return some[0] if len(some) == 1 else np.concatenate(some)

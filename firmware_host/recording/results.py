@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from firmware_host.errors import BadFileError, NewerFormatError, NightBusyError, NotFoundError, StorageError
 from firmware_host.recording.packing import packed, unpacked
-from firmware_host.twitches import Column, Table, dtype_of
+from firmware_host.twitches import Column, Table, dtype_of, in_parts
 
 RESULTS_FILE = "results.sqlite"
 BUSY_S = 30.0
@@ -340,8 +340,7 @@ def _insert(
     names = ", ".join(f'"{column.name}"' for column in columns)
     marks = ", ".join("?" * len(columns))
     insert = f"INSERT INTO {name} (run, {names}) VALUES ({run}, {marks})"  # noqa: S608 - names of our own
-    for first in range(0, len(rows), ROWS_AT_ONCE):
-        part = rows[first : first + ROWS_AT_ONCE]
+    for part in (rows[each] for each in in_parts(len(rows), ROWS_AT_ONCE)):
         connection.executemany(insert, zip(*(part[column.name].tolist() for column in columns), strict=True))
 
 
